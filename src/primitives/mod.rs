@@ -1,0 +1,13 @@
+//! Words that every slice uses: ids, secrets, egress rules, waits, pages. Values only.
+
+pub mod backoff;
+pub mod egress;
+pub mod id;
+pub mod page;
+pub mod secret;
+
+pub use backoff::{Backoff, Jitter};
+pub use egress::{AddressRefusal, EgressPolicy, TenantUrl, UrlRefusal};
+pub use id::{ActivityId, AttemptId, DeliveryId, EventId, InvalidId, ReplayId, WebhookId};
+pub use page::{Cursor, InvalidCursor, Page, PageRequest};
+pub use secret::Secret;

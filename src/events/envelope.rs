@@ -1,0 +1,4 @@
+//! stub
+/// stub
+#[derive(Clone, Debug, Default, Eq, PartialEq)]
+pub struct PayloadFormat;

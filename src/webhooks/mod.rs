@@ -1,0 +1,34 @@
+//! Telling others: webhooks that a host's tenants subscribe, and the engine that delivers them.
+//!
+//! The modules, in the order in which an event passes through them:
+//!
+//! | module | does |
+//! |---|---|
+//! | [`model`] | webhooks, deliveries, attempts, settlements |
+//! | [`fan_out`] | which webhooks hear of an event |
+//! | [`repository`] | port: what an administrator sees |
+//! | [`queue`] | port: publish, fan out, claim, settle |
+//! | [`sign`] | the signature headers of a request |
+//! | [`classify`] | an answer becomes a verdict |
+//! | [`retry`] | a verdict becomes what happens next |
+//! | [`health`] | when a failing webhook is given up |
+
+pub mod classify;
+pub mod fan_out;
+pub mod health;
+pub mod model;
+pub mod queue;
+pub mod repository;
+pub mod retry;
+pub mod sign;
+
+pub use classify::Verdict;
+pub use fan_out::{FanOut, Hearing};
+pub use health::{AutoDisable, Judgement, WebhookHealth};
+pub use model::*;
+pub use queue::{
+    Advanced, ClaimRequest, Claimed, DeliveryQueue, Expired, HealthMoved, Judged, JudgedStep, Outbox,
+    Retention, Sequence, SettleBatch, Settled,
+};
+pub use repository::{Backlog, Change, Erasure, Release, StoppedHead, WebhookRepository};
+pub use retry::{Next, RetryPolicy};

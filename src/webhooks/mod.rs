@@ -12,23 +12,32 @@
 //! | [`classify`] | an answer becomes a verdict |
 //! | [`retry`] | a verdict becomes what happens next |
 //! | [`health`] | when a failing webhook is given up |
+//! | [`notice`] | what an operator hears of |
+//! | [`settings`] | the numbers that hold for a whole hub |
 
 pub mod classify;
+pub(crate) mod context;
+pub(crate) mod dispatch;
 pub mod fan_out;
 pub mod health;
 pub mod model;
+pub mod notice;
 pub mod queue;
 pub mod repository;
 pub mod retry;
+pub(crate) mod sealing;
+pub mod settings;
 pub mod sign;
 
 pub use classify::Verdict;
 pub use fan_out::{FanOut, Hearing};
 pub use health::{AutoDisable, Judgement, WebhookHealth};
 pub use model::*;
+pub use notice::{Notice, NoticeKind, NoticeStream};
 pub use queue::{
     Advanced, ClaimRequest, Claimed, DeliveryQueue, Expired, HealthMoved, Judged, JudgedStep, Outbox,
     Retention, Sequence, SettleBatch, Settled,
 };
 pub use repository::{Backlog, Change, Erasure, Release, StoppedHead, WebhookRepository};
 pub use retry::{Next, RetryPolicy};
+pub use settings::Settings;

@@ -28,6 +28,8 @@ pub mod retry;
 pub(crate) mod sealing;
 pub mod settings;
 pub mod sign;
+#[cfg(feature = "worker")]
+pub mod worker;
 
 pub use classify::Verdict;
 pub use fan_out::{FanOut, Hearing};
@@ -41,3 +43,5 @@ pub use queue::{
 pub use repository::{Backlog, Change, Erasure, Release, StoppedHead, WebhookRepository};
 pub use retry::{Next, RetryPolicy};
 pub use settings::Settings;
+#[cfg(feature = "worker")]
+pub use worker::{Worker, WorkerStatus};

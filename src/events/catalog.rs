@@ -199,91 +199,6 @@ fn located(field: &str, violation: SchemaViolation) -> Problem {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::adapters::JsonSchemaEngine;
-    use serde_json::json;
-
-    fn problems(catalog: EventCatalog) -> Vec<(String, String)> {
-        let error = catalog.compile(Some(&JsonSchemaEngine::new())).expect_err("refused");
-        error.problems().iter().map(|problem| (problem.field.clone(), problem.rule.clone())).collect()
-    }
-
-    fn names(catalog: &CompiledCatalog) -> Vec<&str> {
-        catalog.entries().iter().map(|entry| entry.event_type().as_str()).collect()
-    }
-
-    #[test]
-    fn every_broken_declaration_is_reported_at_once() {
-        let counted = json!({"type": "object", "properties": {"units": {"type": "integer"}}});
-        let catalog = EventCatalog::new()
-            .with(EventTypeSpec::new("stock counted"))
-            .with(EventTypeSpec::new("a.b"))
-            .with(EventTypeSpec::new("a.b").version(2))
-            .with(EventTypeSpec::new("c").version(0))
-            .with(EventTypeSpec::new("d").schema(json!({"properties": {"x": {"type": "strin"}}})))
-            .with(EventTypeSpec::new("e").schema(json!({"$ref": "https://example.com/e.json"})))
-            .with(EventTypeSpec::new("f").schema(counted.clone()).example(json!({"units": "three"})))
-            .with(EventTypeSpec::new("fine").schema(counted).example(json!({"units": 3})));
-
-        let fields: Vec<_> = problems(catalog).into_iter().map(|(field, _)| field).collect();
-
-        insta::assert_debug_snapshot!(fields, @r#"
-        [
-            "events[\"stock counted\"]",
-            "events[a.b]",
-            "events[c].version",
-            "events[d].schema/properties/x/type",
-            "events[e].schema",
-            "events[f].example/units",
-        ]
-        "#);
-    }
-
-    #[test]
-    fn a_payload_has_at_least_one_byte() {
-        assert_eq!(problems(EventCatalog::new().with_payload_limit(0))[0].0, "payload_limit");
-    }
-
-    #[test]
-    fn an_example_obeys_the_limit_of_payloads() {
-        let spec = EventTypeSpec::new("a").example(json!("x".repeat(20)));
-
-        assert!(EventCatalog::new().with_payload_limit(22).with(spec.clone()).compile(None).is_ok());
-        let found = problems(EventCatalog::new().with_payload_limit(21).with(spec));
-        assert_eq!(
-            found,
-            [("events[a].example".into(), "a payload holds at most 21 bytes, this example has 22".into())]
-        );
-    }
-
-    #[test]
-    fn no_schema_is_skipped_silently() {
-        let of =
-            |mode| EventCatalog::new().with(EventTypeSpec::new("a").schema(json!({}))).with_schema_mode(mode);
-
-        for mode in [SchemaMode::Enforce, SchemaMode::Warn] {
-            let error = of(mode).compile(None).expect_err("refused");
-            assert_eq!(error.problems()[0].field, "events[a].schema");
-        }
-        assert!(of(SchemaMode::Off).compile(None).is_ok());
-    }
-
-    #[test]
-    fn a_broken_schema_is_refused_even_where_it_is_only_shown() {
-        let spec = EventTypeSpec::new("a").schema(json!({"type": 1})).schema_mode(SchemaMode::Off);
-
-        assert_eq!(problems(EventCatalog::new().with(spec)).len(), 1);
-    }
-
-    #[test]
-    fn an_example_may_stray_where_nobody_looks_at_the_schema() {
-        let spec = EventTypeSpec::new("a").schema(json!({"type": "null"})).example(json!(1));
-        let of = |mode| EventCatalog::new().with(spec.clone().schema_mode(mode));
-
-        assert!(of(SchemaMode::Off).compile(Some(&JsonSchemaEngine::new())).is_ok());
-        for mode in [SchemaMode::Enforce, SchemaMode::Warn] {
-            assert_eq!(problems(of(mode))[0].0, "events[a].example", "{mode:?}");
-        }
-    }
 
     #[test]
     fn groups_and_types_keep_the_order_of_their_declaration() -> Result<()> {
@@ -295,12 +210,43 @@ mod tests {
             .with(EventTypeSpec::new("loose.0"))
             .compile(None)?;
 
-        assert_eq!(names(&catalog), ["z.1", "z.0", "loose.1", "loose.0", "a.1"]);
-        assert!(
-            names(&catalog)
-                .into_iter()
-                .all(|name| catalog.find(name).is_some_and(|e| e.event_type().as_str() == name))
-        );
+        let names: Vec<_> = catalog.entries().iter().map(|entry| entry.event_type().as_str()).collect();
+
+        assert_eq!(names, ["z.1", "z.0", "loose.1", "loose.0", "a.1"]);
+        for name in names {
+            assert_eq!(catalog.find(name).map(|entry| entry.event_type().as_str()), Some(name));
+        }
         Ok(())
+    }
+
+    #[test]
+    fn no_schema_is_skipped_silently() {
+        let of = |mode| {
+            EventCatalog::new().with(EventTypeSpec::new("a").schema(true.into())).with_schema_mode(mode)
+        };
+
+        for mode in [SchemaMode::Enforce, SchemaMode::Warn] {
+            let error = of(mode).compile(None).expect_err("refused");
+            assert_eq!(error.problems()[0].field, "events[a].schema");
+        }
+        assert!(of(SchemaMode::Off).compile(None).is_ok());
+    }
+
+    #[test]
+    fn an_example_obeys_the_limit_of_payloads() {
+        let of = |limit| {
+            let spec = EventTypeSpec::new("a").example("x".repeat(20).into());
+            EventCatalog::new().with_payload_limit(limit).with(spec).compile(None)
+        };
+
+        assert!(of(22).is_ok());
+        assert_eq!(of(21).expect_err("refused").problems()[0].field, "events[a].example");
+    }
+
+    #[test]
+    fn a_payload_has_at_least_one_byte() {
+        let error = EventCatalog::new().with_payload_limit(0).compile(None).expect_err("refused");
+
+        assert_eq!(error.problems()[0].field, "payload_limit");
     }
 }

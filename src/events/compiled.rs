@@ -276,23 +276,16 @@ fn without_repetition(channels: &mut Vec<Arc<str>>) {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::adapters::JsonSchemaEngine;
     use crate::events::catalog::EventCatalog;
-    use serde_json::json;
 
-    fn catalog(mode: SchemaMode) -> CompiledCatalog {
-        let counted = json!({"type": "object", "required": ["units"], "properties": {
-            "units": {"type": "integer"},
-            "items": {"items": {"properties": {"sku": {"minLength": 3}}}},
-        }});
+    fn catalog() -> CompiledCatalog {
         EventCatalog::new()
-            .with_schema_mode(mode)
             .with_payload_limit(1000)
-            .with(EventTypeSpec::new("stock.counted").version(3).schema(counted))
+            .with(EventTypeSpec::new("stock.counted"))
             .with(EventTypeSpec::new("shipment.shipped"))
             .with(EventTypeSpec::new("shipment.leg.started"))
             .with(EventTypeSpec::new("forecast.published").requires_any(["planning", "all"]))
-            .compile(Some(&JsonSchemaEngine::new()))
+            .compile(None)
             .expect("a catalogue")
     }
 
@@ -301,7 +294,7 @@ mod tests {
     }
 
     fn refused(event: NewEvent) -> Vec<Problem> {
-        let error = catalog(SchemaMode::Enforce).check(event).expect_err("refused");
+        let error = catalog().check(event).expect_err("refused");
         assert_eq!((error.kind(), error.step()), (crate::ErrorKind::Invalid, "publish event"));
         error.problems().to_vec()
     }
@@ -309,33 +302,6 @@ mod tests {
     fn member(entitlements: &[&'static str]) -> Actor {
         let nobody = Actor::member("t".parse().expect("a tenant"), "m");
         entitlements.iter().fold(nobody, |actor, entitlement| actor.with_entitlement(*entitlement))
-    }
-
-    #[test]
-    fn a_payload_against_its_schema_is_refused_with_type_pointer_and_keyword() {
-        let problems = refused(given("stock.counted", r#"{"units":"x","items":[{"sku":"A"}]}"#));
-
-        let lines: Vec<_> = problems.iter().map(Problem::to_string).collect();
-        insta::assert_snapshot!(lines.join("\n"), @r#"
-        data/items/0/sku: stock.counted version 3, minLength: the value is shorter than 3 characters (correct the payload, or the schema if it asks too much)
-        data/units: stock.counted version 3, type: the value is not of type "integer" (correct the payload, or the schema if it asks too much)
-        "#);
-    }
-
-    #[test]
-    fn a_schema_that_only_warns_lets_the_payload_through() -> Result<()> {
-        let checked = catalog(SchemaMode::Warn).check(given("stock.counted", "{}"))?;
-
-        assert_eq!(checked.warnings().len(), 1);
-        assert_eq!(checked.warnings()[0].field, "data");
-        assert_eq!(checked.payload(), "{}");
-        Ok(())
-    }
-
-    #[test]
-    fn a_schema_that_is_off_says_nothing() -> Result<()> {
-        assert_eq!(catalog(SchemaMode::Off).check(given("stock.counted", "{}"))?.warnings(), []);
-        Ok(())
     }
 
     #[test]
@@ -369,18 +335,10 @@ mod tests {
     }
 
     #[test]
-    fn a_payload_too_deep_for_its_schema_is_refused_and_without_a_schema_it_passes() {
-        let deep = format!("{}{}", "[".repeat(400), "]".repeat(400));
-
-        assert_eq!(refused(given("stock.counted", &deep))[0].field, "data");
-        assert!(catalog(SchemaMode::Enforce).check(given("shipment.shipped", &deep)).is_ok());
-    }
-
-    #[test]
     fn the_payload_is_published_byte_for_byte() -> Result<()> {
         let text = r#"{ "units" : 3, "cost": 0.10000000000000000001, "big": 9007199254740993 }"#;
 
-        let checked = catalog(SchemaMode::Enforce).check(given("stock.counted", text))?;
+        let checked = catalog().check(given("stock.counted", text))?;
 
         assert_eq!(checked.payload(), text);
         Ok(())
@@ -390,7 +348,7 @@ mod tests {
     fn a_channel_named_twice_is_one() -> Result<()> {
         let event = given("shipment.shipped", "1").with_channels(["b", "a", "b"]);
 
-        let event = catalog(SchemaMode::Enforce).check(event)?.into_event(
+        let event = catalog().check(event)?.into_event(
             crate::primitives::id::EventId::mint(chrono::DateTime::UNIX_EPOCH, [0; 10]),
             chrono::DateTime::UNIX_EPOCH,
         );
@@ -404,7 +362,7 @@ mod tests {
         let event = given("shipment.shipped", r#""hunter2""#);
         let before = format!("{event:?}");
 
-        let after = format!("{:?}", catalog(SchemaMode::Enforce).check(event)?);
+        let after = format!("{:?}", catalog().check(event)?);
 
         assert!(!before.contains("hunter2") && !after.contains("hunter2"), "{before} {after}");
         Ok(())
@@ -412,7 +370,7 @@ mod tests {
 
     #[test]
     fn only_the_entitled_and_the_host_know_of_a_gated_type() {
-        let catalog = catalog(SchemaMode::Enforce);
+        let catalog = catalog();
         let system = Actor::system("t".parse().expect("a tenant"), "import");
 
         for (actor, sees) in
@@ -424,7 +382,7 @@ mod tests {
 
     #[test]
     fn a_pattern_covers_at_least_one_type_that_the_actor_may_know_of() {
-        let catalog = catalog(SchemaMode::Enforce);
+        let catalog = catalog();
         let fix = |pattern: &str, actor: &Actor| {
             let verdict = catalog.check_pattern(&pattern.parse().expect("a pattern"), actor);
             verdict.map_err(|problem| (problem.field, problem.fix)).err()

@@ -3,6 +3,7 @@
 mod bounds;
 pub mod catalog;
 pub mod compiled;
+pub mod envelope;
 pub mod event_type;
 pub mod model;
 mod nearest;
@@ -12,6 +13,10 @@ pub mod type_spec;
 
 pub use catalog::EventCatalog;
 pub use compiled::{CatalogEntry, CompiledCatalog};
+pub use envelope::{
+    Body, CloudEventsFormat, CloudEventsMode, CustomFormat, FlatFormat, InvalidFormat, PayloadFormat,
+    StandardFormat, TimeFormat, Zone,
+};
 pub use event_type::{EventPattern, EventType, InvalidEventType, InvalidPattern};
 pub use model::{Event, EventHead};
 pub use new_event::{CheckedEvent, NewEvent};

@@ -6,5 +6,6 @@ pub mod events;
 pub mod ports;
 pub mod primitives;
 pub mod tenancy;
+pub mod webhooks;
 
 pub use error::{Error, ErrorKind, Problem, Result};

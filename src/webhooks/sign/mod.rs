@@ -19,12 +19,12 @@
 //! several (Standard Webhooks, `t=…,v1=…`); a header with a single value is signed with the newest secret.
 //!
 //! ```
-//! use chrono::{TimeDelta, Utc};
+//! use chrono::{DateTime, TimeDelta};
 //! use crossdock::webhooks::sign::{Message, SignatureScheme, Signer, SigningSecret, Verifier};
 //! use http::HeaderMap;
 //!
 //! let secret: SigningSecret = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw".parse()?;
-//! let sent_at = chrono::DateTime::UNIX_EPOCH + TimeDelta::days(20_000);
+//! let sent_at = DateTime::UNIX_EPOCH + TimeDelta::days(20_000);
 //! let body = br#"{"sku":"A-1"}"#;
 //!
 //! // We:

@@ -405,3 +405,104 @@ const RESERVED: [&str; 25] = [
 ];
 const RESERVED_PREFIXES: [&str; 7] =
     ["ce-", "proxy-", "sec-", "webhook-", "x-aws-ec2-metadata-", "x-forwarded-", "x-google-metadata-"];
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_header_with_a_meaning_of_its_own_is_refused() {
+        for name in
+            ["Host", "content-length", "Connection", "TE", "webhook-id", "WEBHOOK-SIGNATURE", "webhook-x"]
+                .into_iter()
+                .chain([
+                    "authorization",
+                    "x-aws-ec2-metadata-token",
+                    "X-Forwarded-For",
+                    "Metadata-Flavor",
+                    "ce-id",
+                ])
+        {
+            let refusal = HmacScheme::new(name);
+
+            assert_eq!(refusal, Err(SchemeRefusal::ReservedHeader { name: name.to_ascii_lowercase() }));
+        }
+    }
+
+    #[test]
+    fn a_text_that_is_no_header_name_is_refused() {
+        let long = "x".repeat(129);
+        for name in ["", " ", "x y", "x:y", "x\r\ny", "x\0", "é", &long] {
+            let refusal = HmacScheme::new(name);
+
+            assert!(matches!(refusal, Err(SchemeRefusal::BadHeader { .. })), "{name:?}: {refusal:?}");
+        }
+    }
+
+    #[test]
+    fn a_prefix_and_a_list_must_fit_into_a_header() -> Result<(), SchemeRefusal> {
+        let scheme = HmacScheme::new("x-acme-signature")?;
+
+        for prefix in ["a b", "a\n", "é", "\0", &"x".repeat(65)] {
+            assert_eq!(scheme.clone().with_prefix(prefix), Err(SchemeRefusal::BadPrefix), "{prefix:?}");
+        }
+        for (timestamp, signature, separator) in [
+            ("t", "t", ','),
+            ("", "v1", ','),
+            ("t", "v=1", ','),
+            ("t", "v,1", ','),
+            ("t", "v1", ' '),
+            ("t", "v1", '='),
+        ] {
+            let refusal = SignatureList::new(timestamp, signature, separator);
+
+            assert_eq!(refusal, Err(SchemeRefusal::BadList), "{timestamp} {signature} {separator}");
+        }
+        Ok(())
+    }
+
+    #[test]
+    fn every_scheme_of_a_webhook_has_a_header_of_its_own() -> Result<(), SchemeRefusal> {
+        let own = |name: &str| SignatureScheme::hmac_hex(name);
+        let stamped = |name: &str, timestamp: &str| -> Result<SignatureScheme, SchemeRefusal> {
+            let template = SignedTemplate::timestamp_and_body();
+            let scheme = HmacScheme::new(name)?.with_template(template).with_timestamp_header(timestamp)?;
+            Ok(SignatureScheme::Hmac(scheme))
+        };
+        let both = [SignatureScheme::Standard, SignatureScheme::StandardEd25519];
+        let shared_timestamp = [stamped("x-a", "x-time")?, stamped("x-b", "x-time")?];
+        assert_eq!(SignatureScheme::check_all(&both), Ok(()));
+        assert_eq!(
+            SignatureScheme::check_all(&[own("x-a")?, own("x-b")?, SignatureScheme::github()]),
+            Ok(())
+        );
+        assert_eq!(SignatureScheme::check_all(&shared_timestamp), Ok(()));
+
+        assert_eq!(SignatureScheme::check_all(&[]), Err(SchemeRefusal::NoScheme));
+        for (clash, name) in [
+            (vec![own("x-a")?, own("X-A")?], "x-a"),
+            (vec![SignatureScheme::Standard, own("x-a")?, SignatureScheme::Standard], "webhook-signature"),
+            (vec![own("x-a")?, stamped("x-b", "x-a")?], "x-a"),
+            (vec![stamped("x-b", "x-a")?, own("x-a")?], "x-a"),
+            (vec![stamped("x-a", "x-a")?], "x-a"),
+        ] {
+            let refusal = SignatureScheme::check_all(&clash);
+
+            assert_eq!(refusal, Err(SchemeRefusal::SharedHeader { name: name.to_owned() }));
+        }
+        Ok(())
+    }
+
+    #[test]
+    fn a_timestamp_that_is_sent_is_signed() -> Result<(), SchemeRefusal> {
+        let listed = HmacScheme::new("x-a")?.with_list(SignatureList::stripe());
+        let stamped = HmacScheme::new("x-a")?.with_timestamp_header("x-time")?;
+
+        for scheme in [listed, stamped] {
+            let refusal = SignatureScheme::check_all(&[SignatureScheme::Hmac(scheme)]);
+
+            assert_eq!(refusal, Err(SchemeRefusal::TimestampNotSigned));
+        }
+        Ok(())
+    }
+}

@@ -256,3 +256,155 @@ fn decimal(number: i64, buffer: &mut [u8; MAX_DIGITS]) -> &[u8] {
 
 /// Nineteen digits and a sign.
 const MAX_DIGITS: usize = 20;
+
+#[cfg(test)]
+mod tests {
+    use chrono::TimeDelta;
+
+    use super::*;
+
+    type Outcome = Result<(), Box<dyn std::error::Error>>;
+
+    fn signed(
+        schemes: &[SignatureScheme],
+        secrets: &[SigningSecret],
+    ) -> Result<String, Box<dyn std::error::Error>> {
+        let timestamp = DateTime::UNIX_EPOCH + TimeDelta::seconds(1_614_265_330);
+        let body = br#"{"test": 2432232314}"#;
+        let message =
+            Message { id: "msg_p5jXN8AQM9LWM0D4loKWxJek", timestamp, url: "https://a.example/", body };
+        let mut headers = HeaderMap::new();
+        Signer::new(schemes, secrets)?.sign(&message, &mut headers)?;
+        let mut lines: Vec<_> = headers
+            .iter()
+            .map(|(name, value)| format!("{name}: {}", String::from_utf8_lossy(value.as_bytes())))
+            .collect();
+        lines.sort();
+        Ok(lines.join("\n"))
+    }
+
+    #[test]
+    fn the_standard_headers_are_those_of_the_specification() -> Outcome {
+        let secret = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw".parse()?;
+
+        insta::assert_snapshot!(signed(&[SignatureScheme::Standard], &[secret])?, @r"
+        webhook-id: msg_p5jXN8AQM9LWM0D4loKWxJek
+        webhook-signature: v1,g0hM9SsE+OTPJTGt/tmIKtSyZlE3uFJELVlNIOLJ1OE=
+        webhook-timestamp: 1614265330
+        ");
+        Ok(())
+    }
+
+    #[test]
+    fn a_list_names_every_live_secret_and_a_single_value_the_newest() -> Outcome {
+        let new: SigningSecret = "the new secret, of 31 characters".parse()?;
+        let old: SigningSecret = "the old secret, of 31 characters".parse()?;
+        let schemes = [
+            SignatureScheme::Standard,
+            SignatureScheme::stripe("x-listed")?,
+            SignatureScheme::hmac_hex("x-betterdata-signature")?,
+        ];
+
+        let during_overlap = signed(&schemes, &[new.clone(), old.clone()])?;
+        let only_new = signed(&schemes, &[new])?;
+        let only_old = signed(&schemes, &[old])?;
+
+        let line =
+            |text: &str, name: &str| text.lines().find(|line| line.starts_with(name)).map(str::to_owned);
+        let value = |text: &str, name: &str, behind: &str| {
+            line(text, name).and_then(|line| Some(line.split_once(behind)?.1.to_owned())).unwrap_or_default()
+        };
+        assert_eq!(
+            line(&during_overlap, "x-betterdata-signature"),
+            line(&only_new, "x-betterdata-signature")
+        );
+        assert_eq!(
+            value(&during_overlap, "x-listed", ",v1="),
+            format!("{},v1={}", value(&only_new, "x-listed", ",v1="), value(&only_old, "x-listed", ",v1="))
+        );
+        assert_eq!(
+            value(&during_overlap, "webhook-signature", ": "),
+            format!(
+                "{} {}",
+                value(&only_new, "webhook-signature", ": "),
+                value(&only_old, "webhook-signature", ": ")
+            )
+        );
+        Ok(())
+    }
+
+    #[test]
+    fn an_id_that_cannot_be_signed_leaves_the_headers_alone() -> Outcome {
+        let signer = Signer::new(&[SignatureScheme::Standard], &[SigningSecret::generate([1; 32])])?;
+        let long = "x".repeat(257);
+        let mut headers = HeaderMap::new();
+
+        for id in ["", "evt.1", "evt 1", "evt_\r\n", "évt", &long] {
+            let message = Message { id, timestamp: DateTime::UNIX_EPOCH, url: "", body: b"" };
+
+            assert_eq!(signer.sign(&message, &mut headers), Err(UnsignableMessage), "{id:?}");
+        }
+        assert!(headers.is_empty());
+        Ok(())
+    }
+
+    #[test]
+    fn what_stood_in_a_signature_header_is_replaced() -> Outcome {
+        let signer = Signer::new(&[SignatureScheme::github()], &[SigningSecret::generate([1; 32])])?;
+        let mut headers = HeaderMap::new();
+        for forged in ["one", "two"] {
+            headers.append("x-hub-signature-256", HeaderValue::from_static(forged));
+        }
+
+        signer.sign(
+            &Message { id: "evt_1", timestamp: DateTime::UNIX_EPOCH, url: "", body: b"" },
+            &mut headers,
+        )?;
+
+        let values: Vec<_> = headers.get_all("x-hub-signature-256").iter().collect();
+        assert_eq!(values.len(), 1);
+        assert!(values[0].as_bytes().starts_with(b"sha256="));
+        Ok(())
+    }
+
+    #[test]
+    fn a_scheme_without_its_secret_and_a_crowd_of_secrets_are_refused() -> Outcome {
+        let public: SigningSecret = "whpk_1SiA4o9hyqTCpIqC5V9HUakiiaeACeqfZTInDBbOir4=".parse()?;
+        let hmac = SigningSecret::generate([1; 32]);
+        let refusal = |scheme: &SignatureScheme, secrets: &[SigningSecret]| {
+            Signer::new(std::slice::from_ref(scheme), secrets)
+                .map(|_| ())
+                .map_err(|refusal| refusal.problem().field)
+        };
+
+        for scheme in [SignatureScheme::Standard, SignatureScheme::github()] {
+            assert_eq!(refusal(&scheme, &[]), Err("secret".to_owned()));
+            assert_eq!(refusal(&scheme, std::slice::from_ref(&public)), Err("secret".to_owned()));
+        }
+        assert_eq!(
+            refusal(&SignatureScheme::StandardEd25519, std::slice::from_ref(&hmac)),
+            Err("secret".to_owned())
+        );
+        assert_eq!(refusal(&SignatureScheme::Standard, &vec![hmac; 17]), Err("secret".to_owned()));
+        Ok(())
+    }
+
+    #[test]
+    fn nothing_of_a_secret_is_shown() -> Outcome {
+        let secret: SigningSecret = "correct horse battery staple".parse()?;
+        let schemes = [SignatureScheme::Standard, SignatureScheme::github()];
+
+        let shown = format!("{:?} {secret:?}", Signer::new(&schemes, std::slice::from_ref(&secret))?);
+
+        assert!(shown.contains("x-hub-signature-256"), "{shown}");
+        assert!(!shown.contains("horse"), "{shown}");
+        Ok(())
+    }
+
+    #[test]
+    fn numbers_are_written_as_formatting_would() {
+        for number in [0, 7, 10, 1_614_265_330, i64::MAX, -1, i64::MIN] {
+            assert_eq!(decimal(number, &mut [0; MAX_DIGITS]), number.to_string().as_bytes());
+        }
+    }
+}

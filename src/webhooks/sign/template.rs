@@ -92,7 +92,7 @@ impl SignedTemplate {
     }
 
     fn has(&self, wanted: Placeholder) -> bool {
-        self.0.iter().any(|part| *part == Part::Placeholder(wanted))
+        self.0.contains(&Part::Placeholder(wanted))
     }
 }
 

@@ -344,3 +344,56 @@ fn verifying_keys(secrets: &[SigningSecret]) -> Result<Arc<[Arc<dyn VerifyingKey
     }
     Ok(keys)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_plain_digits_within_the_tolerance_are_a_timestamp() -> Result<(), SchemeRefusal> {
+        let verifier = Verifier::new(&SignatureScheme::Standard, &[SigningSecret::generate([1; 32])])?;
+        let now = DateTime::UNIX_EPOCH + chrono::TimeDelta::seconds(1_000);
+
+        for text in ["", "+1", " 1", "1 ", "1.5", "1e400", "-1", "0x3e8", "١", "-9223372036854775808"] {
+            let refusal = verifier.check_time(text.as_bytes(), now);
+
+            assert_eq!(refusal, Err(VerifyError::InvalidTimestamp), "{text}");
+        }
+        for (text, verdict) in [
+            ("99999999999999999999", Err(VerifyError::InvalidTimestamp)),
+            ("9223372036854775807", Err(VerifyError::TooNew)),
+            ("1301", Err(VerifyError::TooNew)),
+            ("1300", Ok(1_300)),
+            ("700", Ok(700)),
+            ("699", Err(VerifyError::TooOld)),
+            ("0", Err(VerifyError::TooOld)),
+        ] {
+            let found = verifier.check_time(text.as_bytes(), now).map(|time| time.timestamp());
+
+            assert_eq!(found, verdict, "{text}");
+        }
+        Ok(())
+    }
+
+    #[test]
+    fn a_boundless_tolerance_does_not_overflow() -> Result<(), SchemeRefusal> {
+        let verifier = Verifier::new(&SignatureScheme::Standard, &[SigningSecret::generate([1; 32])])?
+            .with_tolerance(Duration::MAX);
+
+        for now in [DateTime::<Utc>::MIN_UTC, DateTime::<Utc>::MAX_UTC] {
+            assert_eq!(verifier.check_time(b"9223372036854775807", now), Err(VerifyError::InvalidTimestamp));
+        }
+        Ok(())
+    }
+
+    #[test]
+    fn a_list_has_one_timestamp_and_any_number_of_signatures() {
+        let read = |text: &'static str| listed(text.as_bytes(), "t", "v1", b',');
+
+        assert_eq!(read("t=1,v1=a,v0=x,v1=b"), Some((&b"1"[..], vec![&b"a"[..], b"b"])));
+        assert_eq!(read("v1=a,t=1"), Some((&b"1"[..], vec![&b"a"[..]])));
+        for text in ["", "v1=a", "t=1,t=1,v1=a", "t", "T=1,v1=a", " t=1"] {
+            assert_eq!(read(text), None, "{text}");
+        }
+    }
+}

@@ -43,5 +43,6 @@ pub use queue::{
 pub use repository::{Backlog, Change, Erasure, Release, StoppedHead, WebhookRepository};
 pub use retry::{Next, RetryPolicy};
 pub use settings::Settings;
+pub use sign::{HmacScheme, SignatureScheme, Signer, SigningSecret, Verified, Verifier, VerifyError};
 #[cfg(feature = "worker")]
 pub use worker::{Worker, WorkerStatus};

@@ -8,8 +8,10 @@ use serde_json::json;
 
 use crate::rule;
 
+type Story = fn() -> Result<(), Error>;
+
 pub(crate) fn trials() -> Vec<Trial> {
-    let stories: [(&str, fn() -> Result<(), Error>); 7] = [
+    let stories: [(&str, Story); 7] = [
         ("a payload against its schema is refused with type, pointer and keyword", pointer_and_keyword),
         ("a schema that only warns lets the payload through", warning_only),
         ("a schema that is off says nothing", switched_off),

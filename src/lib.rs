@@ -1,11 +1,14 @@
 //! crossdock
 #![forbid(unsafe_code)]
 
+pub mod activity;
 pub mod adapters;
 pub mod error;
 pub mod events;
+pub mod lanes;
 pub mod ports;
 pub mod primitives;
 pub mod tenancy;
+pub mod webhooks;
 
 pub use error::{Error, ErrorKind, Problem, Result};

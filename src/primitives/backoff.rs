@@ -46,6 +46,16 @@ impl Backoff {
         Self { first, cap }
     }
 
+    /// The first wait.
+    pub const fn first(&self) -> Duration {
+        self.first
+    }
+
+    /// The longest wait.
+    pub const fn cap(&self) -> Duration {
+        self.cap
+    }
+
     /// The wait after this many failures, counted from 1.
     pub fn after(&self, failures: u32) -> Duration {
         let factor = 2_u32.saturating_pow(failures.saturating_sub(1).min(31));

@@ -133,7 +133,7 @@ mod tests {
 
         let text = id.to_string();
 
-        assert_eq!(text, "evt_00000000007fzvzzzzzzzzzzzz");
+        assert_eq!(text, "evt_0000000000fzzvzzzzzzzzzzzz");
         assert_eq!(text.parse(), Ok(id));
     }
 

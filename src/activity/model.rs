@@ -1,0 +1,145 @@
+//! One entry of the activity log.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use chrono::{DateTime, Utc};
+
+use crate::primitives::id::ActivityId;
+use crate::tenancy::model::{Actor, Role, TenantId};
+
+/// Who did what to which record, and when. It never holds a secret or a payload.
+#[derive(Clone, Debug, Eq, PartialEq)]
+#[non_exhaustive]
+pub struct Activity {
+    /// Names the entry; entries sort by it.
+    pub id: ActivityId,
+    /// For whom.
+    pub tenant: TenantId,
+    /// When.
+    pub at: DateTime<Utc>,
+    /// The name of whoever did it: the host's name for a person, `crossdock` for the engine.
+    pub actor: Arc<str>,
+    /// What they are.
+    pub role: Role,
+    /// What was done.
+    pub kind: ActivityKind,
+    /// To what.
+    pub subject: Subject,
+    /// What is worth knowing besides, such as `reason`.
+    pub details: BTreeMap<&'static str, String>,
+}
+
+/// The record that something was done to.
+#[derive(Clone, Debug, Eq, Hash, Ord, PartialEq, PartialOrd)]
+pub struct Subject(Arc<str>);
+
+/// What was done.
+#[derive(Clone, Copy, Debug, Eq, Hash, Ord, PartialEq, PartialOrd)]
+#[non_exhaustive]
+pub enum ActivityKind {
+    /// A webhook was created.
+    WebhookCreated,
+    /// A webhook's settings were changed.
+    WebhookUpdated,
+    /// A webhook was paused: its deliveries wait.
+    WebhookPaused,
+    /// A webhook delivers again.
+    WebhookResumed,
+    /// A webhook was disabled, by a person or by the engine.
+    WebhookDisabled,
+    /// A webhook was deleted.
+    WebhookDeleted,
+    /// A webhook has a new secret.
+    SecretRotated,
+    /// A test was sent.
+    WebhookTested,
+    /// A webhook is on its way to being disabled for failing.
+    WebhookFailing,
+    /// A failing webhook delivers again.
+    WebhookRecovered,
+    /// An ordered lane stands still behind a delivery that could not be made.
+    LaneStopped,
+    /// A stopped lane goes on.
+    LaneReleased,
+    /// A delivery became a dead letter.
+    DeadLettered,
+    /// A delivery was asked for once more.
+    DeliveryResent,
+    /// A replay was started.
+    ReplayStarted,
+    /// A replay was cancelled.
+    ReplayCancelled,
+    /// The tenant's defaults were changed.
+    DefaultsUpdated,
+    /// The payloads about a subject were erased.
+    SubjectErased,
+}
+
+impl Activity {
+    /// An entry by this actor.
+    pub fn new(
+        id: ActivityId,
+        at: DateTime<Utc>,
+        actor: &Actor,
+        kind: ActivityKind,
+        subject: impl Into<Subject>,
+    ) -> Self {
+        Self {
+            id,
+            tenant: actor.tenant().clone(),
+            at,
+            actor: actor.name().into(),
+            role: actor.role(),
+            kind,
+            subject: subject.into(),
+            details: BTreeMap::new(),
+        }
+    }
+
+    /// Adds something worth knowing.
+    #[must_use]
+    pub fn with_detail(mut self, name: &'static str, value: impl Into<String>) -> Self {
+        self.details.insert(name, value.into());
+        self
+    }
+}
+
+impl ActivityKind {
+    /// The word that logs and listings use.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::WebhookCreated => "webhook.created",
+            Self::WebhookUpdated => "webhook.updated",
+            Self::WebhookPaused => "webhook.paused",
+            Self::WebhookResumed => "webhook.resumed",
+            Self::WebhookDisabled => "webhook.disabled",
+            Self::WebhookDeleted => "webhook.deleted",
+            Self::SecretRotated => "webhook.secret_rotated",
+            Self::WebhookTested => "webhook.tested",
+            Self::WebhookFailing => "webhook.failing",
+            Self::WebhookRecovered => "webhook.recovered",
+            Self::LaneStopped => "lane.stopped",
+            Self::LaneReleased => "lane.released",
+            Self::DeadLettered => "delivery.dead_lettered",
+            Self::DeliveryResent => "delivery.resent",
+            Self::ReplayStarted => "replay.started",
+            Self::ReplayCancelled => "replay.cancelled",
+            Self::DefaultsUpdated => "defaults.updated",
+            Self::SubjectErased => "subject.erased",
+        }
+    }
+}
+
+impl Subject {
+    /// The record's id as text.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl<T: ToString> From<T> for Subject {
+    fn from(id: T) -> Self {
+        Self(id.to_string().into())
+    }
+}

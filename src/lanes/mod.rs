@@ -1,0 +1,18 @@
+//! Work that waits: the engine under webhooks, and under whatever else is claimed, done and settled.
+//!
+//! | module | decides |
+//! |---|---|
+//! | [`schedule`] | how long to wait after which failure |
+//! | [`throttle`] | how much of a lane may run: in flight, rate, circuit |
+//! | [`lease`] | who works on what, and until when |
+//! | [`runner`] | the loop that claims, works and settles (feature `worker`) |
+
+pub mod lease;
+#[cfg(feature = "worker")]
+pub mod runner;
+pub mod schedule;
+pub mod throttle;
+
+pub use lease::{Lease, LeaseToken};
+pub use schedule::{InvalidSchedule, Schedule};
+pub use throttle::{Brake, CircuitPolicy, InvalidRate, Outcome, RateLimit, Samples, TokenBucket};

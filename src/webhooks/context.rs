@@ -1,0 +1,67 @@
+//! What the slice works with: its ports and the hub's numbers, in one place.
+
+use std::sync::Arc;
+
+use chrono::{DateTime, Utc};
+
+use crate::activity::log::ActivityLog;
+use crate::activity::model::{Activity, ActivityKind, Subject};
+use crate::ports::{Clock, Entropy, EntropyExt, Vault, Wake};
+use crate::primitives::egress::EgressPolicy;
+use crate::primitives::id::ActivityId;
+use crate::tenancy::model::{Actor, TenantId};
+use crate::tenancy::policy::AccessPolicy;
+use crate::webhooks::dispatch::Dispatcher;
+use crate::webhooks::notice::{Notice, Notices};
+use crate::webhooks::queue::DeliveryQueue;
+use crate::webhooks::repository::WebhookRepository;
+use crate::webhooks::settings::Settings;
+
+/// The ports and numbers of one hub.
+#[derive(Debug)]
+pub(crate) struct Context {
+    pub(crate) repository: Arc<dyn WebhookRepository>,
+    pub(crate) queue: Arc<dyn DeliveryQueue>,
+    pub(crate) activity: Arc<dyn ActivityLog>,
+    pub(crate) clock: Arc<dyn Clock>,
+    pub(crate) entropy: Arc<dyn Entropy>,
+    pub(crate) wake: Arc<dyn Wake>,
+    pub(crate) vault: Arc<dyn Vault>,
+    pub(crate) dispatcher: Dispatcher,
+    pub(crate) egress: EgressPolicy,
+    pub(crate) access: AccessPolicy,
+    pub(crate) notices: Notices,
+    pub(crate) settings: Settings,
+}
+
+impl Context {
+    /// The name under which the engine itself acts.
+    pub(crate) const ENGINE: &'static str = "crossdock";
+
+    /// An entry of the log by this actor.
+    pub(crate) fn activity_by(
+        &self,
+        actor: &Actor,
+        kind: ActivityKind,
+        subject: impl Into<Subject>,
+        now: DateTime<Utc>,
+    ) -> Activity {
+        Activity::new(ActivityId::mint(now, self.entropy.bytes()), now, actor, kind, subject)
+    }
+
+    /// Tells the operator.
+    pub(crate) fn tell(&self, notice: Notice) {
+        self.notices.tell(&notice);
+    }
+
+    /// An entry of the log by the engine itself.
+    pub(crate) fn activity_by_engine(
+        &self,
+        tenant: &TenantId,
+        kind: ActivityKind,
+        subject: impl Into<Subject>,
+        now: DateTime<Utc>,
+    ) -> Activity {
+        self.activity_by(&Actor::system(tenant.clone(), Self::ENGINE), kind, subject, now)
+    }
+}

@@ -1,0 +1,48 @@
+//! Telling others: webhooks that a host's tenants subscribe, and the engine that delivers them.
+//!
+//! The modules, in the order in which an event passes through them:
+//!
+//! | module | does |
+//! |---|---|
+//! | [`model`] | webhooks, deliveries, attempts, settlements |
+//! | [`fan_out`] | which webhooks hear of an event |
+//! | [`repository`] | port: what an administrator sees |
+//! | [`queue`] | port: publish, fan out, claim, settle |
+//! | [`sign`] | the signature headers of a request |
+//! | [`classify`] | an answer becomes a verdict |
+//! | [`retry`] | a verdict becomes what happens next |
+//! | [`health`] | when a failing webhook is given up |
+//! | [`notice`] | what an operator hears of |
+//! | [`settings`] | the numbers that hold for a whole hub |
+
+pub mod classify;
+pub(crate) mod context;
+pub(crate) mod dispatch;
+pub mod fan_out;
+pub mod health;
+pub mod model;
+pub mod notice;
+pub mod queue;
+pub mod repository;
+pub mod retry;
+pub(crate) mod sealing;
+pub mod settings;
+pub mod sign;
+#[cfg(feature = "worker")]
+pub mod worker;
+
+pub use classify::Verdict;
+pub use fan_out::{FanOut, Hearing};
+pub use health::{AutoDisable, Judgement, WebhookHealth};
+pub use model::*;
+pub use notice::{Notice, NoticeKind, NoticeStream};
+pub use queue::{
+    Advanced, ClaimRequest, Claimed, DeliveryQueue, Expired, HealthMoved, Judged, JudgedStep, Outbox,
+    Retention, Sequence, SettleBatch, Settled,
+};
+pub use repository::{Backlog, Change, Erasure, Release, StoppedHead, WebhookRepository};
+pub use retry::{Next, RetryPolicy};
+pub use settings::Settings;
+pub use sign::{HmacScheme, SignatureScheme, Signer, SigningSecret, Verified, Verifier, VerifyError};
+#[cfg(feature = "worker")]
+pub use worker::{Worker, WorkerStatus};

@@ -1,0 +1,163 @@
+//! One HTTP request and what came of it.
+
+use std::fmt;
+use std::net::IpAddr;
+use std::sync::Arc;
+
+use bytes::Bytes;
+use chrono::{DateTime, Utc};
+use http::{HeaderMap, HeaderName, HeaderValue};
+
+use crate::ports::{Timings, TransportErrorKind};
+use crate::primitives::id::{AttemptId, DeliveryId};
+
+/// One HTTP request and what came of it ("a run").
+#[derive(Clone, PartialEq)]
+#[non_exhaustive]
+pub struct Attempt {
+    /// Names the attempt.
+    pub id: AttemptId,
+    /// Which delivery it was for.
+    pub delivery: DeliveryId,
+    /// Which attempt of that delivery, counted from 1.
+    pub number: u32,
+    /// When the request was begun.
+    pub started_at: DateTime<Utc>,
+    /// The address that was called, if one was.
+    pub peer: Option<IpAddr>,
+    /// What was sent along, credentials redacted.
+    pub request_headers: AttemptHeaders,
+    /// The HTTP status, if there was an answer.
+    pub status: Option<u16>,
+    /// Why it failed; `None` if the receiver took the delivery.
+    pub error: Option<AttemptError>,
+    /// The answer's headers.
+    pub response_headers: HeaderMap,
+    /// The beginning of the answer's body.
+    pub response_body: Bytes,
+    /// Whether the answer's body was longer than what is kept.
+    pub truncated: bool,
+    /// How long each part took.
+    pub timings: Timings,
+    /// When the next attempt is due, if there is one.
+    pub next_attempt_at: Option<DateTime<Utc>>,
+    /// Whether the lease was lost before the result came: it changed nothing.
+    pub fenced: bool,
+}
+
+/// Why an attempt failed.
+#[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
+#[non_exhaustive]
+pub enum AttemptError {
+    /// An answer came, with a status that is not 2xx.
+    Status(u16),
+    /// No answer came.
+    Transport(TransportErrorKind),
+    /// The request could not be made.
+    Unsendable,
+}
+
+/// A request's headers as the log keeps them: credentials redacted, the unvarying part shared between attempts.
+#[derive(Clone, Default)]
+pub struct AttemptHeaders {
+    fixed: Arc<HeaderMap>,
+    varying: Vec<(HeaderName, HeaderValue)>,
+}
+
+impl Attempt {
+    /// An attempt of which nothing is known yet but its beginning.
+    pub fn new(id: AttemptId, delivery: DeliveryId, number: u32, started_at: DateTime<Utc>) -> Self {
+        Self {
+            id,
+            delivery,
+            number,
+            started_at,
+            peer: None,
+            request_headers: AttemptHeaders::default(),
+            status: None,
+            error: None,
+            response_headers: HeaderMap::new(),
+            response_body: Bytes::new(),
+            truncated: false,
+            timings: Timings::default(),
+            next_attempt_at: None,
+            fenced: false,
+        }
+    }
+
+    /// Whether the receiver took the delivery.
+    pub fn succeeded(&self) -> bool {
+        self.error.is_none()
+    }
+}
+
+impl AttemptError {
+    /// The word that logs and listings use.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Status(_) => "status",
+            Self::Transport(kind) => kind.as_str(),
+            Self::Unsendable => "unsendable",
+        }
+    }
+}
+
+impl fmt::Display for AttemptError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Status(status) => write!(f, "status {status}"),
+            other => f.write_str(other.as_str()),
+        }
+    }
+}
+
+impl AttemptHeaders {
+    /// Stands in the log where a credential stood in the request.
+    pub const REDACTED: HeaderValue = HeaderValue::from_static("redacted");
+
+    /// Headers that every attempt shares, and those of this one. Sensitive values must have been replaced by
+    /// [`AttemptHeaders::REDACTED`].
+    pub fn new(fixed: Arc<HeaderMap>, varying: Vec<(HeaderName, HeaderValue)>) -> Self {
+        Self { fixed, varying }
+    }
+
+    /// Every header.
+    pub fn iter(&self) -> impl Iterator<Item = (&HeaderName, &HeaderValue)> {
+        self.fixed.iter().chain(self.varying.iter().map(|(name, value)| (name, value)))
+    }
+
+    /// The first value of this header.
+    pub fn value(&self, name: &str) -> Option<&HeaderValue> {
+        self.iter().find(|(candidate, _)| candidate.as_str() == name).map(|(_, value)| value)
+    }
+}
+
+impl PartialEq for AttemptHeaders {
+    fn eq(&self, other: &Self) -> bool {
+        self.iter().eq(other.iter())
+    }
+}
+
+impl fmt::Debug for AttemptHeaders {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_map().entries(self.iter()).finish()
+    }
+}
+
+impl fmt::Debug for Attempt {
+    /// The answer's header values and body are left out: a receiver may echo what it was sent.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Attempt")
+            .field("id", &self.id)
+            .field("delivery", &self.delivery)
+            .field("number", &self.number)
+            .field("started_at", &self.started_at)
+            .field("peer", &self.peer)
+            .field("status", &self.status)
+            .field("error", &self.error)
+            .field("timings", &self.timings)
+            .field("next_attempt_at", &self.next_attempt_at)
+            .field("fenced", &self.fenced)
+            .finish_non_exhaustive()
+    }
+}

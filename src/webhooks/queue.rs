@@ -1,0 +1,305 @@
+//! Port: what the engine does.
+
+use std::collections::HashMap;
+use std::fmt::Debug;
+use std::sync::Arc;
+use std::time::Duration;
+
+use async_trait::async_trait;
+use chrono::{DateTime, Utc};
+
+use crate::activity::model::Activity;
+use crate::error::Result;
+use crate::events::model::EventHead;
+use crate::primitives::id::{DeliveryId, ReplayId, WebhookId};
+use crate::tenancy::model::TenantId;
+use crate::webhooks::fan_out::FanOut;
+use crate::webhooks::health::WebhookHealth;
+use crate::webhooks::model::{Claim, DisableReason, Publication, Published, Settlement, Webhook};
+
+/// The place of a published event in the order of fan-out.
+#[derive(Clone, Copy, Debug, Eq, Hash, Ord, PartialEq, PartialOrd)]
+pub struct Sequence(u64);
+
+/// Published events that nobody has fanned out yet.
+#[derive(Clone, Debug, Default)]
+#[non_exhaustive]
+pub struct Outbox {
+    /// The events, oldest first.
+    pub entries: Vec<(Sequence, Arc<EventHead>)>,
+    /// All webhooks of the tenants that these events belong to, as they were at, or after, the time of reading the entries.
+    pub webhooks: HashMap<TenantId, Arc<[Arc<Webhook>]>>,
+}
+
+/// How much a worker wants, and where it goes on.
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub struct ClaimRequest {
+    /// The time.
+    pub now: DateTime<Utc>,
+    /// How long the claims hold.
+    pub lease: Duration,
+    /// At most so many deliveries.
+    pub limit: usize,
+    /// The tenant behind which the round goes on, as the last answer said.
+    pub after: Option<TenantId>,
+    /// How many of one webhook may be in flight if the webhook does not say.
+    pub max_in_flight: u32,
+    /// How many resends and replays of one webhook may be in flight; they count towards its own limit as well.
+    pub max_replays_in_flight: u32,
+}
+
+/// What a worker got.
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub struct Claimed {
+    /// The deliveries, each leased to this worker.
+    pub claims: Vec<Claim>,
+    /// Where the next round goes on; always given, also when nothing was claimed. `None` means from the beginning.
+    pub after: Option<TenantId>,
+    /// When something will be due that is not now, as far as the store knows; a hint for how long to sleep.
+    pub next_due: Option<DateTime<Utc>>,
+    /// The store's own time.
+    pub now: DateTime<Utc>,
+}
+
+/// Results that are settled together.
+#[derive(Clone, Copy, Debug, Default)]
+#[non_exhaustive]
+pub struct SettleBatch<'a> {
+    /// The results.
+    pub settlements: &'a [Settlement],
+    /// Webhooks that have failed for too long, or were warned about it.
+    pub judgements: &'a [Judged],
+}
+
+/// What was decided about a webhook's health.
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub struct Judged {
+    /// Whose it is.
+    pub tenant: TenantId,
+    /// Which webhook.
+    pub webhook: WebhookId,
+    /// What is to be done.
+    pub step: JudgedStep,
+    /// What the log is told.
+    pub activity: Vec<Activity>,
+}
+
+/// What is to be done about a webhook's health.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+#[non_exhaustive]
+pub enum JudgedStep {
+    /// Remember that a warning of so many per cent was given.
+    Warned(u8),
+    /// Disable it.
+    Disable(DisableReason),
+}
+
+/// What settling has changed.
+#[derive(Clone, Debug, Default)]
+#[non_exhaustive]
+pub struct Settled {
+    /// Results whose lease was lost: logged, nothing else.
+    pub fenced: Vec<DeliveryId>,
+    /// Webhooks that are failing, or have just recovered: health before and after this batch.
+    pub health: Vec<HealthMoved>,
+}
+
+/// A webhook's health before and after a batch.
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub struct HealthMoved {
+    /// Whose it is.
+    pub tenant: TenantId,
+    /// Which webhook.
+    pub webhook: WebhookId,
+    /// Before the batch.
+    pub before: WebhookHealth,
+    /// After it.
+    pub after: WebhookHealth,
+}
+
+/// What a round of chores has done.
+#[derive(Clone, Debug, Default)]
+#[non_exhaustive]
+pub struct Expired {
+    /// Deliveries that became dead letters because of their age.
+    pub deliveries: Vec<(TenantId, WebhookId, DeliveryId)>,
+}
+
+/// What is kept until when.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+#[non_exhaustive]
+pub struct Retention {
+    /// Payloads, and bodies in the attempt log; 30 days by default.
+    pub payloads: Duration,
+    /// Events, deliveries, attempts, replays that have ended; 90 days by default.
+    pub history: Duration,
+    /// Idempotency keys; 24 hours by default.
+    pub idempotency_keys: Duration,
+}
+
+/// A step forward of the replays that are due.
+#[derive(Clone, Debug, Default)]
+#[non_exhaustive]
+pub struct Advanced {
+    /// How many deliveries were made.
+    pub made: u64,
+    /// Replays that have made their last one.
+    pub completed: Vec<(TenantId, WebhookId, ReplayId)>,
+}
+
+/// The engine's storage: events go in, claims come out, results go in.
+///
+/// # Contract
+/// - `publish` writes all publications or none. A key that this tenant used within `idempotency_keys` of `now` makes nothing
+///   new: it answers the first event with `fresh: false` if the digest is the same, and is `Conflict` (which names the
+///   publication's index) if it is not; also when two callers race. An older key counts as absent.
+/// - `outbox` lists the oldest events first and changes nothing. A webhook saved before an event was published is listed with it.
+/// - `fan_out` takes each entry off the outbox once: an entry that is no longer there is ignored, with its deliveries. A
+///   delivery to a webhook that is disabled by now is recorded as skipped; one that is deleted by now, likewise.
+/// - `claim` gives each due delivery to one caller at a time: while a lease is live, nobody else gets it. When a lease has ended
+///   unsettled, the delivery is due again, with the next attempt number.
+/// - `claim` never gives more of one webhook than its in-flight limit less its live leases, its rate and its circuit allow, in
+///   total over all callers. It counts live leases, never settlements.
+/// - `claim` gives nothing of a webhook that is paused, disabled, or held back until later.
+/// - In an order, only the oldest undelivered delivery is given. Order follows the outbox.
+/// - `claim` goes round over tenants from behind `after` and gives each tenant with due work its share before it gives any a second
+///   one; the cursor is always answered, and wraps around to the beginning.
+/// - `settle` applies each settlement whose lease is the present one, all of them or none. One whose lease was lost, also because
+///   it was settled before, is answered as fenced: its attempt is logged as fenced, and nothing else changes, no health, no pause,
+///   no circuit, no disabling, no activity. An attempt is logged once under its id, however often it is settled.
+/// - A settlement that retries a delivery whose webhook is disabled or deleted by now ends it as skipped instead.
+/// - `Fate::Release` takes the begun attempt back: the next claim has the same number.
+/// - A disabling settlement or judgement disables the webhook as a save would; it is idempotent.
+/// - `pause_until` never shortens a pause. A brake change whose `seen` is not the present version changes nothing.
+/// - `expire` ends pending and stopped deliveries made before `before` as dead letters, unless they are leased, and those of
+///   disabled or deleted webhooks whose lease has ended as skipped.
+/// - `advance_replays` makes at most one second's worth of each due replay, oldest first, at most one delivery for each given id, of
+///   deliveries with [`Origin::Live`](crate::webhooks::Origin) only; a crash between two calls makes nothing twice.
+/// - `tidy` drops what is past its retention, but never an event, payload or delivery that is still undelivered.
+#[async_trait]
+pub trait DeliveryQueue: Debug + Send + Sync + 'static {
+    /// Writes events.
+    async fn publish(
+        &self,
+        publications: Vec<Publication>,
+        idempotency_keys: Duration,
+        now: DateTime<Utc>,
+    ) -> Result<Vec<Published>>;
+
+    /// The oldest events that are not fanned out yet, at most so many.
+    async fn outbox(&self, limit: usize, now: DateTime<Utc>) -> Result<Outbox>;
+
+    /// Turns outbox entries into deliveries; answers how many entries were still there.
+    async fn fan_out(&self, entries: Vec<(Sequence, FanOut)>, now: DateTime<Utc>) -> Result<usize>;
+
+    /// Leases due deliveries.
+    async fn claim(&self, request: ClaimRequest) -> Result<Claimed>;
+
+    /// Takes results.
+    async fn settle(&self, batch: SettleBatch<'_>, now: DateTime<Utc>) -> Result<Settled>;
+
+    /// Ends what has waited for too long, at most so many.
+    async fn expire(&self, before: DateTime<Utc>, now: DateTime<Utc>, limit: usize) -> Result<Expired>;
+
+    /// Makes the next deliveries of running replays.
+    async fn advance_replays(&self, ids: Vec<DeliveryId>, now: DateTime<Utc>) -> Result<Advanced>;
+
+    /// Drops what is past its retention; answers how many rows went.
+    async fn tidy(&self, retention: Retention, now: DateTime<Utc>) -> Result<u64>;
+}
+
+impl Sequence {
+    /// The place with this number.
+    pub const fn new(number: u64) -> Self {
+        Self(number)
+    }
+
+    /// The number that a store keeps.
+    pub const fn number(self) -> u64 {
+        self.0
+    }
+}
+
+impl Outbox {
+    /// What a store has read.
+    pub fn new(
+        entries: Vec<(Sequence, Arc<EventHead>)>,
+        webhooks: HashMap<TenantId, Arc<[Arc<Webhook>]>>,
+    ) -> Self {
+        Self { entries, webhooks }
+    }
+}
+
+impl ClaimRequest {
+    /// At most so many deliveries, each for so long.
+    pub fn new(now: DateTime<Utc>, lease: Duration, limit: usize) -> Self {
+        Self { now, lease, limit, after: None, max_in_flight: 8, max_replays_in_flight: 1 }
+    }
+
+    /// Going on behind this tenant.
+    #[must_use]
+    pub fn with_after(mut self, after: Option<TenantId>) -> Self {
+        self.after = after;
+        self
+    }
+
+    /// With this limit for webhooks that do not say their own.
+    #[must_use]
+    pub fn with_max_in_flight(mut self, max_in_flight: u32) -> Self {
+        self.max_in_flight = max_in_flight;
+        self
+    }
+}
+
+impl Claimed {
+    /// What a store has leased.
+    pub fn new(
+        claims: Vec<Claim>,
+        after: Option<TenantId>,
+        next_due: Option<DateTime<Utc>>,
+        now: DateTime<Utc>,
+    ) -> Self {
+        Self { claims, after, next_due, now }
+    }
+}
+
+impl<'a> SettleBatch<'a> {
+    /// Results alone.
+    pub fn new(settlements: &'a [Settlement]) -> Self {
+        Self { settlements, judgements: &[] }
+    }
+
+    /// Judgements alone.
+    pub fn judged(judgements: &'a [Judged]) -> Self {
+        Self { settlements: &[], judgements }
+    }
+}
+
+impl Judged {
+    /// A decision about this webhook.
+    pub fn new(tenant: TenantId, webhook: WebhookId, step: JudgedStep, activity: Vec<Activity>) -> Self {
+        Self { tenant, webhook, step, activity }
+    }
+}
+
+impl HealthMoved {
+    /// A webhook's health before and after a batch.
+    pub fn new(tenant: TenantId, webhook: WebhookId, before: WebhookHealth, after: WebhookHealth) -> Self {
+        Self { tenant, webhook, before, after }
+    }
+}
+
+impl Default for Retention {
+    fn default() -> Self {
+        const DAY: u64 = 24 * 60 * 60;
+        Self {
+            payloads: Duration::from_secs(30 * DAY),
+            history: Duration::from_secs(90 * DAY),
+            idempotency_keys: Duration::from_secs(DAY),
+        }
+    }
+}

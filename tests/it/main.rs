@@ -2,6 +2,7 @@
 //! run time, and so that the binary can start itself again as a child process.
 
 mod architecture;
+mod catalog;
 mod signatures;
 
 use std::process::ExitCode;
@@ -10,7 +11,7 @@ use libtest_mimic::{Arguments, Failed, Trial};
 
 fn main() -> ExitCode {
     let arguments = Arguments::from_args();
-    let lists: Vec<Vec<Trial>> = vec![architecture::trials(), signatures::trials()];
+    let lists: Vec<Vec<Trial>> = vec![architecture::trials(), catalog::trials(), signatures::trials()];
     let trials = lists.into_iter().flatten().collect();
     libtest_mimic::run(&arguments, trials).exit_code()
 }

@@ -2,6 +2,7 @@
 
 #[cfg(feature = "schemas")]
 pub mod json_schema;
+pub mod memory;
 
 #[cfg(feature = "schemas")]
 pub use json_schema::JsonSchemaEngine;

@@ -1,6 +1,7 @@
 //! crossdock
 #![forbid(unsafe_code)]
 
+pub mod adapters;
 pub mod error;
 pub mod events;
 pub mod ports;

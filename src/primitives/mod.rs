@@ -2,12 +2,14 @@
 
 pub mod backoff;
 pub mod egress;
+pub mod header;
 pub mod id;
 pub mod page;
 pub mod secret;
 
 pub use backoff::{Backoff, Jitter};
-pub use egress::{AddressRefusal, EgressPolicy, TenantUrl, UrlRefusal};
+pub use egress::{AddressRefusal, EgressPolicy, LookupRefusal, TenantUrl, UrlRefusal};
+pub use header::{HeaderRefusal, TenantHeader};
 pub use id::{ActivityId, AttemptId, DeliveryId, EventId, InvalidId, ReplayId, WebhookId};
 pub use page::{Cursor, InvalidCursor, Page, PageRequest};
 pub use secret::Secret;

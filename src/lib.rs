@@ -2,6 +2,7 @@
 #![forbid(unsafe_code)]
 
 pub mod activity;
+pub mod adapters;
 pub mod error;
 pub mod events;
 pub mod lanes;

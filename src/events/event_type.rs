@@ -1,5 +1,6 @@
 //! Names of event types, and patterns over them.
 
+use std::borrow::Borrow;
 use std::fmt;
 use std::str::FromStr;
 use std::sync::Arc;
@@ -98,6 +99,13 @@ impl FromStr for EventPattern {
 impl From<EventType> for EventPattern {
     fn from(event_type: EventType) -> Self {
         Self(event_type.0)
+    }
+}
+
+impl Borrow<str> for EventType {
+    /// A type hashes and compares like its name, so that maps keyed by types are looked up by names.
+    fn borrow(&self) -> &str {
+        &self.0
     }
 }
 

@@ -41,4 +41,4 @@ pub use queue::{
 pub use repository::{Backlog, Change, Erasure, Release, StoppedHead, WebhookRepository};
 pub use retry::{Next, RetryPolicy};
 pub use settings::Settings;
-pub use sign::{SignatureScheme, SigningSecret};
+pub use sign::{HmacScheme, SignatureScheme, Signer, SigningSecret, Verified, Verifier, VerifyError};

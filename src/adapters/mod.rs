@@ -1,0 +1,7 @@
+//! What the hub calls: each adapter behind its feature.
+
+#[cfg(feature = "schemas")]
+pub mod json_schema;
+
+#[cfg(feature = "schemas")]
+pub use json_schema::JsonSchemaEngine;

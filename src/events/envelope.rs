@@ -1,4 +1,0 @@
-//! stub
-/// stub
-#[derive(Clone, Debug, Default, Eq, PartialEq)]
-pub struct PayloadFormat;

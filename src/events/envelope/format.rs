@@ -1,0 +1,249 @@
+//! The choice of a format, and what every format gives.
+
+use std::fmt::{self, Debug};
+use std::sync::Arc;
+
+use bytes::Bytes;
+use http::header::{HeaderMap, HeaderName, HeaderValue};
+
+use crate::error::Problem;
+use crate::events::envelope::cloud_events::CloudEventsFormat;
+use crate::events::envelope::flat::FlatFormat;
+use crate::events::envelope::standard::StandardFormat;
+use crate::events::model::Event;
+
+/// How a webhook's events are written.
+///
+/// ```
+/// use crossdock::events::{CloudEventsFormat, FlatFormat, PayloadFormat, StandardFormat};
+///
+/// let renamed = PayloadFormat::from(StandardFormat::new().with_type_field("eventType")?);
+/// let binary = PayloadFormat::from(CloudEventsFormat::binary("https://example.com/shop")?);
+/// let flat = PayloadFormat::from(FlatFormat::new());
+///
+/// assert_ne!(renamed, PayloadFormat::default());
+/// assert_ne!(binary, flat);
+/// # Ok::<(), crossdock::events::InvalidFormat>(())
+/// ```
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub enum PayloadFormat {
+    /// `{"type","timestamp","data"}`.
+    Standard(StandardFormat),
+    /// CloudEvents 1.0.
+    CloudEvents(CloudEventsFormat),
+    /// The payload's own fields, and the envelope's beside them.
+    Flat(FlatFormat),
+    /// The host's own.
+    Custom(Arc<dyn CustomFormat>),
+}
+
+/// What is sent: the same for the same event, however often it is rendered.
+///
+/// ```
+/// use crossdock::events::Body;
+/// use http::HeaderValue;
+///
+/// let body = Body::new(HeaderValue::from_static("text/plain"), "42");
+///
+/// assert_eq!(body.content_type, "text/plain");
+/// assert!(body.headers.is_empty());
+/// ```
+#[derive(Clone, Eq, PartialEq)]
+#[non_exhaustive]
+pub struct Body {
+    /// The header `content-type`.
+    pub content_type: HeaderValue,
+    /// Headers that are part of the format, such as `ce-id`.
+    pub headers: HeaderMap,
+    /// The body.
+    pub bytes: Bytes,
+}
+
+/// A format of the host's own.
+///
+/// # Contract
+/// - `render` depends on the event alone: the same event gives the same body, on every attempt and in every process.
+/// - `render` copes with every payload that the catalogue lets through, and with an empty one, which an erased event has.
+/// - Two formats with the same id render alike; a store keeps the id, and the hub is given the format again at start.
+///
+/// ```
+/// use crossdock::events::{Body, CustomFormat, Event, PayloadFormat};
+/// use http::HeaderValue;
+/// use std::sync::Arc;
+///
+/// #[derive(Debug)]
+/// struct Bare;
+///
+/// impl CustomFormat for Bare {
+///     fn id(&self) -> &str {
+///         "bare"
+///     }
+///
+///     fn render(&self, event: &Event) -> Body {
+///         Body::new(HeaderValue::from_static("application/json"), event.payload.clone())
+///     }
+/// }
+///
+/// assert_eq!(PayloadFormat::Custom(Arc::new(Bare)), PayloadFormat::Custom(Arc::new(Bare)));
+/// ```
+pub trait CustomFormat: Debug + Send + Sync + 'static {
+    /// Names the format, for ever.
+    fn id(&self) -> &str;
+
+    /// Writes the event.
+    fn render(&self, event: &Event) -> Body;
+}
+
+/// A format cannot be made like that.
+///
+/// ```
+/// use crossdock::Problem;
+/// use crossdock::events::{InvalidFormat, StandardFormat};
+///
+/// let refused = StandardFormat::new().with_type_field("data").expect_err("taken");
+///
+/// assert_eq!(refused, InvalidFormat::FieldTaken);
+/// assert_eq!(Problem::from(refused).field, "format.fields");
+/// ```
+#[derive(Clone, Copy, Debug, Eq, PartialEq, thiserror::Error)]
+#[non_exhaustive]
+pub enum InvalidFormat {
+    /// The name of a field is empty, too long, or would have to be escaped.
+    #[error("a field's name is 1 to 64 printable ASCII characters without quotation marks and backslashes")]
+    FieldName,
+    /// Two fields would have the same name.
+    #[error(
+        "the fields of an envelope have names that differ, and none takes a name that the format needs itself"
+    )]
+    FieldTaken,
+    /// The source of a CloudEvent.
+    #[error("a source is a URI reference of 1 to 1024 bytes, such as `https://example.com/shop` or `/shop`")]
+    Source,
+    /// The beginning of a CloudEvent's type.
+    #[error(
+        "a type's prefix is at most 128 letters, digits, dots, hyphens and underscores, such as `com.example.`"
+    )]
+    TypePrefix,
+    /// The pattern of a time.
+    #[error("a time's pattern is 1 to 64 bytes of strftime, such as `%Y-%m-%d %H:%M:%S`")]
+    TimePattern,
+    /// The pattern of a time names a zone that is not the chosen one.
+    #[error("a time's pattern writes the zone that was chosen, or none")]
+    TimeZone,
+}
+
+impl PayloadFormat {
+    /// Writes the event.
+    ///
+    /// It is total: every event gives a body. If a host's own format panics, so does this.
+    pub fn render(&self, event: &Event) -> Body {
+        match self {
+            Self::Standard(format) => format.render(event),
+            Self::CloudEvents(format) => format.render(event),
+            Self::Flat(format) => format.render(event),
+            Self::Custom(format) => format.render(event),
+        }
+    }
+}
+
+impl Default for PayloadFormat {
+    fn default() -> Self {
+        Self::Standard(StandardFormat::default())
+    }
+}
+
+impl PartialEq for PayloadFormat {
+    fn eq(&self, other: &Self) -> bool {
+        match (self, other) {
+            (Self::Standard(left), Self::Standard(right)) => left == right,
+            (Self::CloudEvents(left), Self::CloudEvents(right)) => left == right,
+            (Self::Flat(left), Self::Flat(right)) => left == right,
+            // By contract the id says it all.
+            (Self::Custom(left), Self::Custom(right)) => left.id() == right.id(),
+            _ => false,
+        }
+    }
+}
+
+impl Eq for PayloadFormat {}
+
+impl From<StandardFormat> for PayloadFormat {
+    fn from(format: StandardFormat) -> Self {
+        Self::Standard(format)
+    }
+}
+
+impl From<CloudEventsFormat> for PayloadFormat {
+    fn from(format: CloudEventsFormat) -> Self {
+        Self::CloudEvents(format)
+    }
+}
+
+impl From<FlatFormat> for PayloadFormat {
+    fn from(format: FlatFormat) -> Self {
+        Self::Flat(format)
+    }
+}
+
+impl Body {
+    /// A body without headers of its own.
+    pub fn new(content_type: HeaderValue, bytes: impl Into<Bytes>) -> Self {
+        Self { content_type, headers: HeaderMap::new(), bytes: bytes.into() }
+    }
+
+    /// Adds a header that is part of the format.
+    #[must_use]
+    pub fn with_header(mut self, name: HeaderName, value: HeaderValue) -> Self {
+        self.headers.insert(name, value);
+        self
+    }
+
+    pub(crate) fn json(bytes: Vec<u8>) -> Self {
+        Self::new(HeaderValue::from_static("application/json"), bytes)
+    }
+}
+
+impl Debug for Body {
+    /// Bytes and the values of headers are left out: they are the tenant's.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Body")
+            .field("content_type", &self.content_type)
+            .field("headers", &self.headers.keys().collect::<Vec<_>>())
+            .field("bytes", &self.bytes.len())
+            .finish()
+    }
+}
+
+impl From<InvalidFormat> for Problem {
+    fn from(invalid: InvalidFormat) -> Self {
+        let (field, fix) = match invalid {
+            InvalidFormat::FieldName => ("format.fields", "give a name such as `eventType`"),
+            InvalidFormat::FieldTaken => ("format.fields", "give each field a name of its own"),
+            InvalidFormat::Source => {
+                ("format.source", "give the URL of the product, such as `https://example.com`")
+            }
+            InvalidFormat::TypePrefix => {
+                ("format.type_prefix", "give a reversed domain, such as `com.example.`")
+            }
+            InvalidFormat::TimePattern => ("format.time", "give a pattern such as `%Y-%m-%dT%H:%M:%S`"),
+            InvalidFormat::TimeZone => ("format.time", "end the pattern with `%:z`, or with no zone at all"),
+        };
+        Self::new(field, invalid.to_string(), fix)
+    }
+}
+
+/// Whether the name can stand in a JSON text as it is.
+pub(crate) fn check_field_name(name: &str) -> Result<(), InvalidFormat> {
+    let is_plain = |byte: u8| matches!(byte, b' '..=b'~') && byte != b'"' && byte != b'\\';
+    if (1..=64).contains(&name.len()) && name.bytes().all(is_plain) {
+        Ok(())
+    } else {
+        Err(InvalidFormat::FieldName)
+    }
+}
+
+/// The payload as it stands in an envelope; an erased one is nothing, which JSON calls `null`.
+pub(crate) fn data_of(event: &Event) -> &[u8] {
+    if event.payload.is_empty() { b"null" } else { &event.payload }
+}

@@ -1,1 +1,368 @@
+//! The loop that claims, works and settles.
+//!
+//! There is no batch barrier: each piece of work that ends frees its slot at once. Results are settled together with
+//! whatever else has ended by the time the store is free again, so batches grow by themselves under load.
 
+use std::fmt::Debug;
+use std::future::{Future, poll_fn};
+use std::panic::AssertUnwindSafe;
+use std::task::{Context, Poll};
+use std::time::Duration;
+
+use chrono::{DateTime, Utc};
+use futures_util::future::BoxFuture;
+use futures_util::stream::FuturesUnordered;
+use futures_util::{FutureExt, StreamExt};
+
+use crate::error::{Error, Result};
+use crate::ports::{Clock, Wake, Wakened};
+use crate::primitives::backoff::Backoff;
+
+/// What a lane's work is.
+pub trait LaneWork: Debug + Sync {
+    /// A claimed piece of work.
+    type Item: Send;
+    /// What is needed to settle a piece of work that did not come back.
+    type Ticket: Send;
+    /// What came of a piece of work.
+    type Outcome: Send + Sync;
+
+    /// Leases at most so many due pieces of work.
+    fn claim(&self, limit: usize) -> impl Future<Output = Result<Claims<Self::Item>>> + Send;
+
+    /// What is needed to settle the item if it does not come back.
+    fn ticket(&self, item: &Self::Item) -> Self::Ticket;
+
+    /// Works. Whatever goes wrong is an outcome.
+    fn work(&self, item: Self::Item) -> impl Future<Output = Self::Outcome> + Send;
+
+    /// The outcome of work that panicked.
+    fn panicked(&self, ticket: Self::Ticket) -> Self::Outcome;
+
+    /// The outcome of work that was cut off by the end of the grace period.
+    fn abandoned(&self, ticket: Self::Ticket) -> Self::Outcome;
+
+    /// The outcome of work that was claimed but never begun.
+    fn unbegun(&self, item: Self::Item) -> Self::Outcome;
+
+    /// Stores outcomes, all of them or none.
+    fn settle(&self, outcomes: &[Self::Outcome]) -> impl Future<Output = Result<()>> + Send;
+
+    /// Hears of a store that failed, and of each outcome that it refused for good.
+    fn failed(&self, error: &Error);
+}
+
+/// What was claimed.
+#[derive(Debug)]
+pub struct Claims<T> {
+    /// The pieces of work.
+    pub items: Vec<T>,
+    /// When something will be due that is not now.
+    pub next_due: Option<DateTime<Utc>>,
+}
+
+/// Runs one loop over one kind of work.
+#[derive(Debug)]
+pub struct Runner<'a, W> {
+    /// The work.
+    pub work: &'a W,
+    /// The time.
+    pub clock: &'a dyn Clock,
+    /// The hint that there is work.
+    pub wake: &'a dyn Wake,
+    /// How many pieces may be in flight.
+    pub slots: usize,
+    /// How long work in flight may still take after the shutdown.
+    pub grace: Duration,
+}
+
+/// Without a wake-up, the store is asked at least this often.
+const LOOK_AGAIN: Duration = Duration::from_secs(1);
+/// How long a store that fails is left alone.
+const STORE_BACKOFF: Backoff = Backoff::doubling(Duration::from_millis(50), Duration::from_secs(5));
+/// No more outcomes than this are settled together.
+const MAX_BATCH: usize = 200;
+
+impl<W: LaneWork> Runner<'_, W> {
+    /// Works until `shutdown` completes, and then as long as the grace period allows on what is in flight.
+    ///
+    /// Dropping the future is like a crash: what is in flight comes back when its lease ends.
+    pub async fn run_until(&self, shutdown: impl Future<Output = ()> + Send) {
+        let mut shutdown = std::pin::pin!(shutdown);
+        let mut turn = Turn::new(self);
+        while !turn.has_ended() {
+            turn.start_what_can_start();
+            poll_fn(|cx| {
+                if turn.deadline.is_none() && shutdown.as_mut().poll(cx).is_ready() {
+                    turn.stop();
+                    return Poll::Ready(());
+                }
+                turn.poll(cx)
+            })
+            .await;
+        }
+    }
+
+    /// Works until nothing is due, and says when something will be.
+    pub async fn run_until_idle(&self) -> Option<DateTime<Utc>> {
+        let mut turn = Turn::new(self);
+        loop {
+            turn.start_what_can_start();
+            if turn.is_idle() {
+                return turn.next_due;
+            }
+            poll_fn(|cx| turn.poll(cx)).await;
+        }
+    }
+}
+
+type Landing<O> = (usize, std::thread::Result<O>);
+type Settling<'a, O> = BoxFuture<'a, (Vec<O>, Result<()>)>;
+
+struct Turn<'a, W: LaneWork, F> {
+    runner: &'a Runner<'a, W>,
+    /// Starts a flight; a closure, because the type of the future has no name.
+    take_off: fn(&'a W, usize, W::Item) -> F,
+    flights: FuturesUnordered<F>,
+    tickets: Vec<Option<W::Ticket>>,
+    free: Vec<usize>,
+    landed: Vec<W::Outcome>,
+    settling: Option<Settling<'a, W::Outcome>>,
+    /// After a refused batch: how many outcomes are settled one by one, to find the one that is refused.
+    singly: usize,
+    claiming: Option<(usize, BoxFuture<'a, Result<Claims<W::Item>>>)>,
+    /// Whether the store may have work that we have not been told of.
+    may_have_work: bool,
+    /// The store is left alone until then.
+    rest_until: Option<DateTime<Utc>>,
+    failures: u32,
+    next_due: Option<DateTime<Utc>>,
+    timer: Option<(DateTime<Utc>, BoxFuture<'a, ()>)>,
+    listener: Wakened,
+    /// Set by the shutdown: what is in flight then is abandoned.
+    deadline: Option<DateTime<Utc>>,
+}
+
+impl<'a, W: LaneWork> Turn<'a, W, ()> {
+    #[expect(clippy::new_ret_no_self, reason = "the type of the flights can only be inferred")]
+    fn new(runner: &'a Runner<'a, W>) -> Turn<'a, W, impl Future<Output = Landing<W::Outcome>> + Send + 'a> {
+        Turn {
+            runner,
+            take_off: |work, slot, item| async move {
+                (slot, AssertUnwindSafe(work.work(item)).catch_unwind().await)
+            },
+            flights: FuturesUnordered::new(),
+            tickets: Vec::new(),
+            free: Vec::new(),
+            landed: Vec::new(),
+            settling: None,
+            singly: 0,
+            claiming: None,
+            may_have_work: true,
+            rest_until: None,
+            failures: 0,
+            next_due: None,
+            timer: None,
+            listener: runner.wake.listen(),
+            deadline: None,
+        }
+    }
+}
+
+impl<'a, W: LaneWork, F: Future<Output = Landing<W::Outcome>>> Turn<'a, W, F> {
+    fn start_what_can_start(&mut self) {
+        if self.rest_until.is_some() || self.settling.is_some() {
+            return;
+        }
+        if !self.landed.is_empty() {
+            self.start_settling();
+        } else if self.may_have_work && self.deadline.is_none() && self.claiming.is_none() {
+            // Only now, with every landed result settled: claims count what is unsettled.
+            let limit = self.runner.slots - self.flights.len();
+            if limit > 0 {
+                self.claiming = Some((limit, self.runner.work.claim(limit).boxed()));
+            }
+        }
+    }
+
+    fn start_settling(&mut self) {
+        let most = if self.singly > 0 { 1 } else { MAX_BATCH };
+        let rest = self.landed.split_off(most.min(self.landed.len()));
+        let outcomes = std::mem::replace(&mut self.landed, rest);
+        let work = self.runner.work;
+        self.settling = Some(
+            async move {
+                let result = work.settle(&outcomes).await;
+                (outcomes, result)
+            }
+            .boxed(),
+        );
+    }
+
+    /// Completes as soon as something has happened after which something else can start.
+    fn poll(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+        let mut happened = self.poll_flights(cx);
+        happened |= self.poll_settling(cx);
+        happened |= self.poll_claiming(cx);
+        if self.listener.as_mut().poll(cx).is_ready() {
+            self.listener = self.runner.wake.listen();
+            self.may_have_work = true;
+            happened = true;
+        }
+        // Nothing may wait for a timer that is not there.
+        happened |= self.poll_timer(cx);
+        if happened { Poll::Ready(()) } else { Poll::Pending }
+    }
+
+    fn poll_flights(&mut self, cx: &mut Context<'_>) -> bool {
+        let before = self.landed.len();
+        while let Poll::Ready(Some((slot, result))) = self.flights.poll_next_unpin(cx) {
+            let ticket = self.tickets.get_mut(slot).and_then(Option::take);
+            self.free.push(slot);
+            match (result, ticket) {
+                (Ok(outcome), _) => self.landed.push(outcome),
+                (Err(_panic), Some(ticket)) => self.landed.push(self.runner.work.panicked(ticket)),
+                (Err(_panic), None) => {}
+            }
+        }
+        let happened = self.landed.len() > before;
+        self.may_have_work |= happened;
+        happened
+    }
+
+    fn poll_settling(&mut self, cx: &mut Context<'_>) -> bool {
+        let Some(settling) = &mut self.settling else { return false };
+        let Poll::Ready((outcomes, result)) = settling.as_mut().poll(cx) else { return false };
+        self.settling = None;
+        match result {
+            Ok(()) => {
+                self.failures = 0;
+                self.singly = self.singly.saturating_sub(1);
+                self.may_have_work = true;
+            }
+            Err(error) => self.settling_failed(outcomes, &error),
+        }
+        true
+    }
+
+    fn settling_failed(&mut self, mut outcomes: Vec<W::Outcome>, error: &Error) {
+        self.runner.work.failed(error);
+        if error.is_transient() {
+            self.rest();
+        } else if outcomes.len() > 1 {
+            self.singly = outcomes.len();
+        } else {
+            // Refused for good: it comes back when its lease ends, and in the end becomes a dead letter.
+            self.singly = self.singly.saturating_sub(1);
+            return;
+        }
+        outcomes.append(&mut self.landed);
+        self.landed = outcomes;
+    }
+
+    fn poll_claiming(&mut self, cx: &mut Context<'_>) -> bool {
+        let Some((limit, claiming)) = &mut self.claiming else { return false };
+        let Poll::Ready(result) = claiming.as_mut().poll(cx) else { return false };
+        let limit = *limit;
+        self.claiming = None;
+        match result {
+            Ok(claims) => {
+                self.failures = 0;
+                self.may_have_work = claims.items.len() >= limit;
+                self.next_due = claims.next_due;
+                for item in claims.items {
+                    self.launch(item);
+                }
+            }
+            Err(error) => {
+                self.runner.work.failed(&error);
+                self.rest();
+            }
+        }
+        true
+    }
+
+    fn launch(&mut self, item: W::Item) {
+        if self.deadline.is_some() {
+            self.landed.push(self.runner.work.unbegun(item));
+            return;
+        }
+        let ticket = Some(self.runner.work.ticket(&item));
+        let slot = match self.free.pop() {
+            Some(slot) => {
+                self.tickets[slot] = ticket;
+                slot
+            }
+            None => {
+                self.tickets.push(ticket);
+                self.tickets.len() - 1
+            }
+        };
+        self.flights.push((self.take_off)(self.runner.work, slot, item));
+    }
+
+    fn poll_timer(&mut self, cx: &mut Context<'_>) -> bool {
+        let now = self.runner.clock.now();
+        let look_again = now + LOOK_AGAIN;
+        let mut target = self.rest_until.unwrap_or_else(|| {
+            // A time that has passed would make us spin: what is due now was refused for a reason that a look in a
+            // second will see changed.
+            self.next_due.filter(|&due| due > now).map_or(look_again, |due| due.min(look_again))
+        });
+        if let Some(deadline) = self.deadline {
+            target = target.min(deadline);
+        }
+        if self.timer.as_ref().is_none_or(|(at, _)| target < *at) {
+            self.timer = Some((target, self.runner.clock.sleep_until(target)));
+        }
+        let Some((at, timer)) = &mut self.timer else { return false };
+        if timer.as_mut().poll(cx).is_pending() {
+            return false;
+        }
+        let at = *at;
+        self.timer = None;
+        self.rest_until = self.rest_until.filter(|&until| until > at);
+        self.may_have_work = true;
+        if self.deadline.is_some_and(|deadline| deadline <= at) {
+            self.abandon();
+        }
+        true
+    }
+
+    fn rest(&mut self) {
+        self.failures = self.failures.saturating_add(1);
+        self.rest_until = Some(self.runner.clock.now() + STORE_BACKOFF.after(self.failures));
+        self.may_have_work = true;
+    }
+
+    fn stop(&mut self) {
+        self.deadline = Some(self.runner.clock.now() + self.runner.grace);
+    }
+
+    fn abandon(&mut self) {
+        self.flights = FuturesUnordered::new();
+        let tickets = self.tickets.iter_mut().filter_map(Option::take);
+        self.landed.extend(tickets.map(|ticket| self.runner.work.abandoned(ticket)));
+        self.free.clear();
+        self.tickets.clear();
+        if self.rest_until.is_some() {
+            // The store is away and the time is over: the leases end by themselves.
+            self.landed.clear();
+        }
+    }
+
+    fn has_ended(&self) -> bool {
+        self.deadline.is_some() && self.is_quiet()
+    }
+
+    fn is_idle(&self) -> bool {
+        !self.may_have_work && self.is_quiet()
+    }
+
+    fn is_quiet(&self) -> bool {
+        self.flights.is_empty()
+            && self.landed.is_empty()
+            && self.settling.is_none()
+            && self.claiming.is_none()
+    }
+}

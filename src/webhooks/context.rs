@@ -12,7 +12,7 @@ use crate::primitives::id::ActivityId;
 use crate::tenancy::model::{Actor, TenantId};
 use crate::tenancy::policy::AccessPolicy;
 use crate::webhooks::dispatch::Dispatcher;
-use crate::webhooks::notice::Notices;
+use crate::webhooks::notice::{Notice, Notices};
 use crate::webhooks::queue::DeliveryQueue;
 use crate::webhooks::repository::WebhookRepository;
 use crate::webhooks::settings::Settings;
@@ -47,6 +47,11 @@ impl Context {
         now: DateTime<Utc>,
     ) -> Activity {
         Activity::new(ActivityId::mint(now, self.entropy.bytes()), now, actor, kind, subject)
+    }
+
+    /// Tells the operator.
+    pub(crate) fn tell(&self, notice: Notice) {
+        self.notices.tell(&notice);
     }
 
     /// An entry of the log by the engine itself.

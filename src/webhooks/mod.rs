@@ -28,6 +28,8 @@ pub mod retry;
 pub(crate) mod sealing;
 pub mod settings;
 pub mod sign;
+#[cfg(feature = "worker")]
+pub mod worker;
 
 pub use classify::Verdict;
 pub use fan_out::{FanOut, Hearing};
@@ -42,3 +44,5 @@ pub use repository::{Backlog, Change, Erasure, Release, StoppedHead, WebhookRepo
 pub use retry::{Next, RetryPolicy};
 pub use settings::Settings;
 pub use sign::{HmacScheme, SignatureScheme, Signer, SigningSecret, Verified, Verifier, VerifyError};
+#[cfg(feature = "worker")]
+pub use worker::{Worker, WorkerStatus};

@@ -64,13 +64,13 @@ pub struct Claimed {
 }
 
 /// Results that are settled together.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Copy, Debug, Default)]
 #[non_exhaustive]
-pub struct SettleBatch {
+pub struct SettleBatch<'a> {
     /// The results.
-    pub settlements: Vec<Settlement>,
+    pub settlements: &'a [Settlement],
     /// Webhooks that have failed for too long, or were warned about it.
-    pub judgements: Vec<Judged>,
+    pub judgements: &'a [Judged],
 }
 
 /// What was decided about a webhook's health.
@@ -170,7 +170,7 @@ pub struct Advanced {
 ///   one; the cursor is always answered, and wraps around to the beginning.
 /// - `settle` applies each settlement whose lease is the present one, all of them or none. One whose lease was lost, also because
 ///   it was settled before, is answered as fenced: its attempt is logged as fenced, and nothing else changes, no health, no pause,
-///   no circuit, no disabling, no activity.
+///   no circuit, no disabling, no activity. An attempt is logged once under its id, however often it is settled.
 /// - A settlement that retries a delivery whose webhook is disabled or deleted by now ends it as skipped instead.
 /// - `Fate::Release` takes the begun attempt back: the next claim has the same number.
 /// - A disabling settlement or judgement disables the webhook as a save would; it is idempotent.
@@ -200,7 +200,7 @@ pub trait DeliveryQueue: Debug + Send + Sync + 'static {
     async fn claim(&self, request: ClaimRequest) -> Result<Claimed>;
 
     /// Takes results.
-    async fn settle(&self, batch: SettleBatch, now: DateTime<Utc>) -> Result<Settled>;
+    async fn settle(&self, batch: SettleBatch<'_>, now: DateTime<Utc>) -> Result<Settled>;
 
     /// Ends what has waited for too long, at most so many.
     async fn expire(&self, before: DateTime<Utc>, now: DateTime<Utc>, limit: usize) -> Result<Expired>;
@@ -267,15 +267,15 @@ impl Claimed {
     }
 }
 
-impl SettleBatch {
+impl<'a> SettleBatch<'a> {
     /// Results alone.
-    pub fn new(settlements: Vec<Settlement>) -> Self {
-        Self { settlements, judgements: Vec::new() }
+    pub fn new(settlements: &'a [Settlement]) -> Self {
+        Self { settlements, judgements: &[] }
     }
 
     /// Judgements alone.
-    pub fn judged(judgements: Vec<Judged>) -> Self {
-        Self { settlements: Vec::new(), judgements }
+    pub fn judged(judgements: &'a [Judged]) -> Self {
+        Self { settlements: &[], judgements }
     }
 }
 

@@ -1,11 +1,7 @@
 //! The one integration binary. It has its own `main` so that a test can be reported as ignored with a reason at
 //! run time, and so that the binary can start itself again as a child process.
 
-<<<<<<< HEAD
 mod signatures;
-=======
-mod catalog;
->>>>>>> events
 
 use std::process::ExitCode;
 
@@ -13,11 +9,7 @@ use libtest_mimic::{Arguments, Failed, Trial};
 
 fn main() -> ExitCode {
     let arguments = Arguments::from_args();
-<<<<<<< HEAD
     let lists: Vec<Vec<Trial>> = vec![signatures::trials()];
-=======
-    let lists: Vec<Vec<Trial>> = vec![catalog::trials()];
->>>>>>> events
     let trials = lists.into_iter().flatten().collect();
     libtest_mimic::run(&arguments, trials).exit_code()
 }

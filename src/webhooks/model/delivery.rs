@@ -1,5 +1,7 @@
 //! An event on its way to a webhook.
 
+use std::sync::Arc;
+
 use bytes::Bytes;
 use chrono::{DateTime, Utc};
 
@@ -182,7 +184,7 @@ pub struct DeliveryRecord {
     /// The payload, if asked for and neither erased nor past its retention.
     pub payload: Option<Bytes>,
     /// The attempts, oldest first; empty if not asked for.
-    pub attempts: Vec<Attempt>,
+    pub attempts: Vec<Arc<Attempt>>,
 }
 
 impl Delivery {
@@ -339,7 +341,7 @@ impl DeliveryRecord {
 
     /// With the attempts, oldest first.
     #[must_use]
-    pub fn with_attempts(mut self, attempts: Vec<Attempt>) -> Self {
+    pub fn with_attempts(mut self, attempts: Vec<Arc<Attempt>>) -> Self {
         self.attempts = attempts;
         self
     }

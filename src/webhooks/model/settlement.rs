@@ -8,7 +8,8 @@ use crate::activity::model::Activity;
 use crate::events::model::Event;
 use crate::lanes::lease::Lease;
 use crate::lanes::throttle::Brake;
-use crate::primitives::id::{DeliveryId, EventId};
+use crate::primitives::id::{DeliveryId, EventId, WebhookId};
+use crate::tenancy::model::TenantId;
 use crate::webhooks::model::attempt::Attempt;
 use crate::webhooks::model::delivery::{DeadReason, Origin};
 use crate::webhooks::model::webhook::{DisableReason, TenantDefaults, Webhook};
@@ -64,12 +65,16 @@ pub struct Claim {
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub struct Settlement {
+    /// Whose it is.
+    pub tenant: TenantId,
+    /// Which webhook.
+    pub webhook: WebhookId,
     /// Which delivery.
     pub delivery: DeliveryId,
     /// The claim; if it was lost, only the attempt is logged, as fenced.
     pub lease: Lease,
     /// The request that was made; `None` if none was.
-    pub attempt: Option<Attempt>,
+    pub attempt: Option<Arc<Attempt>>,
     /// What becomes of the delivery.
     pub fate: Fate,
     /// What it means for the webhook's health.
@@ -181,10 +186,12 @@ impl Claim {
 
 impl Settlement {
     /// This fate for this claim, and nothing else.
-    pub fn new(delivery: DeliveryId, lease: Lease, fate: Fate) -> Self {
+    pub fn new(claim: &Claim, fate: Fate) -> Self {
         Self {
-            delivery,
-            lease,
+            tenant: claim.webhook.tenant.clone(),
+            webhook: claim.webhook.id,
+            delivery: claim.delivery,
+            lease: claim.lease,
             attempt: None,
             fate,
             health: HealthChange::None,
@@ -198,7 +205,7 @@ impl Settlement {
     /// With the request that was made.
     #[must_use]
     pub fn with_attempt(mut self, attempt: Attempt) -> Self {
-        self.attempt = Some(attempt);
+        self.attempt = Some(Arc::new(attempt));
         self
     }
 }

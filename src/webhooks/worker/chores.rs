@@ -1,0 +1,98 @@
+//! What must be done now and then: replays, expiry, retention.
+
+use std::time::Duration;
+
+use chrono::{DateTime, Utc};
+
+use crate::error::Result;
+use crate::ports::EntropyExt;
+use crate::primitives::id::DeliveryId;
+use crate::webhooks::context::Context;
+use crate::webhooks::model::DeadReason;
+use crate::webhooks::notice::{Notice, NoticeKind};
+use crate::webhooks::worker::status::StatusBoard;
+
+/// Does the chores. Any number of processes may do them at once.
+#[derive(Debug)]
+pub(super) struct Chores<'a> {
+    context: &'a Context,
+    board: &'a StatusBoard,
+}
+
+const EVERY: Duration = Duration::from_secs(1);
+/// Expiry and retention are measured in days: once a minute is early enough.
+const ROUNDS_BETWEEN_CLEANING: u32 = 60;
+/// The most deliveries that replays make in one round, over all of them.
+const REPLAYED_AT_ONCE: usize = 1_000;
+const EXPIRED_AT_ONCE: usize = 1_000;
+
+impl<'a> Chores<'a> {
+    pub(super) fn new(context: &'a Context, board: &'a StatusBoard) -> Self {
+        Self { context, board }
+    }
+
+    pub(super) async fn for_ever(&self) {
+        let clock = &*self.context.clock;
+        for round in (0..ROUNDS_BETWEEN_CLEANING).cycle() {
+            if let Err(error) = self.replays().await {
+                self.board.store_failed(&error, clock.now());
+            }
+            if round == 0
+                && let Err(error) = self.cleaning().await
+            {
+                self.board.store_failed(&error, clock.now());
+            }
+            clock.sleep_until(clock.now() + EVERY).await;
+        }
+    }
+
+    /// Every chore once; says when a replay goes on, if one does.
+    pub(super) async fn all(&self) -> Option<DateTime<Utc>> {
+        let now = self.context.clock.now();
+        let result = async {
+            let advanced = self.replays().await?;
+            self.cleaning().await?;
+            Ok(advanced)
+        };
+        match result.await {
+            Ok(made) => (made > 0).then(|| now + EVERY),
+            Err(error) => {
+                self.board.store_failed(&error, now);
+                Some(now + EVERY)
+            }
+        }
+    }
+
+    async fn replays(&self) -> Result<u64> {
+        let now = self.context.clock.now();
+        let mint = || DeliveryId::mint(now, self.context.entropy.bytes());
+        let ids = std::iter::repeat_with(mint).take(REPLAYED_AT_ONCE).collect();
+        let advanced = self.context.queue.advance_replays(ids, now).await?;
+        if advanced.made > 0 {
+            self.context.wake.wake();
+        }
+        for (tenant, webhook, replay) in advanced.completed {
+            self.context.tell(Notice::new(now, tenant, webhook, NoticeKind::ReplayCompleted(replay)));
+        }
+        Ok(advanced.made)
+    }
+
+    async fn cleaning(&self) -> Result<()> {
+        let now = self.context.clock.now();
+        let settings = &self.context.settings;
+        loop {
+            let before = now - settings.max_age;
+            let expired = self.context.queue.expire(before, now, EXPIRED_AT_ONCE).await?.deliveries;
+            let count = expired.len();
+            for (tenant, webhook, delivery) in expired {
+                let kind = NoticeKind::DeadLetter(delivery, DeadReason::Expired);
+                self.context.tell(Notice::new(now, tenant, webhook, kind));
+            }
+            if count < EXPIRED_AT_ONCE {
+                break;
+            }
+        }
+        self.context.queue.tidy(settings.retention, now).await?;
+        Ok(())
+    }
+}

@@ -1,0 +1,285 @@
+//! What a lane's work is here: sign, send, classify, schedule, settle.
+
+use std::sync::atomic::{AtomicI64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use chrono::{DateTime, TimeDelta, Utc};
+
+use crate::activity::model::ActivityKind;
+use crate::error::{Error, Result};
+use crate::lanes::runner::{Claims, LaneWork};
+use crate::lanes::throttle::Outcome;
+use crate::ports::EntropyExt;
+use crate::primitives::id::AttemptId;
+use crate::tenancy::model::TenantId;
+use crate::webhooks::classify::Verdict;
+use crate::webhooks::context::Context;
+use crate::webhooks::dispatch::{AttemptName, Sent};
+use crate::webhooks::health::Judgement;
+use crate::webhooks::model::{Attempt, AttemptError, Claim, DeadReason, DisableReason, Fate, Settlement};
+use crate::webhooks::notice::{Notice, NoticeKind};
+use crate::webhooks::queue::{ClaimRequest, HealthMoved, Judged, JudgedStep, SettleBatch};
+use crate::webhooks::worker::circuits::Circuits;
+use crate::webhooks::worker::outcome::{Consequence, consequence, given_up, is_overdrawn, retry_policy};
+use crate::webhooks::worker::status::StatusBoard;
+
+/// Makes deliveries.
+#[derive(Debug)]
+pub(super) struct Delivering {
+    context: Arc<Context>,
+    board: Arc<StatusBoard>,
+    circuits: Circuits,
+    /// Where the round over tenants goes on.
+    after: Mutex<Option<TenantId>>,
+    /// What the store's clock is ahead of ours, in microseconds.
+    offset: AtomicI64,
+}
+
+impl Delivering {
+    pub(super) fn new(context: Arc<Context>, board: Arc<StatusBoard>) -> Self {
+        Self {
+            context,
+            board,
+            circuits: Circuits::default(),
+            after: Mutex::new(None),
+            offset: AtomicI64::new(0),
+        }
+    }
+
+    fn now(&self) -> DateTime<Utc> {
+        self.context.clock.now() + TimeDelta::microseconds(self.offset.load(Ordering::Relaxed))
+    }
+
+    /// A clock that differs from the store's by more than the claim took is corrected, so that all processes judge
+    /// leases alike.
+    fn correct_offset(&self, before: DateTime<Utc>, store: DateTime<Utc>) {
+        let after = self.now();
+        let error = if store < before {
+            store - before
+        } else if store > after {
+            store - after
+        } else {
+            return;
+        };
+        self.offset.fetch_add(error.num_microseconds().unwrap_or(0), Ordering::Relaxed);
+    }
+
+    async fn deliver(&self, claim: Claim) -> Settlement {
+        let context = &*self.context;
+        let policy = retry_policy(&claim, &context.settings);
+        if is_overdrawn(&claim, policy) {
+            return self.settlement(&claim, given_up(&claim, DeadReason::Interrupted), None);
+        }
+        let now = self.now();
+        let name = AttemptName {
+            id: AttemptId::mint(now, context.entropy.bytes()),
+            delivery: claim.delivery,
+            number: claim.attempt,
+            started_at: now,
+        };
+        match context.dispatcher.send(&claim.webhook, &claim.defaults, &claim.event, name).await {
+            Ok(sent) => self.sent(&claim, sent),
+            Err(error) => self.unsendable(&claim, name, &error),
+        }
+    }
+
+    fn sent(&self, claim: &Claim, sent: Sent) -> Settlement {
+        let Sent { mut attempt, verdict } = sent;
+        let settings = &self.context.settings;
+        let policy = retry_policy(claim, settings);
+        let now = self.now();
+        let Consequence { fate, health, pause_until, disable } =
+            consequence(claim, verdict, policy, now, self.context.entropy.jitter());
+        if let Fate::RetryAt(at) = fate {
+            attempt.next_attempt_at = Some(at);
+        }
+        let cap = claim.webhook.max_in_flight.unwrap_or(settings.max_in_flight);
+
+        let mut settlement = self.settlement(claim, fate, Some(attempt));
+        settlement.brake = self.circuits.record(claim, circuit_outcome(verdict), &settings.circuit, cap, now);
+        settlement.health = health;
+        settlement.pause_until = pause_until;
+        settlement.disable = disable;
+        if let Some(reason) = disable {
+            let webhook = &claim.webhook;
+            let kind = ActivityKind::WebhookDisabled;
+            let entry = self.context.activity_by_engine(&webhook.tenant, kind, webhook.id, now);
+            settlement.activity.push(entry.with_detail("reason", reason.as_str()));
+        }
+        settlement
+    }
+
+    fn unsendable(&self, claim: &Claim, name: AttemptName, error: &Error) -> Settlement {
+        if error.is_transient() {
+            // Nothing was begun, so the attempt does not count: the vault will be back.
+            self.failed(error);
+            return self.settlement(claim, Fate::Release(self.now() + VAULT_PAUSE), None);
+        }
+        let mut attempt = Attempt::new(name.id, name.delivery, name.number, name.started_at);
+        attempt.error = Some(AttemptError::Unsendable);
+        self.settlement(claim, given_up(claim, DeadReason::Unsendable), Some(attempt))
+    }
+
+    fn settlement(&self, claim: &Claim, fate: Fate, attempt: Option<Attempt>) -> Settlement {
+        let mut settlement = Settlement::new(claim, fate);
+        settlement.attempt = attempt.map(Arc::new);
+        let (kind, reason) = match fate {
+            Fate::DeadLetter(reason) => (ActivityKind::DeadLettered, Some(reason.as_str())),
+            Fate::Stop => (ActivityKind::LaneStopped, None),
+            Fate::Delivered | Fate::RetryAt(_) | Fate::Release(_) => return settlement,
+        };
+        let mut entry =
+            self.context.activity_by_engine(&settlement.tenant, kind, settlement.delivery, self.now());
+        entry = entry.with_detail("webhook", settlement.webhook.to_string());
+        if let Some(reason) = reason {
+            entry = entry.with_detail("reason", reason);
+        }
+        settlement.activity.push(entry);
+        settlement
+    }
+
+    fn tell(&self, settlement: &Settlement, now: DateTime<Utc>) {
+        let tell = |kind| {
+            self.context.tell(Notice::new(now, settlement.tenant.clone(), settlement.webhook, kind));
+        };
+        match settlement.fate {
+            Fate::DeadLetter(reason) => tell(NoticeKind::DeadLetter(settlement.delivery, reason)),
+            Fate::Stop => tell(NoticeKind::LaneStopped(settlement.delivery)),
+            Fate::Delivered | Fate::RetryAt(_) | Fate::Release(_) => {}
+        }
+        if let Some(reason) = settlement.disable {
+            tell(NoticeKind::Disabled(reason));
+        }
+        if let Some(until) = settlement.brake.and_then(|change| change.brake.open_until())
+            && until > now
+        {
+            tell(NoticeKind::CircuitOpened(until));
+        }
+    }
+
+    /// Warns about webhooks that fail, disables those that have failed for too long, and welcomes back the others.
+    fn judge(&self, moved: &[HealthMoved], now: DateTime<Utc>) -> Vec<Judged> {
+        let mut judged = Vec::new();
+        for HealthMoved { tenant, webhook, before, after } in moved {
+            let judge = |kind, step, name, value: String| {
+                let entry = self.context.activity_by_engine(tenant, kind, *webhook, now);
+                Judged::new(tenant.clone(), *webhook, step, vec![entry.with_detail(name, value)])
+            };
+            match self.context.settings.auto_disable.judge(after, now) {
+                Judgement::Warn(percent) => judged.push(judge(
+                    ActivityKind::WebhookFailing,
+                    JudgedStep::Warned(percent),
+                    "percent",
+                    percent.to_string(),
+                )),
+                Judgement::Disable => {
+                    let reason = DisableReason::TooManyFailures;
+                    judged.push(judge(
+                        ActivityKind::WebhookDisabled,
+                        JudgedStep::Disable(reason),
+                        "reason",
+                        reason.as_str().to_owned(),
+                    ));
+                }
+                Judgement::Fine if before.warned_percent > 0 && !after.is_failing() => {
+                    let notice = Notice::new(now, tenant.clone(), *webhook, NoticeKind::Recovered);
+                    self.context.tell(notice);
+                }
+                Judgement::Fine => {}
+            }
+        }
+        judged
+    }
+
+    async fn pronounce(&self, judged: Vec<Judged>, now: DateTime<Utc>) -> Result<()> {
+        self.context.queue.settle(SettleBatch::judged(&judged), now).await?;
+        for Judged { tenant, webhook, step, .. } in judged {
+            let kind = match step {
+                JudgedStep::Warned(percent) => NoticeKind::Failing(percent),
+                JudgedStep::Disable(reason) => NoticeKind::Disabled(reason),
+            };
+            self.context.tell(Notice::new(now, tenant, webhook, kind));
+        }
+        Ok(())
+    }
+}
+
+impl LaneWork for Delivering {
+    type Item = Claim;
+    type Ticket = Claim;
+    type Outcome = Settlement;
+
+    async fn claim(&self, limit: usize) -> Result<Claims<Claim>> {
+        let settings = &self.context.settings;
+        let before = self.now();
+        let after = self.after.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        let mut request = ClaimRequest::new(before, settings.lease, limit)
+            .with_after(after)
+            .with_max_in_flight(settings.max_in_flight);
+        request.max_replays_in_flight = settings.max_replays_in_flight;
+        let claimed = self.context.queue.claim(request).await?;
+        *self.after.lock().unwrap_or_else(PoisonError::into_inner) = claimed.after;
+        self.correct_offset(before, claimed.now);
+        Ok(Claims { items: claimed.claims, next_due: claimed.next_due })
+    }
+
+    fn ticket(&self, claim: &Claim) -> Claim {
+        claim.clone()
+    }
+
+    async fn work(&self, claim: Claim) -> Settlement {
+        self.deliver(claim).await
+    }
+
+    fn panicked(&self, claim: Claim) -> Settlement {
+        self.board.panicked();
+        let name = AttemptId::mint(self.now(), self.context.entropy.bytes());
+        let mut attempt = Attempt::new(name, claim.delivery, claim.attempt, self.now());
+        attempt.error = Some(AttemptError::Unsendable);
+        self.sent(&claim, Sent { attempt, verdict: Verdict::Retry(None) })
+    }
+
+    fn abandoned(&self, claim: Claim) -> Settlement {
+        // The request may have arrived: the attempt counts.
+        self.settlement(&claim, Fate::RetryAt(self.now()), None)
+    }
+
+    fn unbegun(&self, claim: Claim) -> Settlement {
+        self.settlement(&claim, Fate::Release(self.now()), None)
+    }
+
+    async fn settle(&self, settlements: &[Settlement]) -> Result<()> {
+        let now = self.now();
+        let settled = self.context.queue.settle(SettleBatch::new(settlements), now).await?;
+        self.board.settled(settlements.len(), settled.fenced.len());
+        for settlement in settlements {
+            if !settled.fenced.contains(&settlement.delivery) {
+                self.tell(settlement, now);
+            }
+        }
+        if !settled.health.is_empty() {
+            let judged = self.judge(&settled.health, now);
+            if !judged.is_empty() {
+                // A crash before this only delays it: the next failure is judged again.
+                self.pronounce(judged, now).await.unwrap_or_else(|error| self.failed(&error));
+            }
+        }
+        Ok(())
+    }
+
+    fn failed(&self, error: &Error) {
+        self.board.store_failed(error, self.now());
+    }
+}
+
+fn circuit_outcome(verdict: Verdict) -> Outcome {
+    match verdict {
+        // The receiver is well; it does not want this one.
+        Verdict::Delivered | Verdict::Rejected => Outcome::Success,
+        Verdict::Retry(_) | Verdict::Gone | Verdict::DisableAsked => Outcome::Failure,
+    }
+}
+
+/// How long a delivery waits when the vault is away.
+const VAULT_PAUSE: Duration = Duration::from_secs(5);

@@ -1,0 +1,97 @@
+//! Published events become deliveries.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use futures_util::future::select;
+
+use crate::error::Result;
+use crate::ports::EntropyExt;
+use crate::primitives::backoff::Backoff;
+use crate::primitives::id::DeliveryId;
+use crate::tenancy::model::TenantId;
+use crate::webhooks::context::Context;
+use crate::webhooks::fan_out::fan_out;
+use crate::webhooks::model::Webhook;
+use crate::webhooks::queue::Outbox;
+use crate::webhooks::worker::status::StatusBoard;
+
+/// Takes events off the outbox, in order.
+#[derive(Debug)]
+pub(super) struct Distributing<'a> {
+    context: &'a Context,
+    board: &'a StatusBoard,
+}
+
+const BATCH: usize = 200;
+const LOOK_AGAIN: Duration = Duration::from_secs(1);
+const STORE_BACKOFF: Backoff = Backoff::doubling(Duration::from_millis(50), Duration::from_secs(5));
+
+impl<'a> Distributing<'a> {
+    pub(super) fn new(context: &'a Context, board: &'a StatusBoard) -> Self {
+        Self { context, board }
+    }
+
+    pub(super) async fn for_ever(&self) {
+        let clock = &*self.context.clock;
+        let mut failures = 0;
+        loop {
+            // Before the look, so that an event published during it is not missed.
+            let woken = self.context.wake.listen();
+            match self.one_batch().await {
+                Ok(count) => {
+                    failures = 0;
+                    if count == 0 {
+                        select(woken, clock.sleep_until(clock.now() + LOOK_AGAIN)).await;
+                    }
+                }
+                Err(error) => {
+                    failures += 1;
+                    self.board.store_failed(&error, clock.now());
+                    clock.sleep_until(clock.now() + STORE_BACKOFF.after(failures)).await;
+                }
+            }
+        }
+    }
+
+    pub(super) async fn until_empty(&self) {
+        loop {
+            match self.one_batch().await {
+                Ok(0) => return,
+                Ok(_) => {}
+                Err(error) => {
+                    let clock = &*self.context.clock;
+                    self.board.store_failed(&error, clock.now());
+                    clock.sleep_until(clock.now() + STORE_BACKOFF.after(1)).await;
+                }
+            }
+        }
+    }
+
+    pub(super) async fn is_empty(&self) -> bool {
+        let now = self.context.clock.now();
+        self.context.queue.outbox(1, now).await.is_ok_and(|outbox| outbox.entries.is_empty())
+    }
+
+    async fn one_batch(&self) -> Result<usize> {
+        let now = self.context.clock.now();
+        let Outbox { entries, webhooks } = self.context.queue.outbox(BATCH, now).await?;
+        let looked_at = entries.len();
+        if looked_at == 0 {
+            return Ok(0);
+        }
+        let none: Arc<[Arc<Webhook>]> = Arc::new([]);
+        let of = |tenant: &TenantId| webhooks.get(tenant).unwrap_or(&none);
+        let mint = || DeliveryId::mint(now, self.context.entropy.bytes());
+        let entries = entries
+            .iter()
+            .map(|(sequence, event)| (*sequence, fan_out(event, of(&event.tenant), mint)))
+            .collect();
+        let count = self.context.queue.fan_out(entries, now).await?;
+        self.board.fanned_out(count);
+        if count > 0 {
+            self.context.wake.wake();
+        }
+        Ok(looked_at)
+    }
+}

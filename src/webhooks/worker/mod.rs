@@ -1,0 +1,171 @@
+//! The engine at work: fans out, delivers, and does the chores.
+//!
+//! | module | does |
+//! |---|---|
+//! | `delivering` | what a lane's work is here: sign, send, classify, schedule, settle |
+//! | `outcome` | one attempt's verdict becomes a settlement |
+//! | `circuits` | the results of the last minute, per webhook |
+//! | `distributing` | published events become deliveries |
+//! | `chores` | replays, expiry, retention |
+//! | `status` | what an operator asks of a running worker |
+
+mod chores;
+mod circuits;
+mod delivering;
+mod distributing;
+mod outcome;
+mod status;
+
+use std::future::Future;
+use std::sync::Arc;
+use std::time::Duration;
+
+use chrono::{DateTime, Utc};
+use futures_util::future::{Either, join, select};
+use tokio::task::JoinSet;
+
+use crate::lanes::runner::Runner;
+use crate::webhooks::context::Context;
+use crate::webhooks::worker::chores::Chores;
+use crate::webhooks::worker::delivering::Delivering;
+use crate::webhooks::worker::distributing::Distributing;
+use crate::webhooks::worker::status::StatusBoard;
+pub use crate::webhooks::worker::status::WorkerStatus;
+
+/// Delivers: fans published events out, signs and sends, settles, and does the chores.
+///
+/// Any number of workers, in any number of processes, may run on one store.
+///
+/// ```
+/// # tokio_test_block(async {
+/// use crossdock::Hub;
+///
+/// let hub = Hub::builder().build()?;
+/// let worker = hub.worker().slots(64).runners(1);
+///
+/// worker.run_until(std::future::ready(())).await;
+/// # Ok::<(), crossdock::Error>(())
+/// # });
+/// # fn tokio_test_block<T, E: std::fmt::Debug>(story: impl Future<Output = Result<T, E>>) {
+/// #     tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap().block_on(story).unwrap();
+/// # }
+/// ```
+#[derive(Clone, Debug)]
+#[must_use = "a worker does nothing until it runs"]
+pub struct Worker {
+    context: Arc<Context>,
+    board: Arc<StatusBoard>,
+    runners: Option<usize>,
+    slots: usize,
+    grace: Duration,
+}
+
+impl Worker {
+    const SLOTS: usize = 1_024;
+    const GRACE: Duration = Duration::from_secs(25);
+    const MOST_RUNNERS_BY_DEFAULT: usize = 4;
+
+    pub(crate) fn new(context: Arc<Context>) -> Self {
+        Self { context, board: Arc::default(), runners: None, slots: Self::SLOTS, grace: Self::GRACE }
+    }
+
+    /// How many loops share the work: one per core (at most 4) by default. More than one needs a tokio runtime to run on;
+    /// a single one is polled in place.
+    pub fn runners(mut self, runners: usize) -> Self {
+        self.runners = Some(runners.max(1));
+        self
+    }
+
+    /// How many requests each loop may have in flight; 1,024 by default. It should be well above what hanging receivers
+    /// can hold at once.
+    pub fn slots(mut self, slots: usize) -> Self {
+        self.slots = slots.max(1);
+        self
+    }
+
+    /// How long requests in flight may still take after the shutdown; 25 s by default. What is then still in flight is
+    /// due again at once.
+    pub fn grace(mut self, grace: Duration) -> Self {
+        self.grace = grace;
+        self
+    }
+
+    /// How the worker does, also while it runs.
+    pub fn status(&self) -> WorkerStatus {
+        self.board.read()
+    }
+
+    /// Works until `shutdown` completes, finishes what is in flight within the grace period, and returns.
+    ///
+    /// A store that goes away and comes back needs no restart: the worker backs off, says so in
+    /// [`Worker::status`], and carries on.
+    ///
+    /// Dropping the future is like a crash of the process: what was in flight is due again when its lease ends.
+    pub async fn run_until(&self, shutdown: impl Future<Output = ()> + Send) {
+        let runners = self.runners.unwrap_or_else(Self::runners_by_default);
+        let (stop, stopped) = futures_channel::oneshot::channel::<()>();
+        let stopped = futures_util::FutureExt::shared(async move {
+            // The sender is dropped to stop everybody.
+            let _ = stopped.await;
+        });
+        let delivering = Arc::new(Delivering::new(Arc::clone(&self.context), Arc::clone(&self.board)));
+
+        // The set aborts its tasks when it is dropped, so that dropping this future stops them all.
+        let mut others = JoinSet::new();
+        for _ in 1..runners {
+            let (worker, delivering, stopped) = (self.clone(), Arc::clone(&delivering), stopped.clone());
+            others.spawn(async move { worker.runner(&delivering).run_until(stopped).await });
+        }
+        let here = self.runner(&delivering);
+        let background = self.background(stopped.clone());
+        let until_stopped = async {
+            shutdown.await;
+            drop(stop);
+        };
+        join(until_stopped, join(here.run_until(stopped), background)).await;
+        while others.join_next().await.is_some() {}
+    }
+
+    /// Works until nothing is due any more, and says when something will be: for tests with a manual clock.
+    ///
+    /// Chores are done once. Dropping the future is like a crash of the process.
+    pub async fn run_until_idle(&self) -> Option<DateTime<Utc>> {
+        let delivering = Delivering::new(Arc::clone(&self.context), Arc::clone(&self.board));
+        let distributing = Distributing::new(&self.context, &self.board);
+        let chores = Chores::new(&self.context, &self.board);
+        loop {
+            let next_chore = chores.all().await;
+            distributing.until_empty().await;
+            let next_due = self.runner(&delivering).run_until_idle().await;
+            if distributing.is_empty().await {
+                return [next_due, next_chore].into_iter().flatten().min();
+            }
+        }
+    }
+
+    async fn background(&self, stopped: impl Future<Output = ()> + Send + Unpin) {
+        let distributing = Distributing::new(&self.context, &self.board);
+        let chores = Chores::new(&self.context, &self.board);
+        let work = std::pin::pin!(join(distributing.for_ever(), chores.for_ever()));
+        match select(stopped, work).await {
+            Either::Left(((), _)) | Either::Right((_, _)) => {}
+        }
+    }
+
+    fn runner<'a>(&'a self, delivering: &'a Delivering) -> Runner<'a, Delivering> {
+        Runner {
+            work: delivering,
+            clock: &*self.context.clock,
+            wake: &*self.context.wake,
+            slots: self.slots,
+            grace: self.grace,
+        }
+    }
+
+    fn runners_by_default() -> usize {
+        if tokio::runtime::Handle::try_current().is_err() {
+            return 1;
+        }
+        std::thread::available_parallelism().map_or(1, |cores| cores.get().min(Self::MOST_RUNNERS_BY_DEFAULT))
+    }
+}

@@ -45,6 +45,8 @@ pub struct Settings {
     pub retention: Retention,
     /// What is still undelivered at this age becomes a dead letter; 30 days.
     pub max_age: Duration,
+    /// How many webhooks a tenant may have; 1,000.
+    pub max_webhooks: usize,
 }
 
 impl Settings {
@@ -65,6 +67,7 @@ impl Default for Settings {
             auto_disable: AutoDisable::default(),
             retention: Retention::default(),
             max_age: Duration::from_secs(30 * 24 * 60 * 60),
+            max_webhooks: 1_000,
         }
     }
 }

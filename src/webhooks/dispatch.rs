@@ -1,21 +1,34 @@
 //! Makes one attempt: request, signature, exchange, verdict. Deliveries and tests go the same way.
 
-use std::sync::Arc;
+use std::collections::HashMap;
+use std::fmt;
+use std::sync::{Arc, Mutex, PoisonError};
 
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
 use chrono::{DateTime, Utc};
+use http::{HeaderMap, HeaderName, HeaderValue, header};
 
-use crate::error::Result;
+use crate::error::{Error, ErrorKind, Result};
 use crate::events::model::Event;
-use crate::ports::{Exchange, Vault};
-use crate::primitives::id::{AttemptId, DeliveryId};
-use crate::webhooks::classify::Verdict;
-use crate::webhooks::model::{Attempt, TenantDefaults, Webhook};
+use crate::ports::{
+    Answer, Exchange, ExchangeLimits, ExchangeRequest, Sealed, TransportError, TransportErrorKind, Vault,
+};
+use crate::primitives::id::{AttemptId, DeliveryId, WebhookId};
+use crate::primitives::secret::Secret;
+use crate::webhooks::classify::{Verdict, attempt_error, classify};
+use crate::webhooks::model::{Attempt, AttemptHeaders, StoredAuth, TenantDefaults, Version, Webhook};
+use crate::webhooks::sealing::{AUTH, SECRET, defaults_place, webhook_place};
+use crate::webhooks::settings::Settings;
+use crate::webhooks::sign::{Message, Signer, SigningSecret};
 
-/// Makes attempts.
-#[derive(Debug)]
+/// Makes attempts, and keeps what does not change between two attempts of one webhook.
 pub(crate) struct Dispatcher {
     vault: Arc<dyn Vault>,
     exchange: Option<Arc<dyn Exchange>>,
+    user_agent: HeaderValue,
+    limits: ExchangeLimits,
+    ready: Mutex<HashMap<WebhookId, Arc<Ready>>>,
 }
 
 /// What one attempt came to.
@@ -34,9 +47,37 @@ pub(crate) struct AttemptName {
     pub(crate) started_at: DateTime<Utc>,
 }
 
+/// A webhook with its secrets opened and its keys scheduled.
+struct Ready {
+    of: (Version, Version),
+    /// An old secret stops signing then.
+    until: Option<DateTime<Utc>>,
+    signer: Signer,
+    headers: HeaderMap,
+    /// The same headers as the log shows them.
+    logged: Arc<HeaderMap>,
+}
+
+const WHAT: &str = "make the request of a webhook";
+
 impl Dispatcher {
-    pub(crate) fn new(vault: Arc<dyn Vault>, exchange: Option<Arc<dyn Exchange>>) -> Self {
-        Self { vault, exchange }
+    /// Ready webhooks that are kept; beyond that, all are forgotten.
+    const KEPT: usize = 10_000;
+    /// Headers that differ from one attempt to the next.
+    const VARYING: usize = 8;
+
+    pub(crate) fn new(
+        vault: Arc<dyn Vault>,
+        exchange: Option<Arc<dyn Exchange>>,
+        settings: &Settings,
+    ) -> Self {
+        Self {
+            vault,
+            exchange,
+            user_agent: settings.user_agent.clone(),
+            limits: settings.limits,
+            ready: Mutex::default(),
+        }
     }
 
     /// Sends the event and judges the answer.
@@ -45,13 +86,186 @@ impl Dispatcher {
     /// The request cannot be made: the vault does not open a secret (transient if the vault is away).
     pub(crate) async fn send(
         &self,
-        _webhook: &Webhook,
-        _defaults: &TenantDefaults,
-        _event: &Event,
+        webhook: &Webhook,
+        defaults: &TenantDefaults,
+        event: &Event,
         name: AttemptName,
     ) -> Result<Sent> {
-        let _ = (&self.vault, &self.exchange);
-        let attempt = Attempt::new(name.id, name.delivery, name.number, name.started_at);
-        Ok(Sent { attempt, verdict: Verdict::Delivered })
+        let ready = self.ready(webhook, defaults, name.started_at).await?;
+        let (headers, logged, body) = Self::request(&ready, webhook, event, name.started_at)?;
+        let mut request = ExchangeRequest::post(webhook.url.clone(), body);
+        request.headers = headers;
+        request.limits = self.limits_of(webhook, defaults);
+        request.destinations = Arc::clone(&webhook.destinations);
+
+        let result = match &self.exchange {
+            Some(exchange) => exchange.exchange(request).await,
+            None => Err(TransportError::new(TransportErrorKind::Unconfigured)),
+        };
+        let verdict = classify(&result, name.started_at);
+        Ok(Sent { attempt: logged_attempt(name, logged, result), verdict })
+    }
+
+    fn limits_of(&self, webhook: &Webhook, defaults: &TenantDefaults) -> ExchangeLimits {
+        let total = webhook.timeout.or(defaults.timeout).unwrap_or(self.limits.total);
+        ExchangeLimits { total, connect: self.limits.connect.min(total), ..self.limits }
+    }
+
+    fn request(
+        ready: &Ready,
+        webhook: &Webhook,
+        event: &Event,
+        now: DateTime<Utc>,
+    ) -> Result<(HeaderMap, AttemptHeaders, bytes::Bytes)> {
+        let body = webhook.format.render(event);
+        let mut headers = HeaderMap::with_capacity(ready.headers.len() + Self::VARYING + body.headers.len());
+        headers.insert(header::CONTENT_TYPE, body.content_type);
+        headers.extend(body.headers);
+        if let Some(traceparent) = &event.head.traceparent
+            && let Ok(value) = HeaderValue::from_str(traceparent)
+        {
+            headers.insert(TRACEPARENT, value);
+        }
+        let id = event.head.id.to_string();
+        let message = Message { id: &id, timestamp: now, url: webhook.url.as_str(), body: &body.bytes };
+        ready
+            .signer
+            .sign(&message, &mut headers)
+            .map_err(|error| Error::new(ErrorKind::Internal, WHAT).with_source(error))?;
+
+        let varying = headers.iter().map(|(name, value)| (name.clone(), value.clone())).collect();
+        let logged = AttemptHeaders::new(Arc::clone(&ready.logged), varying);
+        headers.extend(ready.headers.iter().map(|(name, value)| (name.clone(), value.clone())));
+        Ok((headers, logged, body.bytes))
+    }
+
+    async fn ready(
+        &self,
+        webhook: &Webhook,
+        defaults: &TenantDefaults,
+        now: DateTime<Utc>,
+    ) -> Result<Arc<Ready>> {
+        let of = (webhook.version, defaults.version);
+        let kept = self.lock().get(&webhook.id).map(Arc::clone);
+        if let Some(ready) = kept
+            && ready.of == of
+            && ready.until.is_none_or(|until| now < until)
+        {
+            return Ok(ready);
+        }
+        let ready = Arc::new(self.get_ready(webhook, defaults, now).await?);
+        let mut kept = self.lock();
+        if kept.len() >= Self::KEPT {
+            kept.clear();
+        }
+        kept.insert(webhook.id, Arc::clone(&ready));
+        Ok(ready)
+    }
+
+    async fn get_ready(
+        &self,
+        webhook: &Webhook,
+        defaults: &TenantDefaults,
+        now: DateTime<Utc>,
+    ) -> Result<Ready> {
+        let (tenant, id) = (webhook.tenant.as_str(), webhook.id.to_string());
+        let mut secrets = Vec::new();
+        let mut until = None;
+        for stored in webhook.secrets.iter().filter(|secret| secret.is_live(now)) {
+            let opened = self.vault.open(webhook_place(tenant, &id, SECRET), &stored.sealed).await?;
+            secrets.push(SigningSecret::from_bytes(opened.expose()).map_err(corrupt)?);
+            until = [until, stored.expires_at].into_iter().flatten().min();
+        }
+        let signer = Signer::new(&webhook.schemes, &secrets).map_err(corrupt)?;
+
+        let mut headers: HeaderMap = webhook.headers.iter().cloned().collect();
+        headers.insert(header::USER_AGENT, self.user_agent.clone());
+        let place_of_auth = match webhook.auth {
+            Some(_) => webhook_place(tenant, &id, AUTH),
+            None => defaults_place(tenant, AUTH),
+        };
+        let open = async |sealed: &Sealed| self.vault.open(place_of_auth, sealed).await;
+        match webhook.auth.as_ref().or(defaults.auth.as_ref()) {
+            None | Some(StoredAuth::None) => {}
+            Some(StoredAuth::Basic { username, password }) => {
+                let password = match password {
+                    Some(sealed) => open(sealed).await?,
+                    None => Secret::from(""),
+                };
+                headers.insert(header::AUTHORIZATION, basic(username, &password)?);
+            }
+            Some(StoredAuth::Bearer { token }) => {
+                let token = open(token).await?;
+                let text = [b"Bearer ", token.expose()].concat();
+                headers.insert(header::AUTHORIZATION, sensitive(&text)?);
+            }
+            Some(StoredAuth::Headers(sealed)) => {
+                for (name, sealed) in sealed {
+                    headers.insert(name.clone(), sensitive(open(sealed).await?.expose())?);
+                }
+            }
+        }
+        let logged = headers.iter().map(|(name, value)| {
+            let value = if value.is_sensitive() { AttemptHeaders::REDACTED } else { value.clone() };
+            (name.clone(), value)
+        });
+        let logged = Arc::new(logged.collect());
+        Ok(Ready { of: (webhook.version, defaults.version), until, signer, headers, logged })
+    }
+
+    fn lock(&self) -> std::sync::MutexGuard<'_, HashMap<WebhookId, Arc<Ready>>> {
+        self.ready.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
+
+impl fmt::Debug for Dispatcher {
+    /// What is ready holds keys and credentials.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Dispatcher")
+            .field("vault", &self.vault)
+            .field("exchange", &self.exchange)
+            .finish_non_exhaustive()
+    }
+}
+
+fn logged_attempt(
+    name: AttemptName,
+    headers: AttemptHeaders,
+    result: Result<Answer, TransportError>,
+) -> Attempt {
+    let mut attempt = Attempt::new(name.id, name.delivery, name.number, name.started_at);
+    attempt.request_headers = headers;
+    attempt.error = attempt_error(&result);
+    match result {
+        Ok(answer) => {
+            attempt.peer = answer.peer;
+            attempt.status = Some(answer.status.as_u16());
+            attempt.response_headers = answer.headers;
+            attempt.response_body = answer.body;
+            attempt.truncated = answer.truncated;
+            attempt.timings = answer.timings;
+        }
+        Err(error) => {
+            attempt.peer = error.peer.map(|peer| peer.ip());
+            attempt.timings = error.timings;
+        }
+    }
+    attempt
+}
+
+fn basic(username: &str, password: &Secret) -> Result<HeaderValue> {
+    let login = Secret::new([username.as_bytes(), b":", password.expose()].concat());
+    sensitive(format!("Basic {}", STANDARD.encode(login.expose())).as_bytes())
+}
+
+fn sensitive(bytes: &[u8]) -> Result<HeaderValue> {
+    let mut value = HeaderValue::from_bytes(bytes).map_err(corrupt)?;
+    value.set_sensitive(true);
+    Ok(value)
+}
+
+fn corrupt(cause: impl std::error::Error + Send + Sync + 'static) -> Error {
+    Error::new(ErrorKind::Corrupt, WHAT).with_source(cause)
+}
+
+const TRACEPARENT: HeaderName = HeaderName::from_static("traceparent");

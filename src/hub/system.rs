@@ -124,7 +124,10 @@ impl Wake for LocalWake {
     }
 }
 
-#[expect(clippy::disallowed_methods, reason = "this is the one place where the `Clock` port reads the machine")]
+#[expect(
+    clippy::disallowed_methods,
+    reason = "this is the one place where the `Clock` port reads the machine"
+)]
 fn machine_time() -> DateTime<Utc> {
     SystemTime::now().into()
 }

@@ -26,6 +26,17 @@ pub struct ActivityFilter {
     pub to: Option<DateTime<Utc>>,
 }
 
+impl ActivityFilter {
+    /// Whether the entry is wanted.
+    pub fn matches(&self, entry: &Activity) -> bool {
+        self.kind.is_none_or(|kind| kind == entry.kind)
+            && self.subject.as_ref().is_none_or(|subject| *subject == entry.subject)
+            && self.actor.as_ref().is_none_or(|actor| **actor == *entry.actor)
+            && self.from.is_none_or(|from| from <= entry.at)
+            && self.to.is_none_or(|to| entry.at < to)
+    }
+}
+
 /// Lists what happened. Entries are written by the steps they belong to, in the same transaction.
 ///
 /// # Contract

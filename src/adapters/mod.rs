@@ -1,9 +1,15 @@
-//! What the hub calls: each adapter behind its feature.
+//! What the hub calls: implementations of its ports, one folder per technology.
+//!
+//! Every adapter uses only public items of this crate, so that whatever is done here can be done outside as well.
 
+#[cfg(feature = "http-client")]
+pub mod http_client;
 #[cfg(feature = "schemas")]
 pub mod json_schema;
+pub mod memory;
 pub mod vault;
 
 #[cfg(feature = "schemas")]
 pub use json_schema::JsonSchemaEngine;
+pub use memory::MemoryStore;
 pub use vault::EphemeralVault;

@@ -9,7 +9,7 @@ use serde_json::Value;
 use crate::error::{Error, Problem, Result};
 use crate::events::bounds::{check_labels, check_payload};
 use crate::events::event_type::{EventPattern, EventType};
-use crate::events::nearest::nearest;
+use crate::events::nearest::{near_pattern, nearest};
 use crate::events::new_event::{CheckedEvent, NewEvent};
 use crate::events::schema::{SchemaCheck, SchemaMode, SchemaViolation};
 use crate::events::type_spec::EventTypeSpec;
@@ -123,7 +123,14 @@ impl CompiledCatalog {
             (Some(entry), Ok(payload)) if problems.is_empty() => {
                 let mut labels = labels;
                 without_repetition(&mut labels.channels);
-                Ok(CheckedEvent::new(tenant, entry.event_type.clone(), payload, labels, warnings))
+                Ok(CheckedEvent::new(
+                    tenant,
+                    entry.event_type.clone(),
+                    entry.requires_any().clone(),
+                    payload,
+                    labels,
+                    warnings,
+                ))
             }
             (_, payload) => Err(Error::invalid("publish event", problems.into_iter().chain(payload.err()))),
         }
@@ -250,22 +257,6 @@ impl CatalogEntry {
         };
         violations.into_iter().map(name_rule).collect()
     }
-}
-
-/// The known name, or the pattern over known names, that somebody may have meant.
-fn near_pattern(pattern: &str, names: &[&str]) -> Option<String> {
-    let mut patterns: BTreeSet<String> = BTreeSet::new();
-    for name in names {
-        patterns.extend(name.match_indices('.').map(|(dot, _)| format!("{}.*", &name[..dot])));
-    }
-    // A beginning without its star is the commonest slip, and no matter of letters.
-    let starred = format!("{pattern}.*");
-    if patterns.contains(&starred) {
-        return Some(starred);
-    }
-    let patterns = patterns.iter().map(String::as_str).filter(|_| pattern.ends_with('*'));
-    nearest(pattern, names.iter().copied().filter(|_| !pattern.ends_with('*')).chain(patterns))
-        .map(str::to_owned)
 }
 
 fn without_repetition(channels: &mut Vec<Arc<str>>) {

@@ -1,5 +1,7 @@
 //! Did you mean …? The known name that is nearest to one that is not known.
 
+use std::collections::BTreeSet;
+
 /// The candidate that differs from the text in the fewest letters, if so few that a slip explains them.
 pub(crate) fn nearest<'a>(text: &str, candidates: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
     if text.is_empty() || text.len() > MAX_BYTES {
@@ -13,6 +15,21 @@ pub(crate) fn nearest<'a>(text: &str, candidates: impl IntoIterator<Item = &'a s
         .filter(|(distance, _)| *distance <= slips)
         .min_by_key(|(distance, _)| *distance)
         .map(|(_, candidate)| candidate)
+}
+
+/// The known name, or the pattern over known names, that somebody may have meant.
+pub(crate) fn near_pattern(pattern: &str, names: &[&str]) -> Option<String> {
+    let beginnings = names.iter().flat_map(|name| name.match_indices('.').map(|(dot, _)| &name[..dot]));
+    let patterns: BTreeSet<String> = beginnings.map(|beginning| format!("{beginning}.*")).collect();
+    if pattern.ends_with('*') {
+        return nearest(pattern, patterns.iter().map(String::as_str)).map(str::to_owned);
+    }
+    // A beginning without its star is the commonest slip, and no matter of letters.
+    let starred = format!("{pattern}.*");
+    if patterns.contains(&starred) {
+        return Some(starred);
+    }
+    nearest(pattern, names.iter().copied()).map(str::to_owned)
 }
 
 /// How many letters must be added, dropped or replaced; upper and lower case are the same letter.

@@ -6,7 +6,9 @@ use std::sync::Arc;
 use http::HeaderValue;
 
 use crate::activity::log::ActivityLog;
-// An adapter is the default: a hub without a vault of the host's own seals with a key that lives in memory.
+// Two adapters are defaults: a hub without a store of the host's own keeps everything in memory, sealed by a key that
+// lives in the same memory.
+use crate::adapters::memory::MemoryStore;
 use crate::adapters::vault::EphemeralVault;
 use crate::error::{Error, Problem, Result};
 use crate::events::catalog::EventCatalog;
@@ -22,7 +24,7 @@ use crate::webhooks::dispatch::Dispatcher;
 use crate::webhooks::notice::Notices;
 use crate::webhooks::notice_events::{NoticeEvents, notice_types};
 use crate::webhooks::queue::DeliveryQueue;
-use crate::webhooks::repository::WebhookRepository;
+use crate::webhooks::repository::{Durability, WebhookRepository};
 use crate::webhooks::settings::Settings;
 
 /// Collects a host's choices; what is not chosen has a default.
@@ -63,14 +65,6 @@ struct Store {
     repository: Arc<dyn WebhookRepository>,
     queue: Arc<dyn DeliveryQueue>,
     activity: Arc<dyn ActivityLog>,
-    lasts: Lasts,
-}
-
-/// Whether what a store keeps may outlive the process.
-#[derive(Clone, Copy, Eq, PartialEq)]
-enum Lasts {
-    No,
-    Maybe,
 }
 
 #[derive(Clone, Copy, Default, Eq, PartialEq)]
@@ -86,14 +80,8 @@ impl HubBuilder {
     }
 
     /// Where everything is kept; in memory by default.
-    pub fn store<S: WebhookRepository + DeliveryQueue + ActivityLog>(self, store: S) -> Self {
-        self.shared_store(Arc::new(store))
-    }
-
-    /// A store that others hold as well, such as a second hub.
-    pub fn shared_store<S: WebhookRepository + DeliveryQueue + ActivityLog>(mut self, store: Arc<S>) -> Self {
-        let lasts = Lasts::Maybe;
-        self.store = Some(Store { repository: store.clone(), queue: store.clone(), activity: store, lasts });
+    pub fn store<S: WebhookRepository + DeliveryQueue + ActivityLog>(mut self, store: S) -> Self {
+        self.store = Some(Store::of(store));
         self
     }
 
@@ -152,7 +140,7 @@ impl HubBuilder {
         self
     }
 
-    /// How secrets are kept. A store of the host's own needs one whose key lasts as long as the store.
+    /// How secrets are kept; by default with a key that ends with the process. A store that lasts needs one whose key lasts too.
     pub fn vault(mut self, vault: impl Vault) -> Self {
         self.vault = Some(Arc::new(vault));
         self
@@ -199,12 +187,12 @@ impl HubBuilder {
             events.compile(engine.as_deref()).map_err(|error| problems.extend_from_slice(error.problems()));
 
         let entropy = self.entropy.unwrap_or_else(|| Arc::new(SystemEntropy));
-        let lasts = self.store.as_ref().map_or(Lasts::No, |store| store.lasts);
-        if self.vault.is_none() && lasts == Lasts::Maybe {
+        let store = self.store.unwrap_or_else(|| Store::of(MemoryStore::new()));
+        if self.vault.is_none() && store.repository.durability() == Durability::Lasting {
             problems.push(Problem::new(
                 "vault",
-                "secrets in a store of one's own are sealed with a key that lasts as long as the store",
-                "give `vault(…)`; for a store that ends with the process, `EphemeralVault::new(…)`",
+                "a store that lasts needs a vault whose key lasts as well: without it, no secret opens after a restart",
+                "give a vault with `vault(…)`",
             ));
         }
         let Ok(catalog) = catalog else { return Err(Error::invalid(STEP, problems)) };
@@ -218,12 +206,6 @@ impl HubBuilder {
             (None, BuiltIns::Wanted) => Defaults.exchange(&self.egress)?,
             (None, BuiltIns::Unwanted) => Absent::exchange(&Defaults, &self.egress)?,
         };
-        let store = self.store.ok_or_else(|| {
-            Error::invalid(
-                STEP,
-                [Problem::new("store", "a hub keeps its webhooks somewhere", "give `store(…)`")],
-            )
-        })?;
         let dispatcher = Dispatcher::new(Arc::clone(&vault), exchange, &self.settings);
         let context = Context {
             repository: store.repository,
@@ -257,6 +239,13 @@ impl HubBuilder {
                 "give the product's name and version, such as `acme-hooks/2.1`",
             )),
         }
+    }
+}
+
+impl Store {
+    fn of<S: WebhookRepository + DeliveryQueue + ActivityLog>(store: S) -> Self {
+        let store = Arc::new(store);
+        Self { repository: store.clone(), queue: store.clone(), activity: store }
     }
 }
 

@@ -42,6 +42,8 @@ mod admin;
 mod builder;
 mod defaults;
 mod handle;
+#[cfg(feature = "http-client")]
+mod http;
 #[cfg(feature = "schemas")]
 mod schemas;
 mod system;

@@ -43,7 +43,7 @@ pub use queue::{
     Advanced, ClaimRequest, Claimed, DeliveryQueue, Expired, HealthMoved, Judged, JudgedStep, Outbox,
     Retention, Sequence, SettleBatch, Settled,
 };
-pub use repository::{Backlog, Change, Erasure, Release, StoppedHead, WebhookRepository};
+pub use repository::{Backlog, Change, Durability, Erasure, Release, StoppedHead, WebhookRepository};
 pub use retry::{Next, RetryPolicy};
 pub use service::{
     After, Auth, AuthView, Created, DefaultsUpdate, DefaultsView, Edit, Explained, NewWebhook, SecretOnce,

@@ -8,17 +8,19 @@ use serde_json::json;
 
 use crate::rule;
 
+type Story = fn() -> Result<(), Error>;
+
 pub(crate) fn trials() -> Vec<Trial> {
-    let stories: [(&str, fn() -> Result<(), Error>); 7] = [
-        ("a payload against its schema is refused with type, pointer and keyword", pointer_and_keyword),
-        ("a schema that only warns lets the payload through", warning_only),
-        ("a schema that is off says nothing", switched_off),
-        ("a payload too deep for its schema is refused, and without a schema it passes", too_deep),
-        ("every broken declaration is reported at once", broken_declarations),
-        ("a broken schema is refused even where it is only shown", broken_schema_shown),
-        ("an example may stray where nobody looks at the schema", straying_example),
+    let stories: [(&str, Story); 7] = [
+        ("a_payload_against_its_schema_is_refused_with_type_pointer_and_keyword", pointer_and_keyword),
+        ("a_schema_that_only_warns_lets_the_payload_through", warning_only),
+        ("a_schema_that_is_off_says_nothing", switched_off),
+        ("a_payload_too_deep_for_its_schema_is_refused_and_without_a_schema_it_passes", too_deep),
+        ("every_broken_declaration_is_reported_at_once", broken_declarations),
+        ("a_broken_schema_is_refused_even_where_it_is_only_shown", broken_schema_shown),
+        ("an_example_may_stray_where_nobody_looks_at_the_schema", straying_example),
     ];
-    stories.into_iter().map(|(name, story)| rule(&format!("catalog: {name}"), story)).collect()
+    stories.into_iter().map(|(name, story)| rule(&format!("catalog::{name}"), story)).collect()
 }
 
 fn pointer_and_keyword() -> Result<(), Error> {

@@ -9,8 +9,9 @@ use std::sync::Arc;
 use bytes::Bytes;
 use http::header::{HeaderMap, HeaderName, HeaderValue};
 
+use crate::events::envelope::attribute::{header_value, is_uri_reference};
 use crate::events::envelope::format::{Body, InvalidFormat, data_of};
-use crate::events::envelope::json_text::{HEX, push_string};
+use crate::events::envelope::json_text::push_string;
 use crate::events::envelope::time::rfc3339_millis;
 use crate::events::model::Event;
 
@@ -180,43 +181,6 @@ impl CloudEventsFormat {
     }
 }
 
-/// The value of an attribute as a header: §3.1.3.2 of the HTTP binding encodes space, quotation mark, percent sign and
-/// everything outside printable ASCII.
-fn header_value(text: &str) -> HeaderValue {
-    let mut encoded = Vec::with_capacity(text.len());
-    for byte in text.bytes() {
-        match byte {
-            b'"' | b'%' | ..=0x20 | 0x7f.. => {
-                encoded.extend_from_slice(&[b'%', HEX[usize::from(byte >> 4)], HEX[usize::from(byte & 15)]]);
-            }
-            _ => encoded.push(byte),
-        }
-    }
-    HeaderValue::from_maybe_shared(Bytes::from(encoded)).expect("printable ASCII is the value of a header")
-}
-
-/// The grammar of RFC 3986, as far as an opaque name needs it: the right characters, whole `%xx`, a scheme before the
-/// first colon, one fragment.
-fn is_uri_reference(text: &str) -> bool {
-    let is_allowed = |byte: u8| byte.is_ascii_alphanumeric() || b"-._~:/?#[]@!$&'()*+,;=%".contains(&byte);
-    let is_hex = |digit: Option<u8>| digit.is_some_and(|digit| digit.is_ascii_hexdigit());
-    let bytes = text.as_bytes();
-    let escapes = bytes.iter().enumerate().filter(|(_, byte)| **byte == b'%');
-    let first_segment = text.split(['/', '?', '#']).next().unwrap_or("");
-    (1..=MAX_SOURCE_BYTES).contains(&bytes.len())
-        && bytes.iter().all(|byte| is_allowed(*byte))
-        && escapes
-            .into_iter()
-            .all(|(at, _)| is_hex(bytes.get(at + 1).copied()) && is_hex(bytes.get(at + 2).copied()))
-        && bytes.iter().filter(|byte| **byte == b'#').count() <= 1
-        && first_segment.split_once(':').is_none_or(|(scheme, _)| is_scheme(scheme))
-}
-
-fn is_scheme(text: &str) -> bool {
-    text.starts_with(|first: char| first.is_ascii_alphabetic())
-        && text.bytes().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'+' | b'-' | b'.'))
-}
-
 const CE_SPECVERSION: HeaderName = HeaderName::from_static("ce-specversion");
 const CE_TYPE: HeaderName = HeaderName::from_static("ce-type");
 const CE_SOURCE: HeaderName = HeaderName::from_static("ce-source");
@@ -224,7 +188,198 @@ const CE_ID: HeaderName = HeaderName::from_static("ce-id");
 const CE_TIME: HeaderName = HeaderName::from_static("ce-time");
 const CE_SUBJECT: HeaderName = HeaderName::from_static("ce-subject");
 const CE_TRACEPARENT: HeaderName = HeaderName::from_static("ce-traceparent");
-const MAX_SOURCE_BYTES: usize = 1024;
 const MAX_PREFIX_BYTES: usize = 128;
 /// What the attributes take without the source, more or less; only a first guess at the size.
 const ATTRIBUTES_BYTES: usize = 320;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::events::envelope::json_text::tests::{any_json, event};
+    use proptest::prelude::*;
+    use serde_json::value::RawValue;
+    use serde_json::{Value, json};
+    use std::collections::BTreeMap;
+
+    /// The third example of §3.2 of the JSON format, 1.0.2.
+    const JSON_OBJECT: &str = r#"{
+        "specversion" : "1.0",
+        "type" : "com.example.someevent",
+        "source" : "/mycontext",
+        "subject": null,
+        "id" : "C234-1234-1234",
+        "time" : "2018-04-05T17:31:00Z",
+        "comexampleextension1" : "value",
+        "comexampleothervalue" : 5,
+        "datacontenttype" : "application/json",
+        "data" : {
+            "appinfoA" : "abc",
+            "appinfoB" : 123,
+            "appinfoC" : true
+        }
+    }"#;
+
+    /// The same event, re-encoded there for the binary mode of HTTP.
+    const JSON_OBJECT_BINARY: &str = r#"ce-specversion: 1.0
+ce-type: com.example.someevent
+ce-source: /mycontext
+ce-id: C234-1234-1234
+ce-time: 2018-04-05T17:31:00Z
+ce-comexampleextension1: value
+ce-comexampleothervalue: 5
+content-type: application/json
+
+{
+  "appinfoA" : "abc",
+  "appinfoB" : 123,
+  "appinfoC" : true
+}
+"#;
+
+    /// The fourth example of §3.2: a JSON string, whose content type is implied.
+    const JSON_STRING: &str = r#"{
+        "specversion" : "1.0",
+        "type" : "com.example.someevent",
+        "source" : "/mycontext",
+        "subject": null,
+        "id" : "D234-1234-1234",
+        "time" : "2018-04-05T17:31:00Z",
+        "comexampleextension1" : "value",
+        "comexampleothervalue" : 5,
+        "data" : "I'm just a string"
+    }"#;
+
+    /// What the specification's example says of one of our events: ids and extensions are the producer's own, an
+    /// unset attribute is `null` or left out, a time may have a fraction, and a missing content type is JSON.
+    fn as_ours(example: &str, id: &str) -> Value {
+        let mut value: Value = serde_json::from_str(example).expect("an example");
+        let attributes = value.as_object_mut().expect("an object");
+        attributes.retain(|name, value| !name.starts_with("comexample") && !value.is_null());
+        attributes.insert("id".into(), id.into());
+        attributes.insert("time".into(), "2018-04-05T17:31:00.000Z".into());
+        attributes.entry("datacontenttype").or_insert("application/json".into());
+        value
+    }
+
+    fn structured(event: &Event) -> Value {
+        let body = CloudEventsFormat::structured("/mycontext").expect("a source").render(event);
+        serde_json::from_slice(&body.bytes).expect("JSON")
+    }
+
+    fn binary(event: &Event) -> Body {
+        CloudEventsFormat::binary("/mycontext").expect("a source").render(event)
+    }
+
+    fn lines(body: &Body) -> BTreeMap<String, String> {
+        let text = |value: &HeaderValue| value.to_str().expect("ASCII").to_owned();
+        let headers = body.headers.iter().map(|(name, value)| (name.to_string(), text(value)));
+        headers.chain([("content-type".to_owned(), text(&body.content_type))]).collect()
+    }
+
+    #[test]
+    fn structured_events_say_what_the_examples_of_the_json_format_say() {
+        for example in [JSON_OBJECT, JSON_STRING] {
+            let data: BTreeMap<&str, &RawValue> = serde_json::from_str(example).expect("an example");
+            let event = event("com.example.someevent", data["data"].get());
+
+            assert_eq!(structured(&event), as_ours(example, &event.id.to_string()));
+        }
+    }
+
+    #[test]
+    fn binary_events_say_what_the_example_of_the_json_format_says() {
+        let (head, data) = JSON_OBJECT_BINARY.split_once("\n\n").expect("head and body");
+        let event = event("com.example.someevent", data);
+
+        let body = binary(&event);
+
+        let mut expected: BTreeMap<String, String> = head
+            .lines()
+            .filter_map(|line| line.split_once(": "))
+            .filter(|(name, _)| !name.starts_with("ce-comexample"))
+            .map(|(name, value)| (name.to_owned(), value.to_owned()))
+            .collect();
+        expected.insert("ce-id".into(), event.id.to_string());
+        expected.insert("ce-time".into(), "2018-04-05T17:31:00.000Z".into());
+        assert_eq!(lines(&body), expected);
+        assert_eq!(body.bytes, data);
+    }
+
+    #[test]
+    fn the_content_types_are_those_of_the_http_binding() {
+        // §3.1.4 and §3.2.4 of the HTTP binding; a parameter `charset` means nothing to `application/json` (RFC 8259, §11).
+        let event = event("a", "1");
+
+        assert_eq!(binary(&event).content_type, "application/json");
+        let structured = CloudEventsFormat::structured("/mycontext").expect("a source").render(&event);
+        assert_eq!(structured.content_type, "application/cloudevents+json; charset=utf-8");
+        assert!(structured.headers.is_empty());
+    }
+
+    #[test]
+    fn a_percent_sign_in_the_source_is_encoded_in_its_header_and_not_in_the_body() {
+        let source = "https://example.com/a%20b";
+        let event = event("a", "1");
+
+        let header = CloudEventsFormat::binary(source).expect("a source").render(&event);
+        let body = CloudEventsFormat::structured(source).expect("a source").render(&event);
+
+        assert_eq!(header.headers[CE_SOURCE], "https://example.com/a%2520b");
+        assert!(String::from_utf8_lossy(&body.bytes).contains(r#""source":"https://example.com/a%20b""#));
+    }
+
+    #[test]
+    fn subject_and_trace_context_are_written_where_the_event_has_them() {
+        let traceparent = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01";
+        let mut event = event("a", "1");
+        event.head = event.head.with_subject("Größe \"7\"").with_traceparent(traceparent);
+
+        let headers = binary(&event).headers;
+        let body = structured(&event);
+
+        assert_eq!(headers[CE_SUBJECT], "Gr%C3%B6%C3%9Fe%20%227%22");
+        assert_eq!(headers[CE_TRACEPARENT], traceparent);
+        assert_eq!((&body["subject"], &body["traceparent"]), (&json!("Größe \"7\""), &json!(traceparent)));
+    }
+
+    #[test]
+    fn an_erased_payload_is_null() {
+        assert_eq!(structured(&event("a", ""))["data"], Value::Null);
+        assert_eq!(binary(&event("a", "")).bytes, "null");
+    }
+
+    #[test]
+    fn a_source_that_is_none_is_refused() {
+        for source in ["", "a b", "größe", &"a".repeat(1025)] {
+            assert_eq!(CloudEventsFormat::structured(source).err(), Some(InvalidFormat::Source), "{source}");
+        }
+    }
+
+    #[test]
+    fn a_prefix_stands_before_every_type() {
+        let format = CloudEventsFormat::structured("/a").expect("a source");
+
+        for prefix in ["com/", "a b", "ä", "a\n", &"a".repeat(129)] {
+            assert_eq!(
+                format.clone().with_type_prefix(prefix).err(),
+                Some(InvalidFormat::TypePrefix),
+                "{prefix}"
+            );
+        }
+        let event = event("some.event", "1");
+        let body = format.with_type_prefix("com.example.").expect("a prefix").render(&event);
+        assert!(String::from_utf8_lossy(&body.bytes).contains(r#""type":"com.example.some.event""#));
+    }
+
+    proptest! {
+        #[test]
+        fn data_is_the_payload_byte_for_byte_in_both_modes(json in any_json()) {
+            let event = event("a.b", &json);
+            let body = CloudEventsFormat::structured("/mycontext").expect("a source").render(&event);
+
+            let attributes: BTreeMap<String, &RawValue> = serde_json::from_slice(&body.bytes)?;
+            prop_assert_eq!(attributes["data"].get(), json.as_str());
+            prop_assert_eq!(binary(&event).bytes, json);
+        }
+    }
+}

@@ -32,7 +32,7 @@ use crate::events::model::Event;
 ///
 /// assert_eq!(
 ///     format.render(&event).bytes,
-///     r#"{"id":"evt_0000000000e3g70w3g70w3g71r","at":"1970-01-01T00:00:00.000Z","event":"stock.counted","sku":"A-7","units":3.10}"#
+///     r#"{"id":"evt_0000000000ew3re1r70w3ge1r7","at":"1970-01-01T00:00:00.000Z","event":"stock.counted","sku":"A-7","units":3.10}"#
 /// );
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```

@@ -247,3 +247,87 @@ pub(crate) fn check_field_name(name: &str) -> Result<(), InvalidFormat> {
 pub(crate) fn data_of(event: &Event) -> &[u8] {
     if event.payload.is_empty() { b"null" } else { &event.payload }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::events::envelope::json_text::tests::{any_json, event};
+    use crate::events::envelope::time::{TimeFormat, Zone};
+    use chrono::{DateTime, Utc};
+    use proptest::prelude::*;
+    use serde_json::value::RawValue;
+
+    fn formats() -> Vec<PayloadFormat> {
+        let pattern = TimeFormat::strftime("%c %s", Zone::Unwritten).expect("a pattern");
+        vec![
+            PayloadFormat::default(),
+            CloudEventsFormat::structured("/shop").expect("a source").into(),
+            CloudEventsFormat::binary("/shop").expect("a source").into(),
+            FlatFormat::new().into(),
+            FlatFormat::new().with_time(pattern).into(),
+        ]
+    }
+
+    /// A guide that shows what is not so misleads; this is where its samples come from.
+    #[test]
+    fn the_samples_of_the_guide_are_true() -> Result<(), InvalidFormat> {
+        const GUIDE: &str = include_str!("../../../docs/events.md");
+        let mut event = event("shipment.shipped", r#"{"order": "A-7", "total": 9007199254740993.10}"#);
+        event.head = event.head.with_subject("customer 5");
+        let cloud =
+            |format: CloudEventsFormat| format.with_type_prefix("com.example.").map(PayloadFormat::from);
+        let source = "https://example.com/shop";
+
+        for format in [
+            PayloadFormat::default(),
+            cloud(CloudEventsFormat::structured(source)?)?,
+            cloud(CloudEventsFormat::binary(source)?)?,
+            FlatFormat::new().into(),
+        ] {
+            let body = format.render(&event);
+            let mut sample = format!("content-type: {}\n", body.content_type.to_str().unwrap());
+            for (name, value) in &body.headers {
+                sample.push_str(&format!("{name}: {}\n", value.to_str().unwrap()));
+            }
+            sample.push_str(&format!("\n{}\n", String::from_utf8_lossy(&body.bytes)));
+            assert!(GUIDE.contains(&sample), "not in the guide:\n{sample}");
+        }
+        Ok(())
+    }
+
+    #[test]
+    fn formats_are_equal_if_they_write_alike() {
+        for (index, left) in formats().into_iter().enumerate() {
+            for (other, right) in formats().into_iter().enumerate() {
+                assert_eq!(left == right, index == other, "{left:?} {right:?}");
+            }
+        }
+    }
+
+    #[test]
+    fn debug_output_never_shows_a_body() {
+        let mut event = event("a", "\"hunter2\"");
+        event.head = event.head.with_subject("hunter2");
+
+        for format in formats() {
+            let text = format!("{:?}", format.render(&event));
+            assert!(!text.contains("hunter2"), "{text}");
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn every_event_is_the_same_json_every_time(json in any_json(), subject in any::<String>(), edge in 0..3) {
+            let mut event = event("a.b", &json);
+            event.head = event.head.with_subject(subject);
+            event.head.occurred_at = [DateTime::<Utc>::MIN_UTC, event.occurred_at, DateTime::<Utc>::MAX_UTC][edge as usize];
+
+            for format in formats() {
+                let body = format.render(&event);
+                prop_assert_eq!(&body, &format.render(&event));
+                let read: Result<&RawValue, _> = serde_json::from_slice(&body.bytes);
+                prop_assert!(read.is_ok(), "{:?}: {:?}", format, body.bytes);
+            }
+        }
+    }
+}

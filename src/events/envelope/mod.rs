@@ -29,6 +29,7 @@
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 
+mod attribute;
 pub mod cloud_events;
 pub mod flat;
 pub mod format;

@@ -24,6 +24,6 @@ mod refusal;
 mod url;
 
 pub use address::AddressRefusal;
-pub use policy::EgressPolicy;
+pub use policy::{EgressPolicy, is_destination};
 pub use refusal::{LookupRefusal, UrlRefusal};
 pub use url::TenantUrl;

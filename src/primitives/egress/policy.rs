@@ -220,8 +220,8 @@ impl EgressPolicy {
     }
 }
 
-/// Whether the webhook's own list, unless empty, names this address or the one it carries.
-fn is_destination(address: IpAddr, destinations: &[IpNet]) -> bool {
+/// Whether the webhook's own list, unless it is empty, names this address or the one it carries.
+pub fn is_destination(address: IpAddr, destinations: &[IpNet]) -> bool {
     destinations.is_empty()
         || holds(destinations, address)
         || holds(destinations, address::effective(address))

@@ -5,7 +5,7 @@ use chrono::{DateTime, Utc};
 use crate::events::event_type::EventType;
 use crate::primitives::id::{DeliveryId, ReplayId, WebhookId};
 use crate::tenancy::model::TenantId;
-use crate::webhooks::model::delivery::StatusKind;
+use crate::webhooks::model::delivery::{Delivery, Origin, StatusKind};
 
 /// Sends a webhook's past deliveries once more, slowly, in a lane of its own.
 #[derive(Clone, Debug, PartialEq)]
@@ -46,7 +46,7 @@ pub struct ReplayFilter {
     pub from: DateTime<Utc>,
     /// Only made before this time.
     pub to: DateTime<Utc>,
-    /// Only with one of these statuses; dead letters and skipped ones unless said otherwise.
+    /// Only with one of these statuses, dead letters and skipped ones unless said otherwise; empty means all.
     pub statuses: Vec<StatusKind>,
     /// Only of these types; empty means all.
     pub event_types: Vec<EventType>,
@@ -114,6 +114,15 @@ impl ReplayFilter {
     pub fn with_event_types(mut self, event_types: impl IntoIterator<Item = EventType>) -> Self {
         self.event_types = event_types.into_iter().collect();
         self
+    }
+
+    /// Whether the delivery is sent once more.
+    pub fn matches(&self, delivery: &Delivery) -> bool {
+        delivery.origin == Origin::Live
+            && self.from <= delivery.created_at
+            && delivery.created_at < self.to
+            && (self.statuses.is_empty() || self.statuses.contains(&delivery.status.kind()))
+            && (self.event_types.is_empty() || self.event_types.contains(&delivery.event_type))
     }
 }
 

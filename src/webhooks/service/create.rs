@@ -46,6 +46,7 @@ impl Plan<'_> {
         let tenant = self.tenant();
         let mut webhook = Webhook::new(id, tenant.clone(), url, Vec::new(), self.now);
         checked.write(&mut webhook);
+        webhook.entitlements = self.entitlements(&webhook.events);
         if new.begins == Begins::Disabled {
             webhook.state = WebhookState::Disabled { reason: DisableReason::ByPerson, at: self.now };
         }

@@ -1,6 +1,6 @@
 //! Changes that are planned one after the other and saved together, or not at all.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use chrono::{DateTime, Utc};
@@ -11,7 +11,7 @@ use crate::events::event_type::EventPattern;
 use crate::ports::SealPlace;
 use crate::primitives::id::WebhookId;
 use crate::primitives::page::PageRequest;
-use crate::tenancy::model::{Actor, TenantId};
+use crate::tenancy::model::{Actor, Entitlement, Role, TenantId};
 use crate::webhooks::context::Context;
 use crate::webhooks::model::{StoredAuth, TenantDefaults, Version, Webhook};
 use crate::webhooks::repository::{Change, Release};
@@ -85,6 +85,22 @@ impl<'a> Plan<'a> {
             actor: self.actor,
             present,
         }
+    }
+
+    /// What the webhook of these patterns may hear of: what the actor's contract holds. The host's own code is not asked for
+    /// modules, so it opens the gates of the types that it names.
+    pub(crate) fn entitlements(&self, patterns: &[EventPattern]) -> BTreeSet<Entitlement> {
+        let mut entitlements = self.actor.entitlements().clone();
+        if self.actor.role() == Role::System {
+            let named = self
+                .context
+                .catalog
+                .entries()
+                .iter()
+                .filter(|entry| patterns.iter().any(|pattern| pattern.matches(entry.event_type())));
+            entitlements.extend(named.flat_map(|entry| entry.requires_any().iter().cloned()));
+        }
+        entitlements
     }
 
     /// The webhook as it will be after what is planned so far; `None`, and noted, if there is none.

@@ -68,6 +68,7 @@ impl Plan<'_> {
         let tenant = self.tenant().as_str();
         let mut webhook = found.clone();
         checked.write(&mut webhook);
+        webhook.entitlements = self.entitlements(&webhook.events);
         if webhook.schemes.is_empty() {
             webhook.secrets.clear();
         } else if !new_secrets.is_empty() {
@@ -153,7 +154,7 @@ fn moves_credential(found: &Webhook, checked: &Checked, auth: &Edit<CheckedAuth>
 
 /// The receiver is another one now, or may have been mended: what held it back ends.
 fn concerns_receiver(before: &Webhook, after: &Webhook) -> bool {
-    let silent = ["name", "owner", "events", "channels", "metadata", "ordering"];
+    let silent = ["name", "owner", "events", "channels", "metadata", "ordering", "entitlements"];
     changed_fields(before, after).iter().any(|field| !silent.contains(field))
 }
 
@@ -177,6 +178,7 @@ pub(crate) fn changed_fields(before: &Webhook, after: &Webhook) -> Vec<&'static 
         ("ordering", before.ordering != after.ordering),
         ("destinations", before.destinations != after.destinations),
         ("metadata", before.metadata != after.metadata),
+        ("entitlements", before.entitlements != after.entitlements),
     ];
     fields.into_iter().filter(|(_, changed)| *changed).map(|(name, _)| name).collect()
 }

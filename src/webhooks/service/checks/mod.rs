@@ -111,7 +111,6 @@ impl Checked {
         self.url.as_ref()
     }
 
-
     /// How requests are signed.
     pub(crate) fn schemes(&self) -> &[SignatureScheme] {
         &self.schemes

@@ -1,0 +1,117 @@
+//! The store that needs no server: every storage port behind one lock.
+//!
+//! | file | decides |
+//! |---|---|
+//! | `state`, `slab` | what is kept, and how rows come and go |
+//! | `group`, `lane` | what a webhook's lanes hold, and when they have work |
+//! | `publish`, `claim`, `settle` | the engine's steps |
+//! | `webhooks`, `deliveries`, `replays` | what an administrator sees and changes |
+//! | `retention` | what goes, and when |
+//! | `ports` | the ports, each method one step under the lock |
+
+use std::fmt;
+use std::sync::{Arc, Mutex, MutexGuard};
+
+mod claim;
+mod deliveries;
+mod group;
+mod lane;
+mod ports;
+mod publish;
+mod replays;
+mod retention;
+mod settle;
+mod slab;
+mod state;
+mod webhooks;
+
+use crate::adapters::memory::state::{Limits, State};
+use crate::error::{Error, ErrorKind, Result};
+
+/// Keeps everything in memory: the default store, and the double for every store in tests.
+///
+/// A clone is the same store. What was published is there until it was delivered or given up, however much that is; of
+/// what has ended the newest 10,000 deliveries are kept unless [`MemoryStore::builder`] says otherwise. Nothing survives
+/// the process.
+///
+/// ```
+/// use chrono::DateTime;
+/// use crossdock::adapters::memory::MemoryStore;
+/// use crossdock::webhooks::DeliveryQueue;
+///
+/// # futures_util::future::FutureExt::now_or_never(async {
+/// let store = MemoryStore::new();
+///
+/// let outbox = store.outbox(10, DateTime::UNIX_EPOCH).await?;
+///
+/// assert!(outbox.entries.is_empty());
+/// # Ok::<(), crossdock::Error>(())
+/// # }).expect("a store in memory never waits")?;
+/// # Ok::<(), crossdock::Error>(())
+/// ```
+#[derive(Clone)]
+pub struct MemoryStore(Arc<Mutex<State>>);
+
+/// Says how much a [`MemoryStore`] keeps.
+///
+/// ```
+/// use crossdock::adapters::memory::MemoryStore;
+///
+/// let store = MemoryStore::builder().history(500).activity(100).build();
+/// # drop(store);
+/// ```
+#[derive(Clone, Copy, Debug)]
+#[must_use]
+pub struct MemoryStoreBuilder {
+    history: usize,
+    activity: usize,
+}
+
+impl MemoryStore {
+    /// An empty store.
+    pub fn new() -> Self {
+        Self::builder().build()
+    }
+
+    /// An empty store that keeps more, or less.
+    pub fn builder() -> MemoryStoreBuilder {
+        MemoryStoreBuilder { history: 10_000, activity: 10_000 }
+    }
+
+    fn lock(&self, step: &'static str) -> Result<MutexGuard<'_, State>> {
+        // Only a defect in this folder can panic under the lock; what it left behind is not to be trusted.
+        self.0.lock().map_err(|_| Error::new(ErrorKind::Internal, step))
+    }
+}
+
+impl MemoryStoreBuilder {
+    /// Keeps so many deliveries that have ended, with their events and attempts; 10,000 by default.
+    pub fn history(mut self, deliveries: usize) -> Self {
+        self.history = deliveries;
+        self
+    }
+
+    /// Keeps so many entries of the activity log; 10,000 by default.
+    pub fn activity(mut self, entries: usize) -> Self {
+        self.activity = entries;
+        self
+    }
+
+    /// The store.
+    pub fn build(self) -> MemoryStore {
+        let limits = Limits { history: self.history, activity: self.activity };
+        MemoryStore(Arc::new(Mutex::new(State::new(limits))))
+    }
+}
+
+impl Default for MemoryStore {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl fmt::Debug for MemoryStore {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("MemoryStore").finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,217 @@
+//! Publish and fan out.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use chrono::{DateTime, Utc};
+
+use crate::adapters::memory::slab::Slot;
+use crate::adapters::memory::state::{Ended, EventRow, Key, OutboxEntry, State, Tenant};
+use crate::error::{Error, ErrorKind, Problem, Result};
+use crate::events::model::EventHead;
+use crate::primitives::id::{DeliveryId, EventId, WebhookId};
+use crate::tenancy::model::TenantId;
+use crate::webhooks::fan_out::FanOut;
+use crate::webhooks::model::{
+    Delivery, DeliveryStatus, NewDelivery, Origin, Publication, Published, Skip, SkipReason, Webhook,
+};
+use crate::webhooks::queue::{Outbox, Sequence};
+
+/// Keys that earlier publications of the same call use.
+type CallKeys<'a> = HashMap<(&'a TenantId, &'a str), (EventId, [u8; 32])>;
+
+impl State {
+    /// `heads` belong to the publications one by one: made before the lock was taken.
+    pub(super) fn publish(
+        &mut self,
+        publications: Vec<Publication>,
+        heads: Vec<Arc<EventHead>>,
+        remembered: Duration,
+        now: DateTime<Utc>,
+    ) -> Result<Vec<Published>> {
+        let answers = self.answers(&publications, remembered, now)?;
+        for ((publication, head), answer) in publications.into_iter().zip(heads).zip(&answers) {
+            if answer.fresh {
+                self.publish_one(publication, head, now);
+            }
+        }
+        Ok(answers)
+    }
+
+    /// What each publication comes to; changes nothing.
+    fn answers(
+        &self,
+        publications: &[Publication],
+        remembered: Duration,
+        now: DateTime<Utc>,
+    ) -> Result<Vec<Published>> {
+        let mut call = CallKeys::new();
+        let mut answers = Vec::with_capacity(publications.len());
+        for (index, publication) in publications.iter().enumerate() {
+            let head = &publication.event.head;
+            let known = publication.idempotency_key.as_deref().and_then(|key| {
+                let stored = self.tenant(&head.tenant).and_then(|tenant| tenant.keys.get(key));
+                let stored = stored.filter(|known| now < known.at + remembered);
+                let stored = stored.map(|known| (known.event, known.digest));
+                stored.or_else(|| call.get(&(&head.tenant, key)).copied())
+            });
+            match known {
+                Some((event, digest)) if digest == publication.digest => {
+                    answers.push(Published::new(event, false));
+                }
+                Some(_) => return Err(other_bytes(index)),
+                None if self.event_by_id.contains_key(&head.id) => {
+                    return Err(Error::new(ErrorKind::Conflict, "publish events").with_problem(
+                        Problem::new(
+                            format!("publications[{index}].event.id"),
+                            "there is an event with this id",
+                            "mint a new id for every event",
+                        ),
+                    ));
+                }
+                None => {
+                    if let Some(key) = publication.idempotency_key.as_deref() {
+                        call.insert((&head.tenant, key), (head.id, publication.digest));
+                    }
+                    answers.push(Published::new(head.id, true));
+                }
+            }
+        }
+        Ok(answers)
+    }
+
+    fn publish_one(&mut self, publication: Publication, head: Arc<EventHead>, now: DateTime<Utc>) {
+        let event = self.insert_event(publication.event, true);
+        let tenant = self.events[event].tenant;
+        if let Some(text) = publication.idempotency_key {
+            let serial = self.number();
+            let key = Key { event: head.id, digest: publication.digest, at: now, serial };
+            if let Some(old) = self.tenants[tenant].keys.insert(text.clone(), key) {
+                self.keys_by_age.remove(&(old.at, old.serial));
+            }
+            self.keys_by_age.insert((now, serial), (tenant, text));
+        }
+        self.outbox.push_back(Some(OutboxEntry { head, event, tenant }));
+    }
+
+    pub(super) fn outbox(&mut self, limit: usize) -> Outbox {
+        let mut entries = Vec::with_capacity(limit.min(self.outbox.len()));
+        let mut webhooks = HashMap::new();
+        let mut last = None;
+        for (number, entry) in (self.outbox_begin..).zip(&self.outbox) {
+            let Some(entry) = entry else { continue };
+            if entries.len() == limit {
+                break;
+            }
+            entries.push((Sequence::new(number), entry.head.clone()));
+            // Events come in runs of one tenant.
+            if last != Some(entry.tenant) {
+                last = Some(entry.tenant);
+                let tenant = &mut self.tenants[entry.tenant];
+                if !webhooks.contains_key(&tenant.id) {
+                    let groups = &self.groups;
+                    let listed = tenant.listed.get_or_insert_with(|| {
+                        let all = tenant.groups.values();
+                        all.filter_map(|&group| groups[group].webhook.clone())
+                            .collect::<Arc<[Arc<Webhook>]>>()
+                    });
+                    webhooks.insert(tenant.id.clone(), listed.clone());
+                }
+            }
+        }
+        Outbox::new(entries, webhooks)
+    }
+
+    pub(super) fn fan_out(
+        &mut self,
+        mut entries: Vec<(Sequence, FanOut)>,
+        now: DateTime<Utc>,
+    ) -> Result<usize> {
+        // Several events of one batch enter one order in the outbox's order.
+        entries.sort_by_key(|&(sequence, _)| sequence);
+        entries.retain(|&(sequence, _)| self.outbox_index(sequence).is_some());
+        let taken = entries.iter().any(|(_, wanted)| {
+            let made = wanted.deliveries.iter().map(|delivery| delivery.id);
+            made.chain(wanted.skips.iter().map(|skip| skip.id)).any(|id| self.row_by_id.contains_key(&id))
+        });
+        if taken {
+            return Err(Error::new(ErrorKind::Conflict, "fan out events").with_problem(Problem::new(
+                "entries",
+                "there is a delivery with one of these ids",
+                "mint a new id for every delivery",
+            )));
+        }
+        let mut there = 0;
+        for (sequence, wanted) in entries {
+            let Some(entry) = self.outbox_index(sequence).and_then(|index| self.outbox[index].take()) else {
+                continue;
+            };
+            there += 1;
+            self.fan_out_one(sequence, entry, wanted, now);
+        }
+        while let Some(None) = self.outbox.front() {
+            self.outbox.pop_front();
+            self.outbox_begin += 1;
+        }
+        self.finish_step(now);
+        Ok(there)
+    }
+
+    fn fan_out_one(&mut self, sequence: Sequence, entry: OutboxEntry, wanted: FanOut, now: DateTime<Utc>) {
+        let OutboxEntry { head, event, tenant } = entry;
+        self.events[event].in_outbox = false;
+        for new in wanted.deliveries {
+            self.deliver(&head, (event, tenant), sequence, new, now);
+        }
+        for Skip { id, webhook, reason } in wanted.skips {
+            if !self.row_by_id.contains_key(&id) {
+                let delivery = delivery_of(&head, id, webhook, now);
+                let slot = self.insert_row(delivery, event, None, 0);
+                self.end(slot, DeliveryStatus::Skipped(reason), now);
+            }
+        }
+        if self.events[event].deliveries.is_none() {
+            self.ended.push_back(Ended::Event(head.id));
+        }
+    }
+
+    fn deliver(
+        &mut self,
+        head: &EventHead,
+        (event, tenant): (Slot<EventRow>, Slot<Tenant>),
+        sequence: Sequence,
+        new: NewDelivery,
+        now: DateTime<Utc>,
+    ) {
+        if self.row_by_id.contains_key(&new.id) {
+            return;
+        }
+        let group = self.group_slot(tenant, new.webhook);
+        let refusal = self.groups[group].refusal();
+        let refusal = refusal.or_else(|| (!self.events[event].has_payload).then_some(SkipReason::Erased));
+        let delivery = delivery_of(head, new.id, new.webhook, now);
+        let slot = self.insert_row(delivery, event, new.order, sequence.number());
+        match refusal {
+            Some(reason) => self.end(slot, DeliveryStatus::Skipped(reason), now),
+            None => self.queue_row(slot),
+        }
+    }
+
+    fn outbox_index(&self, sequence: Sequence) -> Option<usize> {
+        let index = usize::try_from(sequence.number().checked_sub(self.outbox_begin)?).ok()?;
+        self.outbox.get(index)?.as_ref().map(|_| index)
+    }
+}
+
+fn delivery_of(head: &EventHead, id: DeliveryId, webhook: WebhookId, now: DateTime<Utc>) -> Delivery {
+    Delivery::new(id, head.tenant.clone(), webhook, head.id, head.event_type.clone(), Origin::Live, now)
+}
+
+fn other_bytes(index: usize) -> Error {
+    Error::new(ErrorKind::Conflict, "publish events").with_problem(Problem::new(
+        format!("publications[{index}].idempotency_key"),
+        "the key was used for another event",
+        "use a new key, or publish the same bytes as before",
+    ))
+}

@@ -1,0 +1,137 @@
+//! What goes, and when: the bound on history, retention, and what has waited for too long.
+
+use chrono::{DateTime, Utc};
+
+use crate::activity::model::Activity;
+use crate::adapters::memory::state::{Ended, Place, State};
+use crate::webhooks::model::{DeadReason, DeliveryStatus, Replay, ReplayState};
+use crate::webhooks::queue::{Expired, Retention};
+
+impl State {
+    /// What every step that changes something does at its end.
+    pub(super) fn finish_step(&mut self, now: DateTime<Utc>) {
+        while self.ended.len() > self.limits.history {
+            match self.ended.pop_front() {
+                Some(Ended::Delivery(id)) => {
+                    if let Some(&slot) = self.row_by_id.get(&id) {
+                        self.drop_row(slot);
+                    }
+                }
+                Some(Ended::Event(id)) => {
+                    if let Some(&slot) = self.event_by_id.get(&id) {
+                        self.drop_event_if_unused(slot);
+                    }
+                }
+                None => break,
+            }
+        }
+        self.schedule_touched(now);
+    }
+
+    /// Writes what happened into the log.
+    pub(super) fn note(&mut self, activity: &[Activity]) {
+        for entry in activity {
+            let (tenant, id) = (self.tenant_slot(&entry.tenant), entry.id);
+            if self.tenants[tenant].activity.insert(id, entry.clone()).is_none() {
+                self.activity.push_back((tenant, id));
+            }
+        }
+        while self.activity.len() > self.limits.activity
+            && let Some((tenant, id)) = self.activity.pop_front()
+        {
+            self.tenants[tenant].activity.remove(&id);
+        }
+    }
+
+    pub(super) fn expire(&mut self, before: DateTime<Utc>, now: DateTime<Utc>, limit: usize) -> Expired {
+        let mut expired = Expired::default();
+        let mut left = limit;
+        let orphans: Vec<_> = self.orphans.iter().copied().collect();
+        for group in orphans {
+            while left > 0
+                && let Some(reason) = self.groups[group].refusal()
+                && let Some(&(until, slot)) = self.groups[group].leases.first()
+                && until <= now
+            {
+                self.end(slot, DeliveryStatus::Skipped(reason), now);
+                left -= 1;
+            }
+        }
+        let groups: Vec<_> = self.groups.slots().collect();
+        for group in groups {
+            if left == 0 {
+                break;
+            }
+            let undelivered = self.groups[group].undelivered.iter();
+            let old = undelivered.take_while(|&&(made, _)| made < before).map(|&(_, slot)| slot);
+            let old: Vec<_> = old.filter(|&slot| !self.rows[slot].is_leased(now)).take(left).collect();
+            left -= old.len();
+            for slot in old {
+                let delivery = &self.rows[slot].delivery;
+                expired.deliveries.push((delivery.tenant.clone(), delivery.webhook, delivery.id));
+                self.end(slot, DeliveryStatus::DeadLetter(DeadReason::Expired), now);
+            }
+        }
+        self.finish_step(now);
+        expired
+    }
+
+    pub(super) fn tidy(&mut self, retention: Retention, now: DateTime<Utc>) -> u64 {
+        let (history, payloads) = (now - retention.history, now - retention.payloads);
+        let mut gone = self.forget_keys(now - retention.idempotency_keys);
+        let old: Vec<_> = self
+            .rows
+            .slots()
+            .filter(|&slot| {
+                let row = &self.rows[slot];
+                row.place == Place::Ended && row.delivery.created_at < history
+            })
+            .collect();
+        for slot in old {
+            gone += self.drop_row(slot);
+        }
+        let events: Vec<_> = self.events.slots().collect();
+        for slot in events {
+            let row = &self.events[slot];
+            let published_at = row.event.head.published_at;
+            if published_at < history && row.deliveries.is_none() {
+                gone += self.drop_event_if_unused(slot);
+                continue;
+            }
+            let is_needed = row.in_outbox
+                || self.deliveries_of(slot).any(|delivery| self.rows[delivery].place != Place::Ended);
+            if published_at < payloads && row.has_payload && !is_needed {
+                self.drop_payload(slot);
+                gone += 1;
+            }
+        }
+        let over = |replay: &Replay| replay.state != ReplayState::Running && replay.updated_at < history;
+        let replays: Vec<_> =
+            self.replays.values().filter(|replay| over(replay)).map(|replay| replay.id).collect();
+        for id in replays {
+            if let Some(replay) = self.replays.remove(&id) {
+                let tenant = self.tenant_slot(&replay.tenant);
+                self.tenants[tenant].replays.remove(&id);
+                gone += 1;
+            }
+        }
+        self.ended.retain(|ended| match ended {
+            Ended::Delivery(id) => self.row_by_id.contains_key(id),
+            Ended::Event(id) => self.event_by_id.contains_key(id),
+        });
+        self.finish_step(now);
+        gone
+    }
+
+    fn forget_keys(&mut self, before: DateTime<Utc>) -> u64 {
+        let mut gone = 0;
+        while let Some(entry) = self.keys_by_age.first_entry()
+            && entry.key().0 <= before
+        {
+            let (tenant, key) = entry.remove();
+            self.tenants[tenant].keys.remove(&key);
+            gone += 1;
+        }
+        gone
+    }
+}

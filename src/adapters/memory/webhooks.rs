@@ -1,0 +1,199 @@
+//! Webhooks as an administrator changes them.
+
+use std::collections::BTreeMap;
+use std::ops::Bound;
+use std::sync::Arc;
+
+use chrono::{DateTime, Utc};
+
+use crate::activity::model::Activity;
+use crate::adapters::memory::group::Group;
+use crate::adapters::memory::slab::Slot;
+use crate::adapters::memory::state::{State, Tenant};
+use crate::error::{Error, ErrorKind, Problem, Result};
+use crate::lanes::throttle::TokenBucket;
+use crate::primitives::id::WebhookId;
+use crate::primitives::page::{Cursor, Page, PageRequest};
+use crate::tenancy::model::TenantId;
+use crate::webhooks::health::WebhookHealth;
+use crate::webhooks::model::{DeliveryStatus, ReplayState, Version, Webhook};
+use crate::webhooks::repository::{Backlog, Change, Release};
+
+impl State {
+    pub(super) fn save(
+        &mut self,
+        tenant: &TenantId,
+        changes: Vec<Change>,
+        activity: Vec<Activity>,
+        now: DateTime<Utc>,
+    ) -> Result<()> {
+        self.check(tenant, &changes)?;
+        let tenant = self.tenant_slot(tenant);
+        for change in changes {
+            match change {
+                Change::Insert(webhook) => {
+                    let slot = self.group_slot(tenant, webhook.id);
+                    self.replace_webhook(slot, webhook, now);
+                }
+                Change::Replace { webhook, release, .. } => {
+                    let slot = self.group_slot(tenant, webhook.id);
+                    self.replace_webhook(slot, webhook, now);
+                    if release == Release::Release {
+                        self.groups[slot].release();
+                    }
+                }
+                Change::Remove { id, .. } => self.remove_webhook(tenant, id, now),
+                Change::Defaults { defaults, .. } => self.tenants[tenant].defaults = Arc::new(defaults),
+            }
+        }
+        self.note(&activity);
+        self.finish_step(now);
+        Ok(())
+    }
+
+    /// Whether all changes can be made, one after the other; changes nothing.
+    fn check(&self, tenant: &TenantId, changes: &[Change]) -> Result<()> {
+        let known = self.tenant(tenant);
+        let mut versions: BTreeMap<WebhookId, Option<Version>> = BTreeMap::new();
+        let mut defaults_version = known.map_or(Version::NONE, |known| known.defaults.version);
+        for (index, change) in changes.iter().enumerate() {
+            let id = match change {
+                Change::Insert(webhook) | Change::Replace { webhook, .. } => webhook.id,
+                Change::Remove { id, .. } => *id,
+                Change::Defaults { defaults, expected } => {
+                    own(tenant, &defaults.tenant, index)?;
+                    if *expected != defaults_version {
+                        return Err(conflict(index, "the defaults were changed since"));
+                    }
+                    defaults_version = defaults.version;
+                    continue;
+                }
+            };
+            let stored = || self.group_of(tenant, id).and_then(|slot| self.groups[slot].webhook.as_ref());
+            let present = versions.entry(id).or_insert_with(|| stored().map(|webhook| webhook.version));
+            *present = match (change, *present) {
+                (Change::Insert(_), Some(_)) => {
+                    return Err(conflict(index, "there is a webhook with this id"));
+                }
+                (Change::Insert(webhook), None) => {
+                    own(tenant, &webhook.tenant, index)?;
+                    Some(webhook.version)
+                }
+                (_, None) => return Err(Error::new(ErrorKind::NotFound, "save webhooks")),
+                (Change::Replace { expected, .. } | Change::Remove { expected, .. }, Some(version))
+                    if *expected != version =>
+                {
+                    return Err(conflict(index, "the webhook was changed since"));
+                }
+                (Change::Replace { webhook, .. }, Some(_)) => {
+                    own(tenant, &webhook.tenant, index)?;
+                    Some(webhook.version)
+                }
+                (_, Some(_)) => None,
+            };
+        }
+        Ok(())
+    }
+
+    /// Puts a webhook in the place of the one that was there, if any.
+    pub(super) fn replace_webhook(&mut self, slot: Slot<Group>, webhook: Webhook, now: DateTime<Utc>) {
+        let group = &mut self.groups[slot];
+        let rate_limit = webhook.rate_limit;
+        let same_rate = group.webhook.as_ref().is_some_and(|before| before.rate_limit == rate_limit);
+        group.webhook = Some(Arc::new(webhook));
+        if !same_rate {
+            group.bucket = rate_limit.map(|limit| TokenBucket::full(&limit, now));
+            group.rate_at = None;
+        }
+        self.tenants[group.tenant].listed = None;
+        self.skip_if_refused(slot, now);
+    }
+
+    fn remove_webhook(&mut self, tenant: Slot<Tenant>, id: WebhookId, now: DateTime<Utc>) {
+        let slot = self.group_slot(tenant, id);
+        let group = &mut self.groups[slot];
+        group.webhook = None;
+        group.health = WebhookHealth::default();
+        group.release();
+        self.tenants[tenant].listed = None;
+        for replay in self.running_of(slot) {
+            self.end_replay(replay, ReplayState::Cancelled, now);
+        }
+        self.skip_if_refused(slot, now);
+    }
+
+    /// Ends what nobody has claimed as skipped if the webhook is disabled or gone.
+    fn skip_if_refused(&mut self, slot: Slot<Group>, now: DateTime<Utc>) {
+        self.touch(slot);
+        let Some(reason) = self.groups[slot].refusal() else { return };
+        let rows: Vec<_> = self.groups[slot].undelivered.iter().map(|&(_, row)| row).collect();
+        for row in rows {
+            if !self.rows[row].is_leased(now) {
+                self.end(row, DeliveryStatus::Skipped(reason), now);
+            }
+        }
+    }
+
+    pub(super) fn webhooks(&self, tenant: &TenantId, page: PageRequest) -> Page<Arc<Webhook>> {
+        let Some(tenant) = self.tenant(tenant) else { return Page::new(Vec::new(), None) };
+        let begin = page
+            .cursor()
+            .map_or(Bound::Unbounded, |cursor| Bound::Excluded(WebhookId::from_uuid(cursor.row())));
+        let all = tenant.groups.range((begin, Bound::Unbounded));
+        let webhooks = all.filter_map(|(_, &slot)| self.groups[slot].webhook.clone());
+        page_of(webhooks, page, |webhook| Cursor::behind(webhook.id.as_uuid()))
+    }
+
+    pub(super) fn backlog(
+        &self,
+        tenant: &TenantId,
+        webhook: Option<WebhookId>,
+        now: DateTime<Utc>,
+    ) -> Backlog {
+        let Some(tenant) = self.tenant(tenant) else { return Backlog::default() };
+        let groups = tenant.groups.iter().filter(|(id, _)| webhook.is_none_or(|wanted| wanted == **id));
+        let mut backlog = Backlog::default();
+        for group in groups.map(|(_, &slot)| &self.groups[slot]) {
+            backlog.undelivered += group.undelivered.len() as u64;
+            let oldest = group.undelivered.first().map(|&(at, _)| at);
+            backlog.oldest = [backlog.oldest, oldest].into_iter().flatten().min();
+            if webhook.is_some() {
+                backlog.held_until = group.held_after(now);
+            }
+        }
+        backlog
+    }
+}
+
+/// Takes one page from the front of a listing.
+pub(super) fn page_of<T>(
+    mut items: impl Iterator<Item = T>,
+    page: PageRequest,
+    cursor: impl Fn(&T) -> Cursor,
+) -> Page<T> {
+    let taken: Vec<_> = items.by_ref().take(page.limit()).collect();
+    let next = items.next().and_then(|_| taken.last().map(cursor));
+    Page::new(taken, next)
+}
+
+fn own(tenant: &TenantId, other: &TenantId, index: usize) -> Result<()> {
+    if tenant == other {
+        return Ok(());
+    }
+    Err(Error::invalid(
+        "save webhooks",
+        [Problem::new(
+            format!("changes[{index}].tenant"),
+            "a change belongs to the tenant that is saved for",
+            "save for one tenant at a time",
+        )],
+    ))
+}
+
+fn conflict(index: usize, rule: &str) -> Error {
+    Error::new(ErrorKind::Conflict, "save webhooks").with_problem(Problem::new(
+        format!("changes[{index}]"),
+        rule,
+        "look at the present state and try again",
+    ))
+}

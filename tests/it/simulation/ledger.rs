@@ -1,0 +1,185 @@
+//! What the world knows, and the rules that hold after every step.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use chrono::{DateTime, Utc};
+use crossdock::lanes::{Lease, LeaseToken};
+use crossdock::primitives::{DeliveryId, EventId, WebhookId};
+use crossdock::tenancy::TenantId;
+use crossdock::webhooks::{Claim, Fate, OrderKey, Ordering, Origin, Settlement, Webhook};
+
+use super::faults::{Fault, Faults};
+
+/// Shared by everything in one world; a world runs on one thread, the lock is never waited for.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Ledger(Arc<Mutex<Books>>);
+
+#[derive(Debug, Default)]
+pub(super) struct Books {
+    pub(super) webhooks: BTreeMap<WebhookId, Hook>,
+    pub(super) events: BTreeMap<EventId, Known>,
+    pub(super) live: BTreeMap<DeliveryId, Held>,
+    pub(super) answered: BTreeMap<(WebhookId, EventId), Traffic>,
+    orders: BTreeMap<(WebhookId, OrderKey), (usize, DeliveryId)>,
+    pub(super) finished: BTreeSet<DeliveryId>,
+    pub(super) faults: Faults,
+    pub(super) calm: bool,
+    pub(super) violation: Option<String>,
+    pub(super) duplicates: u64,
+}
+
+/// A webhook as the world made it.
+#[derive(Debug)]
+pub(super) struct Hook {
+    pub(super) tenant: TenantId,
+    pub(super) host: String,
+    pub(super) cap: u32,
+    pub(super) max_attempts: u32,
+    /// It hears everything and nobody ever touches it: whatever happens, its deliveries may not get lost.
+    pub(super) is_anchor: bool,
+    pub(super) ended_at: Option<DateTime<Utc>>,
+    pub(super) is_deleted: bool,
+}
+
+#[derive(Debug)]
+pub(super) struct Known {
+    pub(super) tenant: TenantId,
+    pub(super) index: usize,
+}
+
+#[derive(Debug)]
+pub(super) struct Held {
+    webhook: WebhookId,
+    lease: Lease,
+}
+
+#[derive(Debug, Default)]
+pub(super) struct Traffic {
+    body: Option<Vec<u8>>,
+    requests: u32,
+    deliveries: BTreeSet<DeliveryId>,
+    pub(super) taken: u32,
+}
+
+/// How long a claim holds in these worlds.
+pub(super) const LEASE: Duration = Duration::from_secs(30);
+
+impl Ledger {
+    pub(super) fn books(&self) -> MutexGuard<'_, Books> {
+        // A panic is one of the faults.
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Books {
+    pub(super) fn fault(&mut self, fault: Fault) {
+        self.faults.count(fault);
+    }
+
+    pub(super) fn violated(&mut self, rule: &str, what: String) {
+        self.violation.get_or_insert_with(|| format!("{rule}: {what}"));
+    }
+
+    /// Rules 2, 5 and 6: one live lease, attempts, caps and order.
+    pub(super) fn claimed(&mut self, claim: &Claim, now: DateTime<Utc>) {
+        let (delivery, webhook) = (claim.delivery, claim.webhook.id);
+        if let Some(held) = self.live.get(&delivery)
+            && held.lease.is_live(now)
+        {
+            self.violated("at most one live lease per delivery", format!("{delivery} at {now}"));
+        }
+        if claim.attempt > self.webhooks[&webhook].max_attempts + 1 {
+            self.violated("attempts within the policy", format!("{delivery} claims attempt {}", claim.attempt));
+        }
+        self.live.insert(delivery, Held { webhook, lease: claim.lease });
+        let traffic = self.answered.entry((webhook, claim.event.head.id)).or_default();
+        traffic.deliveries.insert(delivery);
+        let in_flight = self.live.values().filter(|held| held.webhook == webhook && held.lease.is_live(now));
+        let (in_flight, cap) = (in_flight.count(), self.webhooks[&webhook].cap);
+        if in_flight > cap as usize {
+            self.violated("caps", format!("{webhook} has {in_flight} of {cap} in flight"));
+        }
+        if claim.origin == Origin::Live {
+            self.claimed_in_order(claim, &claim.webhook);
+        }
+    }
+
+    fn claimed_in_order(&mut self, claim: &Claim, webhook: &Webhook) {
+        if webhook.ordering == Ordering::Unordered {
+            return;
+        }
+        let Some(key) = webhook.order_key(claim.event.head.ordering_key.as_deref()) else { return };
+        let index = self.events[&claim.event.head.id].index;
+        let last = self.orders.get(&(webhook.id, key)).copied();
+        if let Some((head, delivery)) = last {
+            if index < head {
+                self.violated("order", format!("{} claims event {index} after {head}", webhook.id));
+            } else if index > head && !self.finished.contains(&delivery) {
+                self.violated("order", format!("{} claims event {index} before {head} ended", webhook.id));
+            }
+        }
+        if last.is_none_or(|(head, _)| index >= head) {
+            self.orders.insert((webhook.id, key), (index, claim.delivery));
+        }
+    }
+
+    /// Whether the settlement shows the present lease.
+    pub(super) fn is_present(&self, settlement: &Settlement) -> bool {
+        self.live.get(&settlement.delivery).is_some_and(|held| held.lease.token == settlement.lease.token)
+    }
+
+    pub(super) fn present_token(&self, delivery: DeliveryId) -> Option<LeaseToken> {
+        self.live.get(&delivery).map(|held| held.lease.token)
+    }
+
+    pub(super) fn settled(&mut self, settlement: &Settlement, now: DateTime<Utc>) {
+        self.live.remove(&settlement.delivery);
+        if matches!(settlement.fate, Fate::Delivered | Fate::DeadLetter(_)) {
+            self.finished.insert(settlement.delivery);
+        }
+        if settlement.disable.is_some() {
+            self.ended(settlement.webhook, now);
+        }
+    }
+
+    /// From now on, and until it is enabled, nothing may be sent.
+    pub(super) fn ended(&mut self, webhook: WebhookId, now: DateTime<Utc>) {
+        if let Some(hook) = self.webhooks.get_mut(&webhook) {
+            hook.ended_at.get_or_insert(now);
+        }
+    }
+
+    /// Rules 3, 4, 5 and 8, judged when a request arrives.
+    pub(super) fn requested(&mut self, host: &str, event: EventId, body: &[u8], now: DateTime<Utc>) -> WebhookId {
+        let (&webhook, hook) =
+            self.webhooks.iter().find(|(_, hook)| hook.host == host).expect("a request goes to a known host");
+        let (tenant, max_attempts, ended_at) = (hook.tenant.clone(), hook.max_attempts, hook.ended_at);
+        match self.events.get(&event) {
+            Some(known) if known.tenant == tenant => {}
+            _ => self.violated("tenants never see one another", format!("{host} was sent {event}")),
+        }
+        if ended_at.is_some_and(|at| at + LEASE < now) {
+            self.violated("no attempt after disable plus lease", format!("{host} at {now}"));
+        }
+        let traffic = self.answered.entry((webhook, event)).or_default();
+        traffic.requests += 1;
+        let too_many = traffic.requests > max_attempts * traffic.deliveries.len() as u32;
+        let requests = traffic.requests;
+        let same = traffic.body.get_or_insert_with(|| body.to_vec()) == body;
+        if too_many {
+            self.violated("attempts within the policy", format!("{host} was sent {event} {requests} times"));
+        }
+        if !same {
+            self.violated("same bytes on every attempt", format!("{host} {event}"));
+        }
+        webhook
+    }
+
+    pub(super) fn taken(&mut self, webhook: WebhookId, event: EventId) {
+        let traffic = self.answered.entry((webhook, event)).or_default();
+        traffic.taken += 1;
+        self.duplicates += u64::from(traffic.taken > 1);
+    }
+}

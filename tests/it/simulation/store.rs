@@ -1,0 +1,228 @@
+//! A store that fails, and keeps the ledger; and stores with known defects, which the rules must find.
+
+use std::collections::BTreeMap;
+use std::future::Future;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::time::Duration;
+
+use async_trait::async_trait;
+use chrono::{DateTime, Utc};
+use crossdock::adapters::memory::MemoryStore;
+use crossdock::primitives::{DeliveryId, WebhookId};
+use crossdock::webhooks::{
+    Advanced, ClaimRequest, Claimed, DeliveryQueue, Expired, Fate, FanOut, Include, JudgedStep, Outbox,
+    Publication, Published, Retention, Sequence, SettleBatch, Settled, Settlement, WebhookRepository,
+};
+use crossdock::{Error, ErrorKind, Result};
+
+use super::dice::Dice;
+use super::executor::yield_once;
+use super::faults::Fault;
+use super::ledger::Ledger;
+
+/// What is wrong with the store.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(super) enum Defect {
+    None,
+    /// It takes every result, whoever holds the lease by now.
+    NoFencing,
+    /// It counts claims up and settlements down instead of counting live leases.
+    Counters,
+}
+
+/// One process's way to the store.
+#[derive(Clone, Debug)]
+pub(super) struct FaultyStore {
+    pub(super) inner: MemoryStore,
+    pub(super) ledger: Ledger,
+    pub(super) dice: Dice,
+    pub(super) defect: Defect,
+    /// Shared by all processes of a world: what a store with counters would have on its disk.
+    pub(super) counters: Arc<std::sync::Mutex<BTreeMap<WebhookId, i64>>>,
+    pub(super) phase: Arc<Phase>,
+}
+
+/// Where a process is: what a crash is counted as.
+#[derive(Debug, Default)]
+pub(super) struct Phase {
+    pub(super) before_write: AtomicU32,
+    pub(super) after_write: AtomicU32,
+    pub(super) in_flight: AtomicU32,
+}
+
+/// Counts up now and down when it is dropped, also by a crash.
+pub(super) struct During<'a>(&'a AtomicU32);
+
+impl<'a> During<'a> {
+    pub(super) fn new(counter: &'a AtomicU32) -> Self {
+        counter.fetch_add(1, Ordering::Relaxed);
+        Self(counter)
+    }
+}
+
+impl Drop for During<'_> {
+    fn drop(&mut self) {
+        self.0.fetch_sub(1, Ordering::Relaxed);
+    }
+}
+
+impl FaultyStore {
+    const ERRORS_PER_MILLE: u32 = 8;
+
+    async fn write<T>(&self, what: &'static str, write: impl Future<Output = Result<T>>) -> Result<T> {
+        {
+            let _before = During::new(&self.phase.before_write);
+            yield_once().await;
+        }
+        if self.fails() {
+            self.ledger.books().fault(Fault::ErrorBeforeWrite);
+            return Err(Error::new(ErrorKind::Unavailable, what));
+        }
+        let result = write.await;
+        {
+            let _after = During::new(&self.phase.after_write);
+            yield_once().await;
+        }
+        if self.fails() {
+            self.ledger.books().fault(Fault::ErrorAfterWrite);
+            return Err(Error::new(ErrorKind::Unavailable, what));
+        }
+        result
+    }
+
+    fn fails(&self) -> bool {
+        !self.ledger.books().calm && self.dice.per_mille(Self::ERRORS_PER_MILLE)
+    }
+
+    async fn claim_and_note(&self, request: ClaimRequest) -> Result<Claimed> {
+        let now = request.now;
+        let mut claimed = self.inner.claim(request).await?;
+        if self.defect == Defect::Counters {
+            self.keep_to_counters(&mut claimed, now).await?;
+        }
+        let mut books = self.ledger.books();
+        for claim in &claimed.claims {
+            books.claimed(claim, now);
+        }
+        Ok(claimed)
+    }
+
+    async fn keep_to_counters(&self, claimed: &mut Claimed, now: DateTime<Utc>) -> Result<()> {
+        let mut refused = Vec::new();
+        {
+            let mut counters = self.counters.lock().expect("no panic while counting");
+            claimed.claims.retain(|claim| {
+                let counter = counters.entry(claim.webhook.id).or_default();
+                let may = *counter < i64::from(claim.webhook.max_in_flight.unwrap_or(8));
+                if may {
+                    *counter += 1;
+                } else {
+                    refused.push(Settlement::new(claim, Fate::Release(now + Duration::from_secs(1))));
+                }
+                may
+            });
+        }
+        self.inner.settle(SettleBatch::new(&refused), now).await.map(drop)
+    }
+
+    /// Rule 7: a result whose lease was lost changes nothing.
+    async fn settle_and_check(&self, batch: SettleBatch<'_>, now: DateTime<Utc>) -> Result<Settled> {
+        let mut settlements = batch.settlements.to_vec();
+        let stale: Vec<DeliveryId> = {
+            let books = self.ledger.books();
+            let stale = settlements.iter().filter(|settlement| !books.is_present(settlement));
+            stale.map(|settlement| settlement.delivery).collect()
+        };
+        if self.defect == Defect::NoFencing {
+            let books = self.ledger.books();
+            for settlement in &mut settlements {
+                if let Some(token) = books.present_token(settlement.delivery) {
+                    settlement.lease.token = token;
+                }
+            }
+        }
+        let before = self.look_at(&stale, &settlements).await?;
+        let mut defective = batch;
+        defective.settlements = &settlements;
+        let settled = self.inner.settle(defective, now).await?;
+        if self.defect == Defect::Counters {
+            let mut counters = self.counters.lock().expect("no panic while counting");
+            for settlement in &settlements {
+                *counters.entry(settlement.webhook).or_default() -= 1;
+            }
+        }
+        let after = self.look_at(&stale, &settlements).await?;
+
+        let mut books = self.ledger.books();
+        if before != after {
+            books.violated("a fenced result changes nothing", format!("{before:?} became {after:?}"));
+        }
+        for settlement in batch.settlements {
+            let fenced = settled.fenced.contains(&settlement.delivery);
+            if fenced != stale.contains(&settlement.delivery) {
+                let text = format!("{} answered fenced: {fenced}", settlement.delivery);
+                books.violated("a result is fenced if its lease was lost, and only then", text);
+            }
+            if !fenced {
+                books.settled(settlement, now);
+            }
+        }
+        for judged in batch.judgements {
+            if let JudgedStep::Disable(_) = judged.step {
+                books.ended(judged.webhook, now);
+            }
+        }
+        Ok(settled)
+    }
+
+    async fn look_at(&self, stale: &[DeliveryId], settlements: &[Settlement]) -> Result<Vec<String>> {
+        let mut seen = Vec::new();
+        for settlement in settlements.iter().filter(|settlement| stale.contains(&settlement.delivery)) {
+            let record =
+                self.inner.delivery(&settlement.tenant, settlement.delivery, Include::default()).await?;
+            seen.push(format!("{:?}", record.map(|record| record.delivery)));
+        }
+        Ok(seen)
+    }
+}
+
+#[async_trait]
+impl DeliveryQueue for FaultyStore {
+    async fn publish(
+        &self,
+        publications: Vec<Publication>,
+        idempotency_keys: Duration,
+        now: DateTime<Utc>,
+    ) -> Result<Vec<Published>> {
+        self.write("publish", self.inner.publish(publications, idempotency_keys, now)).await
+    }
+
+    async fn outbox(&self, limit: usize, now: DateTime<Utc>) -> Result<Outbox> {
+        self.write("read the outbox", self.inner.outbox(limit, now)).await
+    }
+
+    async fn fan_out(&self, entries: Vec<(Sequence, FanOut)>, now: DateTime<Utc>) -> Result<usize> {
+        self.write("fan out", self.inner.fan_out(entries, now)).await
+    }
+
+    async fn claim(&self, request: ClaimRequest) -> Result<Claimed> {
+        self.write("claim", self.claim_and_note(request)).await
+    }
+
+    async fn settle(&self, batch: SettleBatch<'_>, now: DateTime<Utc>) -> Result<Settled> {
+        self.write("settle", self.settle_and_check(batch, now)).await
+    }
+
+    async fn expire(&self, before: DateTime<Utc>, now: DateTime<Utc>, limit: usize) -> Result<Expired> {
+        self.write("expire", self.inner.expire(before, now, limit)).await
+    }
+
+    async fn advance_replays(&self, ids: Vec<DeliveryId>, now: DateTime<Utc>) -> Result<Advanced> {
+        self.write("advance replays", self.inner.advance_replays(ids, now)).await
+    }
+
+    async fn tidy(&self, retention: Retention, now: DateTime<Utc>) -> Result<u64> {
+        self.write("tidy", self.inner.tidy(retention, now)).await
+    }
+}

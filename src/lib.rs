@@ -5,6 +5,7 @@ pub mod activity;
 pub mod adapters;
 pub mod error;
 pub mod events;
+pub mod hub;
 pub mod lanes;
 pub mod ports;
 pub mod primitives;
@@ -12,3 +13,4 @@ pub mod tenancy;
 pub mod webhooks;
 
 pub use error::{Error, ErrorKind, Problem, Result};
+pub use hub::{Hub, HubBuilder};

@@ -10,7 +10,9 @@ pub mod lanes;
 pub mod ports;
 pub mod primitives;
 pub mod tenancy;
+#[cfg(feature = "testing")]
+pub mod testing;
 pub mod webhooks;
 
 pub use error::{Error, ErrorKind, Problem, Result};
-pub use hub::{Hub, HubBuilder};
+pub use hub::{Hub, HubBuilder, LocalWake, SystemClock, SystemEntropy};

@@ -10,6 +10,7 @@ mod http_client;
 mod http_pool;
 mod loopback;
 mod signatures;
+mod simulation;
 mod ssrf;
 
 use std::process::ExitCode;
@@ -28,6 +29,7 @@ fn main() -> ExitCode {
     trials.extend(http_client::trials());
     trials.extend(http_pool::trials());
     trials.extend(signatures::trials());
+    trials.extend(simulation::trials());
     trials.extend(ssrf::trials());
     libtest_mimic::run(&arguments, trials).exit_code()
 }

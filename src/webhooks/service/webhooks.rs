@@ -9,6 +9,7 @@ use crate::tenancy::model::Actor;
 use crate::webhooks::context::Context;
 use crate::webhooks::model::{DisableReason, Webhook, WebhookState};
 use crate::webhooks::notice::{Notice, NoticeKind};
+use crate::webhooks::notice_events::publish_notices;
 use crate::webhooks::repository::Backlog;
 use crate::webhooks::service::access::{may_manage, may_read};
 use crate::webhooks::service::credentials::SecretOnce;
@@ -239,13 +240,16 @@ impl WebhookAdmin {
         } else {
             None
         };
+        for id in done.iter().filter_map(Done::disabled) {
+            let kind = NoticeKind::Disabled(DisableReason::ByPerson);
+            self.context.tell(Notice::new(plan.now, self.actor.tenant().clone(), id, kind));
+        }
+        // The change is made: a notice that cannot be published now is a worker's to publish.
+        publish_notices(&self.context).await.ok();
         let view = |id| plan.saved(id).map(|webhook| WebhookView::of(webhook, plan.now));
         let outcomes = done.into_iter().map(|done| match done {
             Done::Created(id, secret) => StepOutcome { webhook: view(id), secret, defaults: None },
-            Done::Changed(id) => StepOutcome { webhook: view(id), secret: None, defaults: None },
-            Done::Disabled(id) => {
-                let kind = NoticeKind::Disabled(DisableReason::ByPerson);
-                self.context.tell(Notice::new(plan.now, self.actor.tenant().clone(), id, kind));
+            Done::Changed(id) | Done::Disabled(id) => {
                 StepOutcome { webhook: view(id), secret: None, defaults: None }
             }
             Done::Defaults => StepOutcome { webhook: None, secret: None, defaults: defaults.clone() },
@@ -264,6 +268,12 @@ enum Done {
     Defaults,
     /// The webhook is no more, or something is wrong with the step: then nothing will be saved.
     Nothing,
+}
+
+impl Done {
+    fn disabled(&self) -> Option<WebhookId> {
+        if let Self::Disabled(id) = self { Some(*id) } else { None }
+    }
 }
 
 async fn take(plan: &mut Plan<'_>, step: Step) -> Result<Done> {

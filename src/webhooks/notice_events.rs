@@ -72,12 +72,21 @@ pub(crate) fn notice_types() -> impl Iterator<Item = EventTypeSpec> {
 /// Dropping the future loses what it had taken.
 ///
 /// # Errors
-/// The store's.
+/// The store's; what was taken is then kept for the next call.
 pub(crate) async fn publish_notices(context: &Context) -> Result<usize> {
-    let mut publications = Vec::new();
-    for notice in context.notice_events.take() {
-        if !is_about_a_notice(context, &notice).await? {
-            publications.push(prepare(context, event(&notice)?)?);
+    let taken = context.notice_events.take();
+    let published = publish_taken(context, &taken).await;
+    if published.is_err() {
+        taken.into_iter().for_each(|notice| context.notice_events.keep(notice));
+    }
+    published
+}
+
+async fn publish_taken(context: &Context, notices: &[Notice]) -> Result<usize> {
+    let mut publications = Vec::with_capacity(notices.len());
+    for notice in notices {
+        if !is_about_a_notice(context, notice).await? {
+            publications.push(prepare(context, event(notice)?)?);
         }
     }
     Ok(publish_all(context, publications).await?.len())

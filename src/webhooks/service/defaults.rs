@@ -30,7 +30,7 @@ use crate::webhooks::service::wanted::WantedRetry;
 /// let hub = Hub::builder().build()?;
 /// let admin = hub.admin(Actor::org_admin("org_42".parse()?, "ada"));
 ///
-/// let update = DefaultsUpdate::of(&admin.defaults().await?).auth(Auth::bearer("a token of ours"));
+/// let update = DefaultsUpdate::of(&admin.defaults().await?).auth(Auth::bearer("token-of-ours"));
 /// let defaults = admin.update_defaults(update).await?;
 ///
 /// assert_eq!(defaults.auth, Some(AuthView::Bearer));

@@ -2,13 +2,14 @@
 
 use std::sync::Arc;
 
-use crate::error::{Error, ErrorKind, Result};
+use crate::error::{Error, ErrorKind, Problem, Result};
 use crate::primitives::id::WebhookId;
 use crate::primitives::page::Page;
 use crate::tenancy::model::Actor;
 use crate::webhooks::context::Context;
 use crate::webhooks::model::{DisableReason, Webhook, WebhookState};
 use crate::webhooks::notice::{Notice, NoticeKind};
+use crate::webhooks::notice_events::publish_notices;
 use crate::webhooks::repository::Backlog;
 use crate::webhooks::service::access::{may_manage, may_read};
 use crate::webhooks::service::credentials::SecretOnce;
@@ -49,7 +50,7 @@ pub struct WebhookAdmin {
 
 impl WebhookAdmin {
     /// How often a change without a version is planned anew when somebody else was faster.
-    const RETRIES: usize = 4;
+    pub(super) const RETRIES: usize = 4;
 
     pub(crate) fn new(context: Arc<Context>, actor: Actor) -> Self {
         Self { context, actor }
@@ -126,6 +127,7 @@ impl WebhookAdmin {
         const WHAT: &str = "apply changes";
         may_manage(&self.context, &self.actor, WHAT)?;
         let versioned = steps.iter().any(|step| step.0.is_versioned());
+        let mut race = None;
         for _ in 0..Self::RETRIES {
             let mut plan = Plan::new(&self.context, &self.actor, WHAT);
             let mut done = Vec::with_capacity(steps.len());
@@ -133,13 +135,17 @@ impl WebhookAdmin {
                 plan.begin_step(index);
                 done.push(take(&mut plan, step.0.clone()).await?);
             }
+            plan.verdict()?;
             match plan.save().await {
-                Err(error) if is_race(&error) && !versioned => {}
+                Err(error) if is_race(&error) => race = Some(error),
                 Err(error) => return Err(error),
                 Ok(()) => return self.outcomes(&mut plan, done).await,
             }
+            if versioned {
+                break;
+            }
         }
-        Err(Error::new(ErrorKind::Conflict, WHAT))
+        Err(lost_race(WHAT, race))
     }
 
     /// One webhook, with its health and its backlog.
@@ -208,19 +214,24 @@ impl WebhookAdmin {
 
     async fn one(&self, what: &'static str, step: Step) -> Result<StepOutcome> {
         may_manage(&self.context, &self.actor, what)?;
+        let mut race = None;
         for _ in 0..Self::RETRIES {
             let mut plan = Plan::new(&self.context, &self.actor, what);
             let done = take(&mut plan, step.clone()).await?;
+            plan.verdict()?;
             match plan.save().await {
-                Err(error) if is_race(&error) && !step.is_versioned() => {}
+                Err(error) if is_race(&error) => race = Some(error),
                 Err(error) => return Err(error),
                 Ok(()) => {
                     let outcome = self.outcomes(&mut plan, vec![done]).await?.pop();
                     return outcome.ok_or_else(|| Error::new(ErrorKind::Internal, what));
                 }
             }
+            if step.is_versioned() {
+                break;
+            }
         }
-        Err(Error::new(ErrorKind::Conflict, what))
+        Err(lost_race(what, race))
     }
 
     async fn outcomes(&self, plan: &mut Plan<'_>, done: Vec<Done>) -> Result<Vec<StepOutcome>> {
@@ -229,13 +240,16 @@ impl WebhookAdmin {
         } else {
             None
         };
+        for id in done.iter().filter_map(Done::disabled) {
+            let kind = NoticeKind::Disabled(DisableReason::ByPerson);
+            self.context.tell(Notice::new(plan.now, self.actor.tenant().clone(), id, kind));
+        }
+        // The change is made: a notice that cannot be published now is a worker's to publish.
+        publish_notices(&self.context).await.ok();
         let view = |id| plan.saved(id).map(|webhook| WebhookView::of(webhook, plan.now));
         let outcomes = done.into_iter().map(|done| match done {
             Done::Created(id, secret) => StepOutcome { webhook: view(id), secret, defaults: None },
-            Done::Changed(id) => StepOutcome { webhook: view(id), secret: None, defaults: None },
-            Done::Disabled(id) => {
-                let kind = NoticeKind::Disabled(DisableReason::ByPerson);
-                self.context.tell(Notice::new(plan.now, self.actor.tenant().clone(), id, kind));
+            Done::Changed(id) | Done::Disabled(id) => {
                 StepOutcome { webhook: view(id), secret: None, defaults: None }
             }
             Done::Defaults => StepOutcome { webhook: None, secret: None, defaults: defaults.clone() },
@@ -254,6 +268,12 @@ enum Done {
     Defaults,
     /// The webhook is no more, or something is wrong with the step: then nothing will be saved.
     Nothing,
+}
+
+impl Done {
+    fn disabled(&self) -> Option<WebhookId> {
+        if let Self::Disabled(id) = self { Some(*id) } else { None }
+    }
 }
 
 async fn take(plan: &mut Plan<'_>, step: Step) -> Result<Done> {
@@ -281,7 +301,18 @@ async fn take(plan: &mut Plan<'_>, step: Step) -> Result<Done> {
     })
 }
 
-/// The store has found another version than the plan; a conflict that the plan itself has found says why.
-fn is_race(error: &Error) -> bool {
-    error.kind() == ErrorKind::Conflict && error.problems().is_empty()
+/// The store has found another version than the plan.
+pub(super) fn is_race(error: &Error) -> bool {
+    error.kind() == ErrorKind::Conflict
+}
+
+/// Somebody else was faster, and a caller has to look at what they did.
+pub(super) fn lost_race(what: &'static str, race: Option<Error>) -> Error {
+    let fix = "look at it again and repeat the change";
+    let problem = Problem::new("version", "somebody has changed it in this very moment", fix);
+    let error = Error::new(ErrorKind::Conflict, what).with_problem(problem);
+    match race {
+        Some(race) => error.with_source(race),
+        None => error,
+    }
 }

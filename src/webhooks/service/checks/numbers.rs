@@ -94,7 +94,9 @@ mod tests {
             (5.0, 0, false),
             (5.0, 100_001, false),
         ] {
-            let refused = fields(|problems| drop(check_rate(Some((per_second, burst)), problems)));
+            let refused = fields(|problems| {
+                assert_eq!(check_rate(Some((per_second, burst)), problems).is_some(), fine)
+            });
             assert_eq!(refused.is_empty(), fine, "{per_second} {burst}");
         }
         for (requests, fine) in [(0, false), (1, true), (1_000, true), (1_001, false)] {

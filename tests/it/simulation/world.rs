@@ -9,16 +9,16 @@ use chrono::{DateTime, TimeDelta, Utc};
 use crossdock::Hub;
 use crossdock::adapters::memory::MemoryStore;
 use crossdock::events::{EventCatalog, EventTypeSpec, NewEvent};
-use crossdock::lanes::{CircuitPolicy, RateLimit};
-use crossdock::ports::{Clock, EntropyExt, ExchangeLimits};
+use crossdock::lanes::RateLimit;
+use crossdock::ports::{Clock, EntropyExt};
 use crossdock::primitives::{Backoff, DeliveryId, EgressPolicy, EventId, PageRequest, ReplayId, WebhookId};
 use crossdock::tenancy::TenantId;
 use crossdock::testing::{ManualClock, SeededEntropy};
 use crossdock::webhooks::sign::{SignatureScheme, SigningSecret};
 use crossdock::webhooks::{
-    AutoDisable, Change, DeadReason, DeliveryFilter, DeliveryQueue, DeliveryStatus, DisableReason, Include, LaneStop,
-    Ordered, Ordering, Origin, Release, Replay, ReplayFilter, RetryPolicy, Settings, StoppedHead, StoredSecret, Webhook,
-    WebhookRepository, WebhookState,
+    Change, DeadReason, DeliveryFilter, DeliveryQueue, DeliveryStatus, DisableReason, Include, LaneStop,
+    Ordered, Ordering, Origin, Release, Replay, ReplayFilter, RetryPolicy, Settings, StoppedHead,
+    StoredSecret, Webhook, WebhookRepository, WebhookState,
 };
 
 use super::dice::Dice;
@@ -86,11 +86,8 @@ impl World {
         let (clock, dice, ledger) = (ManualClock::new(), Dice::new(seed), Ledger::default());
         let entropy = Arc::new(SeededEntropy::new(seed));
         let store = MemoryStore::new();
-        let wake = LossyWake {
-            inner: crossdock::LocalWake::default(),
-            ledger: ledger.clone(),
-            dice: dice.clone(),
-        };
+        let wake =
+            LossyWake { inner: crossdock::LocalWake::default(), ledger: ledger.clone(), dice: dice.clone() };
         let tenants: Vec<TenantId> =
             (0..TENANTS).map(|number| format!("tenant_{number}").parse().expect("a tenant id")).collect();
         let wake = Arc::new(wake);
@@ -199,7 +196,8 @@ impl World {
     }
 
     fn save(&self, tenant: &TenantId, change: Change) {
-        now(self.store.save(tenant, vec![change], Vec::new(), self.clock.now())).expect("the memory store saves");
+        now(self.store.save(tenant, vec![change], Vec::new(), self.clock.now()))
+            .expect("the memory store saves");
     }
 
     fn step(&mut self) {
@@ -240,8 +238,8 @@ impl World {
     fn publish(&mut self) {
         let tenant = self.dice.pick(&self.tenants).expect("a tenant").clone();
         let number = self.published.len();
-        let mut event =
-            NewEvent::new(tenant.clone(), "thing.happened", &serde_json::json!({ "n": number })).expect("JSON");
+        let mut event = NewEvent::new(tenant.clone(), "thing.happened", &serde_json::json!({ "n": number }))
+            .expect("JSON");
         event = event.with_idempotency_key(format!("n-{number}"));
         if self.dice.per_mille(700) {
             event = event.with_ordering_key(format!("key-{}", self.dice.below(3)));
@@ -292,7 +290,9 @@ impl World {
         };
         let Some(&id) = self.dice.pick(&candidates) else { return };
         let tenant = self.ledger.books().webhooks[&id].tenant.clone();
-        let Some(webhook) = now(self.store.webhook(&tenant, id)).expect("the memory store reads") else { return };
+        let Some(webhook) = now(self.store.webhook(&tenant, id)).expect("the memory store reads") else {
+            return;
+        };
         match self.dice.below(100) {
             0..25 => self.switch(&webhook, WebhookState::Paused, Some(Fault::Paused)),
             25..65 => self.switch(&webhook, WebhookState::Active, None),
@@ -377,11 +377,7 @@ impl World {
         }
     }
 
-    fn is_accounted_for(
-        &self,
-        event: EventId,
-        holds: impl Fn(DeliveryStatus) -> bool,
-    ) -> Result<(), String> {
+    fn is_accounted_for(&self, event: EventId, holds: impl Fn(DeliveryStatus) -> bool) -> Result<(), String> {
         let (tenant, anchor) = {
             let books = self.ledger.books();
             let tenant = books.events[&event].tenant.clone();
@@ -392,7 +388,9 @@ impl World {
         if outbox.entries.iter().any(|(_, head)| head.id == event) {
             return Ok(());
         }
-        let filter = DeliveryFilter { event: Some(event), webhook: Some(anchor), ..filter() };
+        let mut filter = filter();
+        filter.event = Some(event);
+        filter.webhook = Some(anchor);
         let page = now(self.store.deliveries(&tenant, &filter, Include::default(), PageRequest::first(100)));
         let rows = page.expect("the memory store lists").items;
         let live: Vec<_> = rows.iter().filter(|row| row.delivery.origin == Origin::Live).collect();
@@ -466,7 +464,8 @@ impl World {
         let outbox = now(self.store.outbox(1, present)).expect("the memory store reads");
         outbox.entries.is_empty()
             && self.tenants.iter().all(|tenant| {
-                let backlog = now(self.store.backlog(tenant, None, present)).expect("the memory store counts");
+                let backlog =
+                    now(self.store.backlog(tenant, None, present)).expect("the memory store counts");
                 backlog.undelivered == 0
             })
     }
@@ -528,16 +527,10 @@ fn settings() -> Settings {
     let mut settings = Settings::default();
     settings.retry = RetryPolicy::after_seconds([1, 5, 20]);
     settings.lease = LEASE;
-    settings.limits = ExchangeLimits { total: Duration::from_secs(10), ..ExchangeLimits::DEFAULT };
-    settings.circuit = CircuitPolicy {
-        open: Backoff::doubling(Duration::from_secs(2), Duration::from_secs(8)),
-        ramp_step: Duration::from_secs(1),
-        ..CircuitPolicy::default()
-    };
-    settings.auto_disable = AutoDisable {
-        without_success: Duration::from_secs(100_000_000),
-        ..AutoDisable::default()
-    };
+    settings.limits.total = Duration::from_secs(10);
+    settings.circuit.open = Backoff::doubling(Duration::from_secs(2), Duration::from_secs(8));
+    settings.circuit.ramp_step = Duration::from_secs(1);
+    settings.auto_disable.without_success = Duration::from_secs(100_000_000);
     settings.max_age = Duration::from_secs(1_000 * 24 * 60 * 60);
     settings
 }

@@ -123,7 +123,14 @@ impl CompiledCatalog {
             (Some(entry), Ok(payload)) if problems.is_empty() => {
                 let mut labels = labels;
                 without_repetition(&mut labels.channels);
-                Ok(CheckedEvent::new(tenant, entry.event_type.clone(), payload, labels, warnings))
+                Ok(CheckedEvent::new(
+                    tenant,
+                    entry.event_type.clone(),
+                    entry.requires_any().clone(),
+                    payload,
+                    labels,
+                    warnings,
+                ))
             }
             (_, payload) => Err(Error::invalid("publish event", problems.into_iter().chain(payload.err()))),
         }

@@ -1,6 +1,6 @@
 //! An event: what happened, for whom, when, and its payload.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::ops::Deref;
 use std::sync::Arc;
@@ -10,7 +10,7 @@ use chrono::{DateTime, Utc};
 
 use crate::events::event_type::EventType;
 use crate::primitives::id::EventId;
-use crate::tenancy::model::TenantId;
+use crate::tenancy::model::{Entitlement, TenantId};
 
 /// Everything about an event but its payload: small enough for listings and for fan-out.
 ///
@@ -49,6 +49,9 @@ pub struct EventHead {
     pub subject: Option<Arc<str>>,
     /// Labels by which webhooks narrow down what they hear.
     pub channels: Vec<Arc<str>>,
+    /// The modules of which a tenant needs one to hear of this type, as the catalogue had it at the time of publishing;
+    /// empty means that it is open to everybody.
+    pub gate: BTreeSet<Entitlement>,
     /// The host's own notes; receivers do not see them.
     pub metadata: BTreeMap<String, String>,
     /// The W3C trace context of whoever published it.
@@ -94,6 +97,7 @@ impl EventHead {
             ordering_key: None,
             subject: None,
             channels: Vec::new(),
+            gate: BTreeSet::new(),
             metadata: BTreeMap::new(),
             traceparent: None,
         }
@@ -131,6 +135,13 @@ impl EventHead {
     #[must_use]
     pub fn with_channels<C: Into<Arc<str>>>(mut self, channels: impl IntoIterator<Item = C>) -> Self {
         self.channels.extend(channels.into_iter().map(Into::into));
+        self
+    }
+
+    /// Closes the event to tenants that have none of these modules.
+    #[must_use]
+    pub fn with_gate(mut self, gate: BTreeSet<Entitlement>) -> Self {
+        self.gate = gate;
         self
     }
 

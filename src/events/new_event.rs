@@ -1,6 +1,6 @@
 //! What the host hands in to be published, and what is left of it once the catalogue has said yes.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::sync::Arc;
 
@@ -12,7 +12,7 @@ use crate::error::{Error, Problem, Result};
 use crate::events::event_type::EventType;
 use crate::events::model::{Event, EventHead};
 use crate::primitives::id::EventId;
-use crate::tenancy::model::TenantId;
+use crate::tenancy::model::{Entitlement, TenantId};
 
 /// Something that happened, as the host tells it: raw until a
 /// [`CompiledCatalog`](crate::events::CompiledCatalog) has checked it.
@@ -65,6 +65,7 @@ pub struct NewEvent {
 pub struct CheckedEvent {
     tenant: TenantId,
     event_type: EventType,
+    gate: BTreeSet<Entitlement>,
     payload: Bytes,
     labels: Labels,
     warnings: Vec<Problem>,
@@ -208,11 +209,12 @@ impl CheckedEvent {
     pub(crate) fn new(
         tenant: TenantId,
         event_type: EventType,
+        gate: BTreeSet<Entitlement>,
         payload: Bytes,
         labels: Labels,
         warnings: Vec<Problem>,
     ) -> Self {
-        Self { tenant, event_type, payload, labels, warnings }
+        Self { tenant, event_type, gate, payload, labels, warnings }
     }
 
     /// For whom it happened.
@@ -244,7 +246,7 @@ impl CheckedEvent {
     ///
     /// Times are cut to whole microseconds: no database keeps more, and an event must read back as it was written.
     pub fn into_event(self, id: EventId, now: DateTime<Utc>) -> Event {
-        let Self { tenant, event_type, payload, labels, warnings: _ } = self;
+        let Self { tenant, event_type, gate, payload, labels, warnings: _ } = self;
         let published_at = whole_microseconds(now);
         let head = EventHead {
             occurred_at: labels.occurred_at.map_or(published_at, whole_microseconds),
@@ -252,6 +254,7 @@ impl CheckedEvent {
             ordering_key: labels.ordering_key,
             subject: labels.subject,
             channels: labels.channels,
+            gate,
             metadata: labels.metadata,
             traceparent: labels.traceparent,
             ..EventHead::new(id, tenant, event_type, published_at)

@@ -40,7 +40,7 @@ pub use queue::{
     Advanced, ClaimRequest, Claimed, DeliveryQueue, Expired, HealthMoved, Judged, JudgedStep, Outbox,
     Retention, Sequence, SettleBatch, Settled,
 };
-pub use repository::{Backlog, Change, Erasure, Release, StoppedHead, WebhookRepository};
+pub use repository::{Backlog, Change, Durability, Erasure, Release, StoppedHead, WebhookRepository};
 pub use retry::{Next, RetryPolicy};
 pub use settings::Settings;
 pub use sign::{HmacScheme, SignatureScheme, Signer, SigningSecret, Verified, Verifier, VerifyError};

@@ -80,6 +80,15 @@ pub enum StoppedHead {
     Skip,
 }
 
+/// Whether what a store keeps outlives the process.
+#[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
+pub enum Durability {
+    /// It ends with the process; so may the key that seals its secrets.
+    Process,
+    /// It lasts: a hub on it needs a vault whose key lasts as well.
+    Lasting,
+}
+
 /// What an erasure has done.
 #[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
 #[non_exhaustive]
@@ -112,6 +121,9 @@ pub struct Erasure {
 ///   rows stay; deliveries of them that still waited are skipped (`Erased`).
 #[async_trait]
 pub trait WebhookRepository: Debug + Send + Sync + 'static {
+    /// Whether what is kept outlives the process.
+    fn durability(&self) -> Durability;
+
     /// Saves changes together, or none of them.
     async fn save(
         &self,

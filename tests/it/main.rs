@@ -3,16 +3,32 @@
 
 mod architecture;
 mod catalog;
+mod certificates;
+mod child;
+mod egress;
+mod http_client;
+mod http_pool;
+mod loopback;
 mod signatures;
+mod ssrf;
 
 use std::process::ExitCode;
 
 use libtest_mimic::{Arguments, Failed, Trial};
 
 fn main() -> ExitCode {
+    if let Some(code) = child::play_part() {
+        return code;
+    }
     let arguments = Arguments::from_args();
-    let lists: Vec<Vec<Trial>> = vec![architecture::trials(), catalog::trials(), signatures::trials()];
-    let trials = lists.into_iter().flatten().collect();
+    let mut trials = Vec::new();
+    trials.extend(architecture::trials());
+    trials.extend(catalog::trials());
+    trials.extend(egress::trials());
+    trials.extend(http_client::trials());
+    trials.extend(http_pool::trials());
+    trials.extend(signatures::trials());
+    trials.extend(ssrf::trials());
     libtest_mimic::run(&arguments, trials).exit_code()
 }
 

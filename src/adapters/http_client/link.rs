@@ -13,7 +13,7 @@ use std::pin::{Pin, pin};
 use std::task::{Context, Poll, Waker};
 
 use bytes::{Bytes, BytesMut};
-use http::{HeaderMap, HeaderValue, Request, Response};
+use http::{HeaderMap, HeaderName, HeaderValue, Request, Response};
 use http_body_util::Full;
 use hyper::body::{Body, Incoming};
 use hyper::client::conn::http1;
@@ -103,7 +103,8 @@ impl Link {
         poll_fn(|cx| {
             self.drive(cx);
             match response.as_mut().poll(&mut quiet()) {
-                Poll::Ready(Ok(response)) => Poll::Ready(Ok(response)),
+                Poll::Ready(Ok(response)) if is_sound(&response) => Poll::Ready(Ok(response)),
+                Poll::Ready(Ok(_)) => Poll::Ready(Err(SendFailure::Sent(TransportErrorKind::Protocol))),
                 Poll::Ready(Err(mut failure)) => {
                     let kind = kind_of(failure.error());
                     Poll::Ready(Err(match failure.take_message() {
@@ -183,6 +184,12 @@ pub(super) fn owned(mut headers: HeaderMap) -> HeaderMap {
         }
     }
     headers
+}
+
+/// RFC 9110, section 15: there is no status above 599. And hyper may read up to twice its bound before it looks.
+fn is_sound(response: &Response<Incoming>) -> bool {
+    let line = |(name, value): (&HeaderName, &HeaderValue)| name.as_str().len() + value.len() + 4;
+    response.status().as_u16() <= 599 && response.headers().iter().map(line).sum::<usize>() <= MAX_HEAD
 }
 
 fn kind_of(error: &hyper::Error) -> TransportErrorKind {

@@ -120,10 +120,6 @@ impl HttpTransport {
         };
 
         let (head, body) = response.into_parts();
-        // RFC 9110, section 15: there is no status above 599.
-        if head.status.as_u16() > 599 {
-            return Err(TransportErrorKind::Protocol);
-        }
         let taken = link.take(body, limits).await?;
         if taken.whole && head.status != StatusCode::SWITCHING_PROTOCOLS {
             self.pool.put(url.origin(), link, Instant::now());

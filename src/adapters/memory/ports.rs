@@ -27,7 +27,7 @@ use crate::webhooks::queue::{
     Advanced, ClaimRequest, Claimed, DeliveryQueue, Expired, Outbox, Retention, Sequence, SettleBatch,
     Settled,
 };
-use crate::webhooks::repository::{Backlog, Change, Erasure, StoppedHead, WebhookRepository};
+use crate::webhooks::repository::{Backlog, Change, Durability, Erasure, StoppedHead, WebhookRepository};
 
 #[async_trait]
 impl DeliveryQueue for MemoryStore {
@@ -72,6 +72,10 @@ impl DeliveryQueue for MemoryStore {
 
 #[async_trait]
 impl WebhookRepository for MemoryStore {
+    fn durability(&self) -> Durability {
+        Durability::Process
+    }
+
     async fn save(
         &self,
         tenant: &TenantId,

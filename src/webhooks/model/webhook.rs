@@ -1,6 +1,6 @@
 //! A tenant's subscription, as it is kept.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -14,7 +14,7 @@ use crate::lanes::throttle::RateLimit;
 use crate::ports::Sealed;
 use crate::primitives::egress::TenantUrl;
 use crate::primitives::id::WebhookId;
-use crate::tenancy::model::TenantId;
+use crate::tenancy::model::{Entitlement, TenantId};
 use crate::webhooks::retry::RetryPolicy;
 use crate::webhooks::sign::SignatureScheme;
 
@@ -40,6 +40,8 @@ pub struct Webhook {
     pub events: Vec<EventPattern>,
     /// If not empty, only events that carry one of these channels are heard.
     pub channels: Vec<Arc<str>>,
+    /// The modules of the tenant's contract when it was last saved: they open event types that are gated.
+    pub entitlements: BTreeSet<Entitlement>,
     /// How an event becomes bytes.
     pub format: PayloadFormat,
     /// How requests are signed, side by side; none means unsigned.
@@ -215,6 +217,7 @@ impl Webhook {
             owner: None,
             events,
             channels: Vec::new(),
+            entitlements: BTreeSet::new(),
             format: PayloadFormat::default(),
             schemes: Vec::new(),
             secrets: Vec::new(),

@@ -1,0 +1,31 @@
+//! Starting this binary again for what a process can only do once: reading its environment, choosing its defaults.
+
+use std::io;
+use std::process::{Command, ExitCode};
+
+use crate::{egress, http_client};
+
+const PART: &str = "CROSSDOCK_IT_PART";
+
+/// This binary again, to play one part and end.
+pub(crate) fn command(part: &str) -> io::Result<Command> {
+    let mut command = Command::new(std::env::current_exe()?);
+    command.env(PART, part);
+    Ok(command)
+}
+
+/// The exit code of the part this process was started for, if it was.
+pub(crate) fn play_part() -> Option<ExitCode> {
+    let outcome = match std::env::var(PART).ok()?.as_str() {
+        "send_once" => egress::send_once(),
+        "second_provider" => http_client::send_beside_another_provider(),
+        unknown => Err(format!("there is no part {unknown}").into()),
+    };
+    match outcome {
+        Ok(()) => Some(ExitCode::SUCCESS),
+        Err(error) => {
+            eprintln!("{error}");
+            Some(ExitCode::FAILURE)
+        }
+    }
+}

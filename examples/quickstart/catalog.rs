@@ -102,7 +102,10 @@ fn orders() -> [EventTypeSpec; 2] {
         EventTypeSpec::new(name)
             .group("Orders")
             .description(description)
-            .schema(object(&["order"], json!({"order": text(), "site": text(), "missing": {"type": "array"}})))
+            .schema(object(
+                &["order"],
+                json!({"order": text(), "site": text(), "missing": {"type": "array"}}),
+            ))
             .example(example)
     };
     [
@@ -124,7 +127,10 @@ fn planning() -> [EventTypeSpec; 4] {
         EventTypeSpec::new(name)
             .group("Planning")
             .description(description)
-            .schema(object(&["sku", "score"], json!({"sku": text(), "score": {"type": "number", "maximum": 1}})))
+            .schema(object(
+                &["sku", "score"],
+                json!({"sku": text(), "score": {"type": "number", "maximum": 1}}),
+            ))
             .example(json!({"sku": "PEN-01", "score": 0.93}))
     };
     [

@@ -125,6 +125,7 @@ fn format_named(name: &str) -> Result<PayloadFormat, String> {
 
 /// Whoever permits a network of their own has receivers without TLS in it, as a rule.
 fn allow(egress: EgressPolicy, network: &str) -> Result<EgressPolicy, String> {
-    let parsed = network.parse().map_err(|_| format!("--allow: {network} is not a network such as 127.0.0.0/8"))?;
+    let parsed =
+        network.parse().map_err(|_| format!("--allow: {network} is not a network such as 127.0.0.0/8"))?;
     Ok(egress.allow_networks([parsed]).dangerous_allow_http())
 }

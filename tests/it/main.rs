@@ -9,6 +9,7 @@ mod egress;
 mod http_client;
 mod http_pool;
 mod loopback;
+mod manifest;
 mod signatures;
 mod ssrf;
 
@@ -27,6 +28,7 @@ fn main() -> ExitCode {
     trials.extend(egress::trials());
     trials.extend(http_client::trials());
     trials.extend(http_pool::trials());
+    trials.extend(manifest::trials());
     trials.extend(signatures::trials());
     trials.extend(ssrf::trials());
     libtest_mimic::run(&arguments, trials).exit_code()

@@ -108,7 +108,10 @@ fn expressions_are_read() -> Result<(), String> {
         ("none is declared", false),
     ] {
         if is_permitted(expression) != permitted {
-            return Err(format!("{expression} should be {}", if permitted { "permitted" } else { "refused" }));
+            return Err(format!(
+                "{expression} should be {}",
+                if permitted { "permitted" } else { "refused" }
+            ));
         }
     }
     Ok(())
@@ -141,8 +144,15 @@ fn metadata() -> Result<Value, String> {
     let host = cargo(&["-vV"])?;
     let host = host.lines().find_map(|line| line.strip_prefix("host: ")).ok_or("cargo names no host")?;
     // The packages of other platforms need not be on this machine.
-    let text =
-        cargo(&["metadata", "--locked", "--all-features", "--format-version", "1", "--filter-platform", host])?;
+    let text = cargo(&[
+        "metadata",
+        "--locked",
+        "--all-features",
+        "--format-version",
+        "1",
+        "--filter-platform",
+        host,
+    ])?;
     serde_json::from_str(&text).map_err(|error| error.to_string())
 }
 
@@ -159,8 +169,7 @@ fn packages(metadata: &Value, field: &str) -> BTreeMap<Package, String> {
 
 /// `1.89` is `1.89.0`.
 fn version(text: &str) -> Option<Vec<u32>> {
-    let mut numbers: Vec<u32> =
-        text.split('.').map(|number| number.parse().ok()).collect::<Option<_>>()?;
+    let mut numbers: Vec<u32> = text.split('.').map(|number| number.parse().ok()).collect::<Option<_>>()?;
     numbers.resize(3, 0);
     Some(numbers)
 }

@@ -7,6 +7,9 @@ pub mod http_client;
 #[cfg(feature = "schemas")]
 pub mod json_schema;
 pub mod memory;
+pub mod vault;
 
 #[cfg(feature = "schemas")]
 pub use json_schema::JsonSchemaEngine;
+pub use memory::MemoryStore;
+pub use vault::EphemeralVault;

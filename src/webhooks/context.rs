@@ -6,6 +6,7 @@ use chrono::{DateTime, Utc};
 
 use crate::activity::log::ActivityLog;
 use crate::activity::model::{Activity, ActivityKind, Subject};
+use crate::events::compiled::CompiledCatalog;
 use crate::ports::{Clock, Entropy, EntropyExt, Vault, Wake};
 use crate::primitives::egress::EgressPolicy;
 use crate::primitives::id::ActivityId;
@@ -13,6 +14,7 @@ use crate::tenancy::model::{Actor, TenantId};
 use crate::tenancy::policy::AccessPolicy;
 use crate::webhooks::dispatch::Dispatcher;
 use crate::webhooks::notice::{Notice, Notices};
+use crate::webhooks::notice_events::NoticeEvents;
 use crate::webhooks::queue::DeliveryQueue;
 use crate::webhooks::repository::WebhookRepository;
 use crate::webhooks::settings::Settings;
@@ -28,9 +30,11 @@ pub(crate) struct Context {
     pub(crate) wake: Arc<dyn Wake>,
     pub(crate) vault: Arc<dyn Vault>,
     pub(crate) dispatcher: Dispatcher,
+    pub(crate) catalog: CompiledCatalog,
     pub(crate) egress: EgressPolicy,
     pub(crate) access: AccessPolicy,
     pub(crate) notices: Notices,
+    pub(crate) notice_events: NoticeEvents,
     pub(crate) settings: Settings,
 }
 
@@ -52,6 +56,7 @@ impl Context {
     /// Tells the operator.
     pub(crate) fn tell(&self, notice: Notice) {
         self.notices.tell(&notice);
+        self.notice_events.keep(notice);
     }
 
     /// An entry of the log by the engine itself.

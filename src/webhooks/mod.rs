@@ -5,6 +5,7 @@
 //! | module | does |
 //! |---|---|
 //! | [`model`] | webhooks, deliveries, attempts, settlements |
+//! | [`service`] | publish; what administrators see and change |
 //! | [`fan_out`] | which webhooks hear of an event |
 //! | [`repository`] | port: what an administrator sees |
 //! | [`queue`] | port: publish, fan out, claim, settle |
@@ -22,10 +23,12 @@ pub mod fan_out;
 pub mod health;
 pub mod model;
 pub mod notice;
+pub(crate) mod notice_events;
 pub mod queue;
 pub mod repository;
 pub mod retry;
 pub(crate) mod sealing;
+pub mod service;
 pub mod settings;
 pub mod sign;
 #[cfg(feature = "worker")]
@@ -42,6 +45,10 @@ pub use queue::{
 };
 pub use repository::{Backlog, Change, Durability, Erasure, Release, StoppedHead, WebhookRepository};
 pub use retry::{Next, RetryPolicy};
+pub use service::{
+    After, Auth, AuthView, Created, DefaultsUpdate, DefaultsView, Edit, Explained, NewWebhook, SecretOnce,
+    SecretView, StepOutcome, WebhookAdmin, WebhookQuery, WebhookStep, WebhookUpdate, WebhookView,
+};
 pub use settings::Settings;
 pub use sign::{HmacScheme, SignatureScheme, Signer, SigningSecret, Verified, Verifier, VerifyError};
 #[cfg(feature = "worker")]

@@ -11,6 +11,7 @@ use chrono::{DateTime, Utc};
 use crate::activity::model::Activity;
 use crate::error::Result;
 use crate::events::model::EventHead;
+use crate::lanes::lease::LeaseToken;
 use crate::primitives::id::{DeliveryId, ReplayId, WebhookId};
 use crate::tenancy::model::TenantId;
 use crate::webhooks::fan_out::FanOut;
@@ -101,8 +102,9 @@ pub enum JudgedStep {
 #[derive(Clone, Debug, Default)]
 #[non_exhaustive]
 pub struct Settled {
-    /// Results whose lease was lost: logged, nothing else.
-    pub fenced: Vec<DeliveryId>,
+    /// Results whose lease was lost: logged, nothing else. The token is part of the name, because a batch may hold an old
+    /// and a new result of one delivery.
+    pub fenced: Vec<(DeliveryId, LeaseToken)>,
     /// Webhooks that are failing, or have just recovered: health before and after this batch.
     pub health: Vec<HealthMoved>,
 }

@@ -36,7 +36,7 @@ impl State {
         health: &mut Vec<(Slot<Group>, WebhookHealth)>,
     ) {
         let Some(slot) = self.row(&settlement.tenant, settlement.delivery) else {
-            settled.fenced.push(settlement.delivery);
+            settled.fenced.push((settlement.delivery, settlement.lease.token));
             return;
         };
         if self.rows[slot].token != Some(settlement.lease.token) {
@@ -45,7 +45,7 @@ impl State {
                 attempt.fenced = true;
                 self.log_attempt(slot, Arc::new(attempt));
             }
-            settled.fenced.push(settlement.delivery);
+            settled.fenced.push((settlement.delivery, settlement.lease.token));
             return;
         }
         if let Some(attempt) = &settlement.attempt {

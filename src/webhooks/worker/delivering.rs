@@ -254,7 +254,7 @@ impl LaneWork for Delivering {
         let settled = self.context.queue.settle(SettleBatch::new(settlements), now).await?;
         self.board.settled(settlements.len(), settled.fenced.len());
         for settlement in settlements {
-            if !settled.fenced.contains(&settlement.delivery) {
+            if !settled.fenced.contains(&(settlement.delivery, settlement.lease.token)) {
                 self.tell(settlement, now);
             }
         }

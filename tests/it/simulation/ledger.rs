@@ -8,7 +8,7 @@ use chrono::{DateTime, Utc};
 use crossdock::lanes::{Lease, LeaseToken};
 use crossdock::primitives::{DeliveryId, EventId, WebhookId};
 use crossdock::tenancy::TenantId;
-use crossdock::webhooks::{Claim, Fate, OrderKey, Ordering, Origin, Settlement, Webhook};
+use crossdock::webhooks::{Claim, OrderKey, Origin, Settlement};
 
 use super::faults::{Fault, Faults};
 
@@ -23,8 +23,9 @@ pub(super) struct Books {
     pub(super) live: BTreeMap<DeliveryId, Held>,
     pub(super) answered: BTreeMap<(WebhookId, EventId), Traffic>,
     orders: BTreeMap<(WebhookId, OrderKey), (usize, DeliveryId)>,
-    pub(super) finished: BTreeSet<DeliveryId>,
     pub(super) faults: Faults,
+    /// The latest time that any process has shown to the store: one that was slow may show an earlier time afterwards.
+    latest: DateTime<Utc>,
     pub(super) calm: bool,
     pub(super) violation: Option<String>,
     pub(super) duplicates: u64,
@@ -82,9 +83,12 @@ impl Books {
         self.violation.get_or_insert_with(|| format!("{rule}: {what}"));
     }
 
-    /// Rules 2, 5 and 6: one live lease, attempts, caps and order.
-    pub(super) fn claimed(&mut self, claim: &Claim, now: DateTime<Utc>) {
+    /// Rules 2, 5 and 6: one live lease, attempts, caps and order. Answers the delivery that must have ended before this
+    /// one was claimed.
+    pub(super) fn claimed(&mut self, claim: &Claim, now: DateTime<Utc>) -> Option<DeliveryId> {
         let (delivery, webhook) = (claim.delivery, claim.webhook.id);
+        self.latest = self.latest.max(now);
+        let now = self.latest;
         if let Some(held) = self.live.get(&delivery)
             && held.lease.is_live(now)
         {
@@ -101,33 +105,30 @@ impl Books {
         if in_flight > cap as usize {
             self.violated("caps", format!("{webhook} has {in_flight} of {cap} in flight"));
         }
-        if claim.origin == Origin::Live {
-            self.claimed_in_order(claim, &claim.webhook);
-        }
+        if claim.origin == Origin::Live { self.claimed_in_order(claim) } else { None }
     }
 
-    fn claimed_in_order(&mut self, claim: &Claim, webhook: &Webhook) {
-        if webhook.ordering == Ordering::Unordered {
-            return;
-        }
-        let Some(key) = webhook.order_key(claim.event.head.ordering_key.as_deref()) else { return };
+    fn claimed_in_order(&mut self, claim: &Claim) -> Option<DeliveryId> {
+        let webhook = &claim.webhook;
+        let key = webhook.order_key(claim.event.head.ordering_key.as_deref())?;
         let index = self.events[&claim.event.head.id].index;
         let last = self.orders.get(&(webhook.id, key)).copied();
-        if let Some((head, delivery)) = last {
-            if index < head {
-                self.violated("order", format!("{} claims event {index} after {head}", webhook.id));
-            } else if index > head && !self.finished.contains(&delivery) {
-                self.violated("order", format!("{} claims event {index} before {head} ended", webhook.id));
-            }
+        if let Some((head, _)) = last.filter(|&(head, _)| index < head) {
+            self.violated("order", format!("{} claims event {index} after {head}", webhook.id));
+            return None;
         }
-        if last.is_none_or(|(head, _)| index >= head) {
-            self.orders.insert((webhook.id, key), (index, claim.delivery));
-        }
+        self.orders.insert((webhook.id, key), (index, claim.delivery));
+        last.filter(|&(head, _)| index > head).map(|(_, delivery)| delivery)
     }
 
     /// Whether the settlement shows the present lease.
     pub(super) fn is_present(&self, settlement: &Settlement) -> bool {
         self.live.get(&settlement.delivery).is_some_and(|held| held.lease.token == settlement.lease.token)
+    }
+
+    /// Whether the lease that the settlement shows is present and has not ended either: it must be taken.
+    pub(super) fn is_live(&self, settlement: &Settlement) -> bool {
+        self.is_present(settlement) && settlement.lease.is_live(self.latest)
     }
 
     pub(super) fn present_token(&self, delivery: DeliveryId) -> Option<LeaseToken> {
@@ -136,9 +137,6 @@ impl Books {
 
     pub(super) fn settled(&mut self, settlement: &Settlement, now: DateTime<Utc>) {
         self.live.remove(&settlement.delivery);
-        if matches!(settlement.fate, Fate::Delivered | Fate::DeadLetter(_)) {
-            self.finished.insert(settlement.delivery);
-        }
         if settlement.disable.is_some() {
             self.ended(settlement.webhook, now);
         }

@@ -10,6 +10,7 @@ use async_trait::async_trait;
 use chrono::{DateTime, Utc};
 use crossdock::adapters::memory::MemoryStore;
 use crossdock::primitives::{DeliveryId, WebhookId};
+use crossdock::tenancy::TenantId;
 use crossdock::webhooks::{
     Advanced, ClaimRequest, Claimed, DeliveryQueue, Expired, Fate, FanOut, Include, JudgedStep, Outbox,
     Publication, Published, Retention, Sequence, SettleBatch, Settled, Settlement, WebhookRepository,
@@ -101,9 +102,16 @@ impl FaultyStore {
         if self.defect == Defect::Counters {
             self.keep_to_counters(&mut claimed, now).await?;
         }
-        let mut books = self.ledger.books();
         for claim in &claimed.claims {
-            books.claimed(claim, now);
+            let before = self.ledger.books().claimed(claim, now);
+            if let Some(before) = before
+                && let Some(record) =
+                    self.inner.delivery(&claim.webhook.tenant, before, Include::default()).await?
+                && !record.delivery.status.is_final()
+            {
+                let text = format!("{} was claimed before {before} had ended", claim.delivery);
+                self.ledger.books().violated("order", text);
+            }
         }
         Ok(claimed)
     }
@@ -128,21 +136,14 @@ impl FaultyStore {
 
     /// Rule 7: a result whose lease was lost changes nothing.
     async fn settle_and_check(&self, batch: SettleBatch<'_>, now: DateTime<Utc>) -> Result<Settled> {
-        let mut settlements = batch.settlements.to_vec();
-        let stale: Vec<DeliveryId> = {
+        let (present, live): (Vec<bool>, Vec<bool>) = {
             let books = self.ledger.books();
-            let stale = settlements.iter().filter(|settlement| !books.is_present(settlement));
-            stale.map(|settlement| settlement.delivery).collect()
+            let of = |settlement| (books.is_present(settlement), books.is_live(settlement));
+            batch.settlements.iter().map(of).unzip()
         };
-        if self.defect == Defect::NoFencing {
-            let books = self.ledger.books();
-            for settlement in &mut settlements {
-                if let Some(token) = books.present_token(settlement.delivery) {
-                    settlement.lease.token = token;
-                }
-            }
-        }
-        let before = self.look_at(&stale, &settlements).await?;
+        let untouched = untouched(batch.settlements, &present);
+        let before = self.look_at(&untouched).await?;
+        let settlements = self.with_defect(batch.settlements);
         let mut defective = batch;
         defective.settlements = &settlements;
         let settled = self.inner.settle(defective, now).await?;
@@ -152,15 +153,16 @@ impl FaultyStore {
                 *counters.entry(settlement.webhook).or_default() -= 1;
             }
         }
-        let after = self.look_at(&stale, &settlements).await?;
+        let after = self.look_at(&untouched).await?;
 
         let mut books = self.ledger.books();
         if before != after {
             books.violated("a fenced result changes nothing", format!("{before:?} became {after:?}"));
         }
-        for settlement in batch.settlements {
-            let fenced = settled.fenced.contains(&settlement.delivery);
-            if fenced != stale.contains(&settlement.delivery) {
+        for ((settlement, present), live) in batch.settlements.iter().zip(present).zip(live) {
+            let fenced = settled.fenced.contains(&(settlement.delivery, settlement.lease.token));
+            // A lease that has ended without a new one may have been ended for good, by disabling its webhook.
+            if (fenced && live) || (!fenced && !present) {
                 let text = format!("{} answered fenced: {fenced}", settlement.delivery);
                 books.violated("a result is fenced if its lease was lost, and only then", text);
             }
@@ -176,15 +178,38 @@ impl FaultyStore {
         Ok(settled)
     }
 
-    async fn look_at(&self, stale: &[DeliveryId], settlements: &[Settlement]) -> Result<Vec<String>> {
+    fn with_defect(&self, settlements: &[Settlement]) -> Vec<Settlement> {
+        let mut settlements = settlements.to_vec();
+        if self.defect == Defect::NoFencing {
+            let books = self.ledger.books();
+            for settlement in &mut settlements {
+                if let Some(token) = books.present_token(settlement.delivery) {
+                    settlement.lease.token = token;
+                }
+            }
+        }
+        settlements
+    }
+
+    async fn look_at(&self, deliveries: &[(TenantId, DeliveryId)]) -> Result<Vec<String>> {
         let mut seen = Vec::new();
-        for settlement in settlements.iter().filter(|settlement| stale.contains(&settlement.delivery)) {
-            let record =
-                self.inner.delivery(&settlement.tenant, settlement.delivery, Include::default()).await?;
+        for (tenant, delivery) in deliveries {
+            let record = self.inner.delivery(tenant, *delivery, Include::default()).await?;
             seen.push(format!("{:?}", record.map(|record| record.delivery)));
         }
         Ok(seen)
     }
+}
+
+/// The deliveries that a batch holds only lost results of.
+fn untouched(settlements: &[Settlement], present: &[bool]) -> Vec<(TenantId, DeliveryId)> {
+    let all = || settlements.iter().zip(present);
+    all()
+        .filter(|(lost, present)| {
+            !**present && !all().any(|(other, present)| *present && other.delivery == lost.delivery)
+        })
+        .map(|(lost, _)| (lost.tenant.clone(), lost.delivery))
+        .collect()
 }
 
 #[async_trait]

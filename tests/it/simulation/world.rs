@@ -9,14 +9,14 @@ use chrono::{DateTime, TimeDelta, Utc};
 use crossdock::Hub;
 use crossdock::adapters::memory::MemoryStore;
 use crossdock::events::{EventCatalog, EventTypeSpec, NewEvent};
-use crossdock::lanes::{CircuitPolicy, RateLimit};
-use crossdock::ports::{Clock, EntropyExt, ExchangeLimits};
+use crossdock::lanes::RateLimit;
+use crossdock::ports::{Clock, EntropyExt};
 use crossdock::primitives::{Backoff, DeliveryId, EgressPolicy, EventId, PageRequest, ReplayId, WebhookId};
 use crossdock::tenancy::TenantId;
 use crossdock::testing::{ManualClock, SeededEntropy};
 use crossdock::webhooks::sign::{SignatureScheme, SigningSecret};
 use crossdock::webhooks::{
-    AutoDisable, Change, DeadReason, DeliveryFilter, DeliveryQueue, DeliveryStatus, DisableReason, Include, LaneStop,
+    Change, DeadReason, DeliveryFilter, DeliveryQueue, DeliveryStatus, DisableReason, Include, LaneStop,
     Ordered, Ordering, Origin, Release, Replay, ReplayFilter, RetryPolicy, Settings, StoppedHead, StoredSecret, Webhook,
     WebhookRepository, WebhookState,
 };
@@ -392,7 +392,9 @@ impl World {
         if outbox.entries.iter().any(|(_, head)| head.id == event) {
             return Ok(());
         }
-        let filter = DeliveryFilter { event: Some(event), webhook: Some(anchor), ..filter() };
+        let mut filter = filter();
+        filter.event = Some(event);
+        filter.webhook = Some(anchor);
         let page = now(self.store.deliveries(&tenant, &filter, Include::default(), PageRequest::first(100)));
         let rows = page.expect("the memory store lists").items;
         let live: Vec<_> = rows.iter().filter(|row| row.delivery.origin == Origin::Live).collect();
@@ -528,16 +530,10 @@ fn settings() -> Settings {
     let mut settings = Settings::default();
     settings.retry = RetryPolicy::after_seconds([1, 5, 20]);
     settings.lease = LEASE;
-    settings.limits = ExchangeLimits { total: Duration::from_secs(10), ..ExchangeLimits::DEFAULT };
-    settings.circuit = CircuitPolicy {
-        open: Backoff::doubling(Duration::from_secs(2), Duration::from_secs(8)),
-        ramp_step: Duration::from_secs(1),
-        ..CircuitPolicy::default()
-    };
-    settings.auto_disable = AutoDisable {
-        without_success: Duration::from_secs(100_000_000),
-        ..AutoDisable::default()
-    };
+    settings.limits.total = Duration::from_secs(10);
+    settings.circuit.open = Backoff::doubling(Duration::from_secs(2), Duration::from_secs(8));
+    settings.circuit.ramp_step = Duration::from_secs(1);
+    settings.auto_disable.without_success = Duration::from_secs(100_000_000);
     settings.max_age = Duration::from_secs(1_000 * 24 * 60 * 60);
     settings
 }

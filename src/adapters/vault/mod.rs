@@ -1,0 +1,5 @@
+//! Secrets at rest.
+
+pub mod memory;
+
+pub use memory::EphemeralVault;

@@ -1,0 +1,138 @@
+//! A tenant's integrations as one actor may see and change them.
+
+use std::sync::Arc;
+
+use sha2::{Digest, Sha256};
+
+use crate::activity::log::ActivityFilter;
+use crate::activity::model::{Activity, ActivityKind};
+use crate::error::{Error, ErrorKind, Problem, Result};
+use crate::events::compiled::CatalogEntry;
+use crate::primitives::page::{Page, PageRequest};
+use crate::tenancy::model::{Actor, TenantId};
+use crate::webhooks::context::Context;
+use crate::webhooks::repository::Erasure;
+use crate::webhooks::service::access::{may_manage, may_read};
+use crate::webhooks::service::listing::check_span;
+use crate::webhooks::service::{DefaultsUpdate, DefaultsView, WebhookAdmin};
+
+/// A tenant's integrations as one actor may see and change them; from [`Hub::admin`](crate::Hub::admin).
+///
+/// ```
+/// use crossdock::Hub;
+/// use crossdock::events::{EventCatalog, EventTypeSpec};
+/// use crossdock::tenancy::Actor;
+///
+/// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// let hub = Hub::builder().events(EventCatalog::new().with(EventTypeSpec::new("order.placed"))).build()?;
+///
+/// let member = hub.admin(Actor::member("org_42".parse()?, "grace"));
+/// assert_eq!(member.event_types()?[0].event_type().as_str(), "order.placed");
+///
+/// let above = hub.admin(Actor::super_admin("org_42".parse()?, "root"));
+/// assert_eq!(above.event_types().unwrap_err().kind(), crossdock::ErrorKind::Denied);
+/// # Ok(()) }
+/// ```
+#[derive(Clone, Debug)]
+pub struct Admin {
+    context: Arc<Context>,
+    actor: Actor,
+}
+
+impl Admin {
+    pub(super) fn new(context: Arc<Context>, actor: Actor) -> Self {
+        Self { context, actor }
+    }
+
+    /// Who looks and changes.
+    pub fn actor(&self) -> &Actor {
+        &self.actor
+    }
+
+    /// The tenant's webhooks.
+    pub fn webhooks(&self) -> WebhookAdmin {
+        WebhookAdmin::new(Arc::clone(&self.context), self.actor.clone())
+    }
+
+    /// The event types that this actor may know of, groups together.
+    ///
+    /// # Errors
+    /// `Denied`.
+    pub fn event_types(&self) -> Result<Vec<Arc<CatalogEntry>>> {
+        may_read(&self.context, &self.actor, "list event types")?;
+        Ok(self.context.catalog.visible_to(&self.actor).map(Arc::clone).collect())
+    }
+
+    /// One event type, with its schema and its example.
+    ///
+    /// # Errors
+    /// `Denied`; `NotFound`, also for a type that this actor may not know of.
+    pub fn event_type(&self, name: &str) -> Result<Arc<CatalogEntry>> {
+        const WHAT: &str = "read event type";
+        may_read(&self.context, &self.actor, WHAT)?;
+        let entry = self.context.catalog.find(name).filter(|entry| entry.is_visible_to(&self.actor));
+        entry.map(Arc::clone).ok_or_else(|| Error::new(ErrorKind::NotFound, WHAT))
+    }
+
+    /// What applies to all webhooks that do not say otherwise.
+    ///
+    /// # Errors
+    /// `Denied`.
+    pub async fn defaults(&self) -> Result<DefaultsView> {
+        may_read(&self.context, &self.actor, "read defaults")?;
+        Ok(DefaultsView::of(&*self.context.repository.defaults(self.actor.tenant()).await?))
+    }
+
+    /// Changes what applies to all webhooks that do not say otherwise.
+    ///
+    /// Dropping the future leaves it changed or not.
+    ///
+    /// # Errors
+    /// `Denied`; `Conflict` when somebody has changed the defaults since the version that the update was made from; `Invalid`
+    /// with everything that is wrong.
+    pub async fn update_defaults(&self, update: DefaultsUpdate) -> Result<DefaultsView> {
+        self.webhooks().update_defaults(update).await
+    }
+
+    /// A page of what people and the engine did to the tenant's integrations, newest first.
+    ///
+    /// # Errors
+    /// `Denied`; `Invalid` when the span of time has no length.
+    pub async fn activity(&self, filter: &ActivityFilter, page: PageRequest) -> Result<Page<Activity>> {
+        const WHAT: &str = "list activity";
+        may_read(&self.context, &self.actor, WHAT)?;
+        if let Some(problem) = check_span(filter.from, filter.to) {
+            return Err(Error::invalid(WHAT, [problem]));
+        }
+        self.context.activity.activity(self.actor.tenant(), filter, page).await
+    }
+
+    /// Erases the payloads of all events about a subject, and what receivers have answered to them; rows stay. What still
+    /// waited is skipped. The log keeps a fingerprint of the subject, not its name.
+    ///
+    /// Dropping the future leaves everything erased, or nothing.
+    ///
+    /// # Errors
+    /// `Denied`; `Invalid` when the subject is empty.
+    pub async fn erase_subject(&self, subject: &str) -> Result<Erasure> {
+        const WHAT: &str = "erase subject";
+        may_manage(&self.context, &self.actor, WHAT)?;
+        if subject.is_empty() {
+            let fix = "name the subject as the events name it";
+            return Err(Error::invalid(WHAT, [Problem::new("subject", "a subject has a name", fix)]));
+        }
+        let now = self.context.clock.now();
+        let kind = ActivityKind::SubjectErased;
+        let named = fingerprint(self.actor.tenant(), subject);
+        let activity = self.context.activity_by(&self.actor, kind, named, now);
+        self.context.repository.erase_subject(self.actor.tenant(), subject, vec![activity], now).await
+    }
+}
+
+/// Says whether it was this subject to whoever knows the name, and the name to nobody: what is erased must not live on in the
+/// log. A NUL cannot stand in a tenant's id.
+fn fingerprint(tenant: &TenantId, subject: &str) -> String {
+    let digest =
+        Sha256::new().chain_update(tenant.as_str()).chain_update([0]).chain_update(subject).finalize();
+    format!("sha256:{}", hex::encode(&digest[..16]))
+}

@@ -1,0 +1,263 @@
+//! From a host's choices to a hub, or everything that is wrong with them.
+
+use std::fmt;
+use std::sync::Arc;
+
+use http::HeaderValue;
+
+use crate::activity::log::ActivityLog;
+// Two adapters are defaults: a hub without a store of the host's own keeps everything in memory, sealed by a key that
+// lives in the same memory.
+use crate::adapters::memory::MemoryStore;
+use crate::adapters::vault::EphemeralVault;
+use crate::error::{Error, Problem, Result};
+use crate::events::catalog::EventCatalog;
+use crate::events::schema::SchemaEngine;
+use crate::hub::defaults::{Absent, Defaults};
+use crate::hub::handle::Hub;
+use crate::hub::system::{LocalWake, SystemClock, SystemEntropy};
+use crate::ports::{Clock, Entropy, Exchange, Vault, Wake};
+use crate::primitives::egress::EgressPolicy;
+use crate::tenancy::policy::AccessPolicy;
+use crate::webhooks::context::Context;
+use crate::webhooks::dispatch::Dispatcher;
+use crate::webhooks::notice::Notices;
+use crate::webhooks::notice_events::{NoticeEvents, notice_types};
+use crate::webhooks::queue::DeliveryQueue;
+use crate::webhooks::repository::{Durability, WebhookRepository};
+use crate::webhooks::settings::Settings;
+
+/// Collects a host's choices; what is not chosen has a default.
+///
+/// ```
+/// use crossdock::Hub;
+/// use crossdock::webhooks::Settings;
+///
+/// let mut settings = Settings::default();
+/// settings.max_in_flight = 0;
+///
+/// let error = Hub::builder().settings(settings).user_agent("a\nb").build().unwrap_err();
+///
+/// let fields: Vec<_> = error.problems().iter().map(|problem| &*problem.field).collect();
+/// assert_eq!(fields, ["user_agent", "settings.max_in_flight"]);
+/// ```
+#[derive(Default)]
+#[must_use = "a hub begins with `build`"]
+pub struct HubBuilder {
+    store: Option<Store>,
+    events: EventCatalog,
+    access: AccessPolicy,
+    egress: EgressPolicy,
+    transport: Option<Arc<dyn Exchange>>,
+    schema_engine: Option<Arc<dyn SchemaEngine>>,
+    built_ins: BuiltIns,
+    clock: Option<Arc<dyn Clock>>,
+    entropy: Option<Arc<dyn Entropy>>,
+    wake: Option<Arc<dyn Wake>>,
+    vault: Option<Arc<dyn Vault>>,
+    settings: Settings,
+    user_agent: Option<String>,
+    notice_events: NoticeEvents,
+}
+
+/// One store under its three names.
+struct Store {
+    repository: Arc<dyn WebhookRepository>,
+    queue: Arc<dyn DeliveryQueue>,
+    activity: Arc<dyn ActivityLog>,
+}
+
+#[derive(Clone, Copy, Default, Eq, PartialEq)]
+enum BuiltIns {
+    #[default]
+    Wanted,
+    Unwanted,
+}
+
+impl HubBuilder {
+    pub(super) fn new() -> Self {
+        Self::default()
+    }
+
+    /// Where everything is kept; in memory by default.
+    pub fn store<S: WebhookRepository + DeliveryQueue + ActivityLog>(mut self, store: S) -> Self {
+        self.store = Some(Store::of(store));
+        self
+    }
+
+    /// What can happen; nothing by default.
+    pub fn events(mut self, events: EventCatalog) -> Self {
+        self.events = events;
+        self
+    }
+
+    /// Who may look, and who may change.
+    pub fn access(mut self, access: AccessPolicy) -> Self {
+        self.access = access;
+        self
+    }
+
+    /// Which URLs and addresses may be called.
+    pub fn egress(mut self, egress: EgressPolicy) -> Self {
+        self.egress = egress;
+        self
+    }
+
+    /// How requests are sent; with the feature `http-client` there is a default that obeys the egress policy.
+    pub fn transport(mut self, transport: impl Exchange) -> Self {
+        self.transport = Some(Arc::new(transport));
+        self
+    }
+
+    /// How payloads are checked against schemas; with the feature `schemas` there is a default.
+    pub fn schema_engine(mut self, engine: impl SchemaEngine) -> Self {
+        self.schema_engine = Some(Arc::new(engine));
+        self
+    }
+
+    /// Takes neither the built-in transport nor the built-in schema engine: only what the host gives. A process that only
+    /// publishes needs no transport.
+    pub fn without_built_ins(mut self) -> Self {
+        self.built_ins = BuiltIns::Unwanted;
+        self
+    }
+
+    /// What time it is; the machine's by default.
+    pub fn clock(mut self, clock: impl Clock) -> Self {
+        self.clock = Some(Arc::new(clock));
+        self
+    }
+
+    /// Where ids, secrets and jitter come from; the operating system by default.
+    pub fn entropy(mut self, entropy: impl Entropy) -> Self {
+        self.entropy = Some(Arc::new(entropy));
+        self
+    }
+
+    /// How workers hear of new work at once; within this process by default.
+    pub fn wake(mut self, wake: impl Wake) -> Self {
+        self.wake = Some(Arc::new(wake));
+        self
+    }
+
+    /// How secrets are kept; by default with a key that ends with the process. A store that lasts needs one whose key lasts too.
+    pub fn vault(mut self, vault: impl Vault) -> Self {
+        self.vault = Some(Arc::new(vault));
+        self
+    }
+
+    /// The numbers that hold for the hub.
+    pub fn settings(mut self, settings: Settings) -> Self {
+        self.settings = settings;
+        self
+    }
+
+    /// What requests call themselves, such as the product's name; it wins over [`Settings::user_agent`].
+    pub fn user_agent(mut self, user_agent: &str) -> Self {
+        self.user_agent = Some(user_agent.to_owned());
+        self
+    }
+
+    /// Publishes notices as events of their own (`webhook.disabled`, `webhook.failing`, …), so that tenants can subscribe them.
+    pub fn publish_notices(mut self) -> Self {
+        self.notice_events = NoticeEvents::on();
+        self
+    }
+
+    /// The hub.
+    ///
+    /// # Errors
+    /// `Invalid` with everything that is wrong, at once: event types and schemas, numbers, the user agent, a store that
+    /// lasts with a vault that does not.
+    pub fn build(mut self) -> Result<Hub> {
+        let mut problems = Vec::new();
+        self.take_user_agent(&mut problems);
+        problems.extend(self.settings.problems());
+
+        let events = match self.notice_events.is_on() {
+            true => self.events.with_all(notice_types()),
+            false => self.events,
+        };
+        let built_in = match self.built_ins {
+            BuiltIns::Wanted => Defaults.schema_engine(),
+            BuiltIns::Unwanted => Absent::schema_engine(&Defaults),
+        };
+        let engine = self.schema_engine.or(built_in);
+        let catalog =
+            events.compile(engine.as_deref()).map_err(|error| problems.extend_from_slice(error.problems()));
+
+        let entropy = self.entropy.unwrap_or_else(|| Arc::new(SystemEntropy));
+        let store = self.store.unwrap_or_else(|| Store::of(MemoryStore::new()));
+        if self.vault.is_none() && store.repository.durability() == Durability::Lasting {
+            problems.push(Problem::new(
+                "vault",
+                "a store that lasts needs a vault whose key lasts as well: without it, no secret opens after a restart",
+                "give a vault with `vault(…)`",
+            ));
+        }
+        let Ok(catalog) = catalog else { return Err(Error::invalid(STEP, problems)) };
+        if !problems.is_empty() {
+            return Err(Error::invalid(STEP, problems));
+        }
+
+        let vault = self.vault.unwrap_or_else(|| Arc::new(EphemeralVault::new(Arc::clone(&entropy))));
+        let exchange = match (self.transport, self.built_ins) {
+            (Some(transport), _) => Some(transport),
+            (None, BuiltIns::Wanted) => Defaults.exchange(&self.egress)?,
+            (None, BuiltIns::Unwanted) => Absent::exchange(&Defaults, &self.egress)?,
+        };
+        let dispatcher = Dispatcher::new(Arc::clone(&vault), exchange, &self.settings);
+        let context = Context {
+            repository: store.repository,
+            queue: store.queue,
+            activity: store.activity,
+            clock: self.clock.unwrap_or_else(|| Arc::new(SystemClock::new())),
+            entropy,
+            wake: self.wake.unwrap_or_else(|| Arc::new(LocalWake::default())),
+            vault,
+            dispatcher,
+            catalog,
+            egress: self.egress,
+            access: self.access,
+            notices: Notices::default(),
+            notice_events: self.notice_events,
+            settings: self.settings,
+        };
+        Ok(Hub { context: Arc::new(context) })
+    }
+
+    fn take_user_agent(&mut self, problems: &mut Vec<Problem>) {
+        let Some(text) = self.user_agent.take() else { return };
+        let printable = !text.is_empty() && text.bytes().all(|byte| matches!(byte, b' '..=b'~'));
+        match HeaderValue::from_str(&text) {
+            Ok(value) if printable && text.len() <= MAX_USER_AGENT && text.trim() == text => {
+                self.settings.user_agent = value;
+            }
+            _ => problems.push(Problem::new(
+                "user_agent",
+                format!("a user agent is 1 to {MAX_USER_AGENT} printable ASCII characters"),
+                "give the product's name and version, such as `acme-hooks/2.1`",
+            )),
+        }
+    }
+}
+
+impl Store {
+    fn of<S: WebhookRepository + DeliveryQueue + ActivityLog>(store: S) -> Self {
+        let store = Arc::new(store);
+        Self { repository: store.clone(), queue: store.clone(), activity: store }
+    }
+}
+
+impl fmt::Debug for HubBuilder {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("HubBuilder")
+            .field("access", &self.access)
+            .field("egress", &self.egress)
+            .field("settings", &self.settings)
+            .finish_non_exhaustive()
+    }
+}
+
+const STEP: &str = "build the hub";
+const MAX_USER_AGENT: usize = 256;

@@ -1,0 +1,54 @@
+//! Where the parts meet: [`Hub`] is what a host holds.
+//!
+//! | call | who it is for |
+//! |---|---|
+//! | [`Hub::builder`] | the host at start-up: store, event catalogue, egress rules, clock, vault |
+//! | [`Hub::publish`], [`Hub::publish_many`], [`Hub::prepare`] | the host's own code: something happened |
+//! | [`Hub::explain`] | the host's support: who would hear of it? |
+//! | [`Hub::admin`] | people: everything that the access policy lets them see and change |
+//! | [`Hub::notices`] | the operator: what should be looked at, as it happens |
+//!
+//! A whole story, in memory: a tenant's administrator subscribes, the host publishes, and the event waits to be
+//! delivered.
+//!
+//! ```
+//! use crossdock::Hub;
+//! use crossdock::events::{EventCatalog, EventTypeSpec, NewEvent};
+//! use crossdock::tenancy::{Actor, TenantId};
+//! use crossdock::webhooks::NewWebhook;
+//!
+//! # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), Box<dyn std::error::Error>> {
+//! let hub = Hub::builder()
+//!     .events(EventCatalog::new().with(EventTypeSpec::new("shipment.shipped")))
+//!     .build()?;
+//!
+//! // The actor carries the tenant: another tenant cannot be named.
+//! let tenant: TenantId = "org_42".parse()?;
+//! let admin = hub.admin(Actor::org_admin(tenant.clone(), "ada"));
+//! let created = admin
+//!     .webhooks()
+//!     .create(NewWebhook::new("ERP", "https://erp.example.com/hooks").events(["shipment.*"]))
+//!     .await?;
+//! let shown_once = created.secret.ok_or("signed webhooks have a secret")?;
+//! assert!(shown_once.reveal().starts_with("whsec_"));
+//!
+//! let shipment = std::collections::BTreeMap::from([("order", "A-7")]);
+//! let published = hub.publish(NewEvent::new(tenant, "shipment.shipped", &shipment)?).await?;
+//! assert!(published.fresh);
+//! # Ok(()) }
+//! ```
+
+mod admin;
+mod builder;
+mod defaults;
+mod handle;
+#[cfg(feature = "http-client")]
+mod http;
+#[cfg(feature = "schemas")]
+mod schemas;
+mod system;
+
+pub use admin::Admin;
+pub use builder::HubBuilder;
+pub use handle::Hub;
+pub use system::{LocalWake, SystemClock, SystemEntropy};

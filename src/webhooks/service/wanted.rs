@@ -1,0 +1,414 @@
+//! What an administrator asks for, in the words in which it was typed: nothing here is checked yet.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use crate::events::envelope::PayloadFormat;
+use crate::primitives::id::WebhookId;
+use crate::primitives::secret::Secret;
+use crate::webhooks::model::{Ordering, Version};
+use crate::webhooks::retry::RetryPolicy;
+use crate::webhooks::service::credentials::{Auth, Edit};
+use crate::webhooks::service::view::WebhookView;
+use crate::webhooks::sign::SignatureScheme;
+
+/// Everything about a webhook that people set, but its credentials and its state.
+#[derive(Clone, Debug)]
+pub(crate) struct Wanted {
+    pub(crate) name: String,
+    pub(crate) url: String,
+    pub(crate) owner: Option<String>,
+    pub(crate) events: Vec<String>,
+    pub(crate) channels: Vec<String>,
+    pub(crate) format: PayloadFormat,
+    pub(crate) schemes: Vec<SignatureScheme>,
+    pub(crate) headers: Vec<(String, String)>,
+    pub(crate) retry: Option<WantedRetry>,
+    pub(crate) timeout: Option<Duration>,
+    pub(crate) rate: Option<(f64, u32)>,
+    pub(crate) max_in_flight: Option<u32>,
+    pub(crate) ordering: Ordering,
+    pub(crate) destinations: Vec<String>,
+    pub(crate) metadata: BTreeMap<String, String>,
+}
+
+/// A retry policy, ready or as a list of waits that somebody has typed.
+#[derive(Clone, Debug)]
+pub(crate) enum WantedRetry {
+    Policy(RetryPolicy),
+    Waits(Vec<Duration>),
+}
+
+/// A webhook that is to be created.
+///
+/// Everything that people type is plain text here; [`WebhookAdmin::create`](super::WebhookAdmin::create) checks all of it and says
+/// everything that is wrong at once.
+///
+/// ```
+/// use crossdock::webhooks::{Auth, NewWebhook};
+///
+/// let webhook = NewWebhook::new("ERP", "https://erp.example.com/hooks")
+///     .events(["shipment.*", "order.placed"])
+///     .auth(Auth::basic("crossdock").with_password("correct horse"))
+///     .header("x-team", "logistics")
+///     .rate_limit(5.0, 10)
+///     .destinations(["198.51.100.0/24"]);
+///
+/// assert!(!format!("{webhook:?}").contains("correct horse"));
+/// ```
+#[derive(Clone, Debug)]
+pub struct NewWebhook {
+    pub(crate) wanted: Wanted,
+    pub(crate) secrets: Vec<Secret>,
+    pub(crate) auth: Option<Auth>,
+    pub(crate) begins: Begins,
+}
+
+/// Whether a new webhook delivers at once.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(crate) enum Begins {
+    Active,
+    Disabled,
+}
+
+/// A webhook as it is to be: all of it, made from what somebody has seen.
+///
+/// Credentials are the exception: what is not mentioned stays as it is.
+///
+/// ```
+/// use crossdock::Hub;
+/// use crossdock::events::{EventCatalog, EventTypeSpec};
+/// use crossdock::tenancy::Actor;
+/// use crossdock::webhooks::{NewWebhook, WebhookUpdate};
+///
+/// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// let hub = Hub::builder().events(EventCatalog::new().with(EventTypeSpec::new("order.placed"))).build()?;
+/// let admin = hub.admin(Actor::org_admin("org_42".parse()?, "ada"));
+/// let seen = admin.webhooks().create(NewWebhook::to("https://a.example.com/").events(["*"])).await?.webhook;
+///
+/// let changed = admin.webhooks().update(WebhookUpdate::of(&seen).url("https://b.example.com/")).await?;
+/// assert_eq!(changed.url.host(), "b.example.com");
+/// assert!(changed.has_secret);
+///
+/// // Somebody else has seen the version before: they are told.
+/// let late = admin.webhooks().update(WebhookUpdate::of(&seen).name("ERP")).await.unwrap_err();
+/// assert_eq!(late.kind(), crossdock::ErrorKind::Conflict);
+/// # Ok(()) }
+/// ```
+#[derive(Clone, Debug)]
+pub struct WebhookUpdate {
+    pub(crate) id: WebhookId,
+    pub(crate) version: Version,
+    pub(crate) wanted: Wanted,
+    pub(crate) secret: Edit<Secret>,
+    pub(crate) auth: Edit<Auth>,
+}
+
+macro_rules! settings {
+    () => {
+        /// What people call it; an empty name stands for the URL's host.
+        #[must_use]
+        pub fn name(mut self, name: impl Into<String>) -> Self {
+            self.wanted.name = name.into();
+            self
+        }
+
+        /// Hears only events of this owner.
+        #[must_use]
+        pub fn owner(mut self, owner: impl Into<String>) -> Self {
+            self.wanted.owner = Some(owner.into());
+            self
+        }
+
+        /// Hears events whoever owns them; the default.
+        #[must_use]
+        pub fn any_owner(mut self) -> Self {
+            self.wanted.owner = None;
+            self
+        }
+
+        /// Which events are heard, instead of those named so far: types, or patterns such as `shipment.*` and `*`.
+        #[must_use]
+        pub fn events<P: Into<String>>(mut self, patterns: impl IntoIterator<Item = P>) -> Self {
+            self.wanted.events = patterns.into_iter().map(Into::into).collect();
+            self
+        }
+
+        /// Hears only events that carry one of these channels; none means all events.
+        #[must_use]
+        pub fn channels<C: Into<String>>(mut self, channels: impl IntoIterator<Item = C>) -> Self {
+            self.wanted.channels = channels.into_iter().map(Into::into).collect();
+            self
+        }
+
+        /// How an event becomes bytes.
+        #[must_use]
+        pub fn format(mut self, format: impl Into<PayloadFormat>) -> Self {
+            self.wanted.format = format.into();
+            self
+        }
+
+        /// How requests are signed, side by side, instead of [`SignatureScheme::Standard`].
+        #[must_use]
+        pub fn schemes(mut self, schemes: impl IntoIterator<Item = SignatureScheme>) -> Self {
+            self.wanted.schemes = schemes.into_iter().collect();
+            self
+        }
+
+        /// Does not sign requests: the receiver cannot tell them from anybody else's.
+        #[must_use]
+        pub fn unsigned(mut self) -> Self {
+            self.wanted.schemes = Vec::new();
+            self
+        }
+
+        /// Adds a header to every request. Everybody who may look sees it: credentials belong into `auth`.
+        #[must_use]
+        pub fn header(mut self, name: impl Into<String>, value: impl Into<String>) -> Self {
+            self.wanted.headers.push((name.into(), value.into()));
+            self
+        }
+
+        /// Sends these headers with every request, instead of those named so far.
+        #[must_use]
+        pub fn headers<N: Into<String>, V: Into<String>>(
+            mut self,
+            headers: impl IntoIterator<Item = (N, V)>,
+        ) -> Self {
+            self.wanted.headers =
+                headers.into_iter().map(|(name, value)| (name.into(), value.into())).collect();
+            self
+        }
+
+        /// When failed deliveries are tried again, instead of the default.
+        #[must_use]
+        pub fn retry(mut self, policy: RetryPolicy) -> Self {
+            self.wanted.retry = Some(WantedRetry::Policy(policy));
+            self
+        }
+
+        /// Tries failed deliveries again after these waits, one after the other.
+        #[must_use]
+        pub fn retry_after(mut self, waits: impl IntoIterator<Item = Duration>) -> Self {
+            self.wanted.retry = Some(WantedRetry::Waits(waits.into_iter().collect()));
+            self
+        }
+
+        /// Tries failed deliveries again as the tenant's or the hub's default says.
+        #[must_use]
+        pub fn default_retry(mut self) -> Self {
+            self.wanted.retry = None;
+            self
+        }
+
+        /// How long a request may take in all.
+        #[must_use]
+        pub fn timeout(mut self, timeout: Duration) -> Self {
+            self.wanted.timeout = Some(timeout);
+            self
+        }
+
+        /// Lets requests take as long as the tenant's or the hub's default says.
+        #[must_use]
+        pub fn default_timeout(mut self) -> Self {
+            self.wanted.timeout = None;
+            self
+        }
+
+        /// At most so many requests per second, and so many at once after a quiet time.
+        #[must_use]
+        pub fn rate_limit(mut self, per_second: f64, burst: u32) -> Self {
+            self.wanted.rate = Some((per_second, burst));
+            self
+        }
+
+        /// As many requests per second as the receiver can take; the default.
+        #[must_use]
+        pub fn unlimited_rate(mut self) -> Self {
+            self.wanted.rate = None;
+            self
+        }
+
+        /// At most so many requests at once, 1 to 1,000.
+        #[must_use]
+        pub fn max_in_flight(mut self, requests: u32) -> Self {
+            self.wanted.max_in_flight = Some(requests);
+            self
+        }
+
+        /// As many requests at once as the hub's default says.
+        #[must_use]
+        pub fn default_max_in_flight(mut self) -> Self {
+            self.wanted.max_in_flight = None;
+            self
+        }
+
+        /// Whether deliveries keep the order of events.
+        #[must_use]
+        pub fn ordering(mut self, ordering: Ordering) -> Self {
+            self.wanted.ordering = ordering;
+            self
+        }
+
+        /// Sends only to addresses within these networks (`198.51.100.0/24`, `2001:db8::/32` or single addresses); none
+        /// means wherever the egress policy permits.
+        #[must_use]
+        pub fn destinations<N: Into<String>>(mut self, networks: impl IntoIterator<Item = N>) -> Self {
+            self.wanted.destinations = networks.into_iter().map(Into::into).collect();
+            self
+        }
+
+        /// The host's own labels, instead of those named so far.
+        #[must_use]
+        pub fn metadata<K: Into<String>, V: Into<String>>(
+            mut self,
+            entries: impl IntoIterator<Item = (K, V)>,
+        ) -> Self {
+            self.wanted.metadata =
+                entries.into_iter().map(|(key, value)| (key.into(), value.into())).collect();
+            self
+        }
+    };
+}
+
+impl NewWebhook {
+    settings!();
+
+    /// A webhook of this name to this URL.
+    pub fn new(name: impl Into<String>, url: impl Into<String>) -> Self {
+        Self {
+            wanted: Wanted::new(name.into(), url.into()),
+            secrets: Vec::new(),
+            auth: None,
+            begins: Begins::Active,
+        }
+    }
+
+    /// A webhook to this URL, whose host serves as its name.
+    pub fn to(url: impl Into<String>) -> Self {
+        Self::new("", url)
+    }
+
+    /// Signs with this secret (at least 24 bytes) instead of a generated one. Given twice, with a text and an ed25519 private
+    /// key, it serves schemes of both kinds.
+    #[must_use]
+    pub fn secret(mut self, secret: impl Into<Secret>) -> Self {
+        self.secrets.push(secret.into());
+        self
+    }
+
+    /// How requests log in at the receiver; without it the tenant's default applies.
+    #[must_use]
+    pub fn auth(mut self, auth: Auth) -> Self {
+        self.auth = Some(auth);
+        self
+    }
+
+    /// Begins disabled: events are recorded as skipped until somebody enables it.
+    #[must_use]
+    pub fn inactive(mut self) -> Self {
+        self.begins = Begins::Disabled;
+        self
+    }
+}
+
+impl WebhookUpdate {
+    settings!();
+
+    /// The webhook as it was seen; what is not changed stays as it is.
+    pub fn of(seen: &WebhookView) -> Self {
+        Self {
+            id: seen.id,
+            version: seen.version,
+            wanted: Wanted::of(seen),
+            secret: Edit::Keep,
+            auth: Edit::Keep,
+        }
+    }
+
+    /// The version that this was made from, as a client has named it.
+    #[must_use]
+    pub fn version(mut self, seen: Version) -> Self {
+        self.version = seen;
+        self
+    }
+
+    /// Where deliveries go. A login of the webhook's own does not go along to another host: give it again, or clear it.
+    #[must_use]
+    pub fn url(mut self, url: impl Into<String>) -> Self {
+        self.wanted.url = url.into();
+        self
+    }
+
+    /// Signs with this secret from now on, without an overlap; see [`WebhookAdmin::rotate`](super::WebhookAdmin::rotate) for one
+    /// with an overlap.
+    #[must_use]
+    pub fn secret(mut self, secret: impl Into<Secret>) -> Self {
+        self.secret = Edit::Set(secret.into());
+        self
+    }
+
+    /// Forgets the secrets; the webhook must be unsigned.
+    #[must_use]
+    pub fn clear_secret(mut self) -> Self {
+        self.secret = Edit::Clear;
+        self
+    }
+
+    /// How requests log in from now on. A basic login without a password keeps the password that is stored.
+    #[must_use]
+    pub fn auth(mut self, auth: Auth) -> Self {
+        self.auth = Edit::Set(auth);
+        self
+    }
+
+    /// Forgets the webhook's own login; the tenant's default applies.
+    #[must_use]
+    pub fn clear_auth(mut self) -> Self {
+        self.auth = Edit::Clear;
+        self
+    }
+}
+
+impl Wanted {
+    fn new(name: String, url: String) -> Self {
+        Self {
+            name,
+            url,
+            owner: None,
+            events: Vec::new(),
+            channels: Vec::new(),
+            format: PayloadFormat::default(),
+            schemes: vec![SignatureScheme::Standard],
+            headers: Vec::new(),
+            retry: None,
+            timeout: None,
+            rate: None,
+            max_in_flight: None,
+            ordering: Ordering::Unordered,
+            destinations: Vec::new(),
+            metadata: BTreeMap::new(),
+        }
+    }
+
+    fn of(seen: &WebhookView) -> Self {
+        let texts = |texts: &[std::sync::Arc<str>]| texts.iter().map(|text| text.to_string()).collect();
+        Self {
+            name: seen.name.clone(),
+            url: seen.url.as_str().to_owned(),
+            owner: seen.owner.as_deref().map(str::to_owned),
+            events: seen.events.iter().map(ToString::to_string).collect(),
+            channels: texts(&seen.channels),
+            format: seen.format.clone(),
+            schemes: seen.schemes.clone(),
+            headers: seen.headers.clone(),
+            retry: seen.retry.clone().map(WantedRetry::Policy),
+            timeout: seen.timeout,
+            rate: seen.rate_limit.map(|limit| (limit.rate(), limit.burst())),
+            max_in_flight: seen.max_in_flight,
+            ordering: seen.ordering,
+            destinations: seen.destinations.iter().map(ToString::to_string).collect(),
+            metadata: seen.metadata.clone(),
+        }
+    }
+}

@@ -21,9 +21,9 @@ use std::time::Duration;
 
 use crossdock::Hub;
 use crossdock::events::NewEvent;
-use crossdock::primitives::{EgressPolicy, EventId};
+use crossdock::primitives::{DeliveryId, EgressPolicy};
 use crossdock::tenancy::{Actor, TenantId};
-use crossdock::webhooks::{DeliveryQuery, NewWebhook, RetryPolicy, WebhookAdmin};
+use crossdock::webhooks::{Delivery, DeliveryQuery, DeliveryRecord, NewWebhook, RetryPolicy, WebhookAdmin};
 use serde_json::{Value, json};
 use tokio::sync::mpsc::{UnboundedReceiver, unbounded_channel};
 use tokio::sync::oneshot;
@@ -68,6 +68,18 @@ async fn main() -> Result<ExitCode, Box<dyn Error>> {
         worker.run_until(stopped).await;
     });
 
+    // What does not match its schema is refused before anybody hears of it.
+    let slip = NewEvent::new(
+        tenant.clone(),
+        "shipment.shipped",
+        &json!({"shipment": "SHP-2041", "lines": [{"sku": 7}]}),
+    )?;
+    let refused = hub.publish(slip).await.err().ok_or("a slip was published")?;
+    println!("\nrefused, with every reason at once:");
+    for problem in refused.problems() {
+        println!("  {}: {}", problem.field, problem.rule);
+    }
+
     // The host publishes what has happened.
     let mut published = Vec::new();
     for (event_type, data) in what_happened() {
@@ -92,7 +104,7 @@ async fn main() -> Result<ExitCode, Box<dyn Error>> {
     working.await?;
     println!("\nthe resend is a delivery of its own, {}, of the same event", resent.id);
 
-    let attempts = attempts_in_the_log(&webhooks).await?;
+    let attempts: usize = settled_log(&webhooks).await?.iter().map(|record| record.attempts.len()).sum();
     let lost = published.iter().filter(|event| !accepted.contains(&event.to_string())).count();
     println!("\nquickstart: {} events, {attempts} attempts, {lost} lost", published.len());
     Ok(if lost == 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE })
@@ -124,5 +136,41 @@ async fn watch(requests: &mut UnboundedReceiver<Seen>, wanted: usize, accepted: 
             accepted.insert(seen.event);
             taken += 1;
         }
+    }
+}
+
+/// Prints every delivery with its attempts, and says which was the last one to be made.
+async fn show_log(webhooks: &WebhookAdmin) -> Result<DeliveryId, Box<dyn Error>> {
+    let log = settled_log(webhooks).await?;
+    for record in &log {
+        let Delivery { id, event_type, status, attempts, .. } = &record.delivery;
+        println!(
+            "  {id} {:<28} {:<9} after {attempts} attempts",
+            event_type.as_str(),
+            status.kind().as_str()
+        );
+        for attempt in &record.attempts {
+            let answer = attempt.status.map_or_else(|| "no answer".to_owned(), |status| status.to_string());
+            let next = attempt.next_attempt_at.map(|at| format!(", next at {}", at.format("%H:%M:%S%.3f")));
+            println!(
+                "      {}. at {}: {answer} in {:.1} ms{}",
+                attempt.number,
+                attempt.started_at.format("%H:%M:%S%.3f"),
+                attempt.timings.total.as_secs_f64() * 1_000.0,
+                next.unwrap_or_default(),
+            );
+        }
+    }
+    Ok(log.first().ok_or("nothing was delivered")?.delivery.id)
+}
+
+/// The log once the worker has noted the answers that have just arrived.
+async fn settled_log(webhooks: &WebhookAdmin) -> Result<Vec<DeliveryRecord>, crossdock::Error> {
+    loop {
+        let log = webhooks.deliveries(DeliveryQuery::new().with_attempts()).await?.items;
+        if log.iter().all(|record| record.delivery.status.is_final()) {
+            return Ok(log);
+        }
+        tokio::time::sleep(Duration::from_millis(20)).await;
     }
 }

@@ -12,6 +12,7 @@ mod loopback;
 mod manifest;
 mod signatures;
 mod ssrf;
+mod story;
 
 use std::process::ExitCode;
 
@@ -31,6 +32,7 @@ fn main() -> ExitCode {
     trials.extend(manifest::trials());
     trials.extend(signatures::trials());
     trials.extend(ssrf::trials());
+    trials.extend(story::trials());
     libtest_mimic::run(&arguments, trials).exit_code()
 }
 

@@ -14,17 +14,14 @@ use crossdock::tenancy::TenantId;
 use crossdock::webhooks::*;
 use crossdock::{Error, ErrorKind, Result};
 
-#[derive(Debug)]
+/// A clone is the same store.
+#[derive(Clone, Debug, Default)]
 pub(crate) struct ShakyStore {
     inner: MemoryStore,
-    away: AtomicBool,
+    away: Arc<AtomicBool>,
 }
 
 impl ShakyStore {
-    pub(crate) fn new(inner: MemoryStore) -> Self {
-        Self { inner, away: AtomicBool::new(false) }
-    }
-
     pub(crate) fn go_away(&self) {
         self.away.store(true, Ordering::SeqCst);
     }

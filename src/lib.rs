@@ -96,7 +96,7 @@ pub mod testing;
 pub mod webhooks;
 
 pub use error::{Error, ErrorKind, Problem, Result};
-pub use hub::{Hub, HubBuilder};
+pub use hub::{Hub, HubBuilder, LocalWake, SystemClock, SystemEntropy};
 
 /// Longer texts, for reading from beginning to end.
 pub mod guides {

@@ -228,6 +228,53 @@ pub trait Vault: Debug + Send + Sync + 'static {
     async fn open(&self, place: SealPlace<'_>, sealed: &Sealed) -> Result<Secret>;
 }
 
+// A port that is shared is still that port: a host keeps a clone of its clock or transport to look at it later.
+
+#[async_trait]
+impl<T: Clock + ?Sized> Clock for Arc<T> {
+    fn now(&self) -> DateTime<Utc> {
+        (**self).now()
+    }
+
+    async fn sleep_until(&self, at: DateTime<Utc>) {
+        (**self).sleep_until(at).await;
+    }
+}
+
+impl<T: Entropy + ?Sized> Entropy for Arc<T> {
+    fn fill(&self, buffer: &mut [u8]) {
+        (**self).fill(buffer);
+    }
+}
+
+impl<T: Wake + ?Sized> Wake for Arc<T> {
+    fn wake(&self) {
+        (**self).wake();
+    }
+
+    fn listen(&self) -> Wakened {
+        (**self).listen()
+    }
+}
+
+#[async_trait]
+impl<T: Exchange + ?Sized> Exchange for Arc<T> {
+    async fn exchange(&self, request: ExchangeRequest) -> Result<Answer, TransportError> {
+        (**self).exchange(request).await
+    }
+}
+
+#[async_trait]
+impl<T: Vault + ?Sized> Vault for Arc<T> {
+    async fn seal(&self, place: SealPlace<'_>, secret: &Secret) -> Result<Sealed> {
+        (**self).seal(place, secret).await
+    }
+
+    async fn open(&self, place: SealPlace<'_>, sealed: &Sealed) -> Result<Secret> {
+        (**self).open(place, sealed).await
+    }
+}
+
 impl ExchangeRequest {
     /// A POST of these bytes with the default limits and no headers.
     pub fn post(url: TenantUrl, body: impl Into<Bytes>) -> Self {

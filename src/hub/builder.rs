@@ -85,6 +85,17 @@ impl HubBuilder {
         self
     }
 
+    /// A store whose ports are separate values, such as one that wraps another's queue.
+    pub fn store_parts(
+        mut self,
+        repository: Arc<dyn WebhookRepository>,
+        queue: Arc<dyn DeliveryQueue>,
+        activity: Arc<dyn ActivityLog>,
+    ) -> Self {
+        self.store = Some(Store { repository, queue, activity });
+        self
+    }
+
     /// What can happen; nothing by default.
     pub fn events(mut self, events: EventCatalog) -> Self {
         self.events = events;

@@ -47,6 +47,8 @@ mod http;
 #[cfg(feature = "schemas")]
 mod schemas;
 mod system;
+#[cfg(feature = "worker")]
+mod worker;
 
 pub use admin::Admin;
 pub use builder::HubBuilder;

@@ -11,6 +11,7 @@ mod http_pool;
 mod loopback;
 mod manifest;
 mod signatures;
+mod simulation;
 mod ssrf;
 mod story;
 
@@ -31,6 +32,7 @@ fn main() -> ExitCode {
     trials.extend(http_pool::trials());
     trials.extend(manifest::trials());
     trials.extend(signatures::trials());
+    trials.extend(simulation::trials());
     trials.extend(ssrf::trials());
     trials.extend(story::trials());
     libtest_mimic::run(&arguments, trials).exit_code()

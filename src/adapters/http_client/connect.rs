@@ -6,7 +6,6 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use hyper::client::conn::http1;
-use ipnet::IpNet;
 use tokio::time::{Instant, timeout, timeout_at};
 use tokio_rustls::TlsConnector;
 
@@ -14,7 +13,7 @@ use super::dial::{Dial, Dialled, Io};
 use super::link::Link;
 use super::resolve::Resolve;
 use super::tls;
-use crate::ports::{Timings, TransportError, TransportErrorKind};
+use crate::ports::{ExchangeRequest, Timings, TransportError, TransportErrorKind};
 use crate::primitives::egress::{EgressPolicy, LookupRefusal, TenantUrl};
 
 /// Makes connections, and is the only one who does.
@@ -45,14 +44,13 @@ pub(super) enum Step {
 }
 
 impl Connector {
-    /// A connection that may carry requests to this URL.
+    /// A connection that may carry this request.
     pub(super) async fn connect(
         &self,
-        url: &TenantUrl,
-        destinations: &[IpNet],
-        limit: Duration,
+        request: &ExchangeRequest,
         progress: &mut Progress,
     ) -> Result<Link, TransportErrorKind> {
+        let ExchangeRequest { url, destinations, limits, .. } = request;
         progress.peer = None;
         // The URL may have been read under another policy than this transport's.
         self.policy.check_url(url).map_err(|_| TransportErrorKind::Unreachable)?;
@@ -63,7 +61,7 @@ impl Connector {
         })?;
 
         let started = Instant::now();
-        let deadline = started + limit.min(LONGEST_CONNECT);
+        let deadline = started + limits.connect.min(LONGEST_CONNECT);
         let dialled = self.dial(&addresses, url.port(), deadline, progress).await;
         progress.timings.connect = Some(started.elapsed());
         let Dialled { io, peer } = dialled?;

@@ -95,12 +95,13 @@ impl Link {
     /// Sends the request and waits for the head of the response.
     ///
     /// Dropping the future leaves the request half sent; the link is then good for nothing and must be dropped too.
-    pub(super) async fn send(
+    pub(super) fn send(
         &mut self,
         request: Request<Full<Bytes>>,
-    ) -> Result<Response<Incoming>, SendFailure> {
-        let mut response = pin!(self.handle.try_send_request(request));
-        poll_fn(|cx| {
+    ) -> impl Future<Output = Result<Response<Incoming>, SendFailure>> {
+        // The handle hands over at once, so that the future need not hold the request.
+        let mut response = Box::pin(self.handle.try_send_request(request));
+        poll_fn(move |cx| {
             self.drive(cx);
             match response.as_mut().poll(&mut quiet()) {
                 Poll::Ready(Ok(response)) if is_sound(&response) => Poll::Ready(Ok(response)),
@@ -118,7 +119,6 @@ impl Link {
                 Poll::Pending => Poll::Pending,
             }
         })
-        .await
     }
 
     /// Reads the body within its bounds.
@@ -128,9 +128,6 @@ impl Link {
         limits: ExchangeLimits,
     ) -> Result<Taken, TransportErrorKind> {
         let mut body = pin!(body);
-        if body.is_end_stream() {
-            return Ok(Taken { kept: Bytes::new(), truncated: false, whole: true });
-        }
         let expected = usize::try_from(body.size_hint().lower()).unwrap_or(usize::MAX);
         let mut kept = Vec::with_capacity(expected.min(limits.keep));
         let mut read = 0_usize;
@@ -174,7 +171,7 @@ impl Link {
 
 /// The same headers in memory of their own: as hyper gives them, each keeps the whole read buffer alive, and the
 /// log keeps some of them for a long time.
-pub(super) fn owned(mut headers: HeaderMap) -> HeaderMap {
+pub(super) fn own(headers: &mut HeaderMap) {
     let total = headers.values().map(HeaderValue::len).sum();
     let mut buffer = BytesMut::with_capacity(total);
     for value in headers.values_mut() {
@@ -183,7 +180,6 @@ pub(super) fn owned(mut headers: HeaderMap) -> HeaderMap {
             *value = copy;
         }
     }
-    headers
 }
 
 /// RFC 9110, section 15: there is no status above 599. And hyper may read up to twice its bound before it looks.

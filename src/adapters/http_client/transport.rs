@@ -1,13 +1,15 @@
 //! The transport and its settings.
 
+use std::mem;
 use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
 use bytes::Bytes;
 use http::header::{CONNECTION, CONTENT_LENGTH, HOST, TRANSFER_ENCODING, UPGRADE};
-use http::{HeaderMap, Method, Request, StatusCode};
+use http::{Request, StatusCode};
 use http_body_util::Full;
+use hyper::body::Body;
 use tokio::time::{Instant, timeout_at};
 
 use super::connect::{Connector, Progress, Step};
@@ -18,7 +20,7 @@ use super::resolve::{Resolve, SystemResolver};
 use super::tls;
 use crate::error::Result;
 use crate::ports::{Answer, Exchange, ExchangeRequest, TransportError, TransportErrorKind};
-use crate::primitives::egress::{EgressPolicy, TenantUrl};
+use crate::primitives::egress::EgressPolicy;
 
 /// Sends requests over real connections, and keeps these for the next request.
 ///
@@ -87,59 +89,71 @@ impl HttpTransport {
         &self.connector.policy
     }
 
+    /// Sends and takes. What lives across a wait is kept small: every exchange pays for it.
     async fn run(
         &self,
-        request: ExchangeRequest,
+        request: &mut ExchangeRequest,
         started: Instant,
         progress: &mut Progress,
     ) -> Result<Answer, TransportErrorKind> {
-        let ExchangeRequest { url, method, headers, body, limits, destinations } = request;
-        let mut message = message(&url, method, headers, body);
+        let mut returned: Option<Box<Request<Full<Bytes>>>> = None;
         let (mut link, response) = loop {
-            let reused = self.pool.take(url.origin(), &destinations, started);
+            let reused = self.pool.take(request.url.origin(), &request.destinations, started);
             let fresh = reused.is_none();
             let (mut link, sent_at) = match reused {
                 Some(link) => (link, started),
-                None => {
-                    // Boxed, because it is rare and would make every exchange's future larger.
-                    let connecting = self.connector.connect(&url, &destinations, limits.connect, progress);
-                    (Box::pin(connecting).await?, Instant::now())
-                }
+                // Boxed, because it is rare.
+                None => (Box::pin(self.connector.connect(request, progress)).await?, Instant::now()),
             };
             progress.step = Step::Exchange;
             progress.peer = Some(link.peer());
-            match link.send(message).await {
+            let sending = link.send(match returned.take() {
+                Some(message) => *message,
+                None => message(request),
+            });
+            match sending.await {
                 Ok(response) => {
-                    progress.timings.first_byte = Some(sent_at.elapsed());
+                    let now = Instant::now();
+                    progress.timings.first_byte = Some(now - sent_at);
+                    progress.timings.total = now - started;
                     break (link, response);
                 }
                 // The receiver closed the connection in this very moment and never saw the request.
-                Err(SendFailure::Unsent(unsent, _)) if !fresh => message = *unsent,
+                Err(SendFailure::Unsent(message, _)) if !fresh => returned = Some(message),
                 Err(SendFailure::Unsent(_, kind) | SendFailure::Sent(kind)) => return Err(kind),
             }
         };
 
         let (head, body) = response.into_parts();
-        let taken = link.take(body, limits).await?;
-        if taken.whole && head.status != StatusCode::SWITCHING_PROTOCOLS {
-            self.pool.put(url.origin(), link, Instant::now());
-        }
         let mut answer = Answer::new(head.status);
-        answer.headers = link::owned(head.headers);
-        answer.body = taken.kept;
-        answer.truncated = taken.truncated;
+        answer.headers = head.headers;
+        let mut whole = true;
+        if !body.is_end_stream() {
+            let taken = link.take(body, request.limits).await?;
+            answer.body = taken.kept;
+            answer.truncated = taken.truncated;
+            whole = taken.whole;
+            progress.timings.total = started.elapsed();
+        }
+        if whole && answer.status != StatusCode::SWITCHING_PROTOCOLS {
+            self.pool.put(request.url.origin(), link, started + progress.timings.total);
+        }
+        link::own(&mut answer.headers);
+        answer.peer = progress.peer.map(|peer| peer.ip());
+        answer.timings = progress.timings;
         Ok(answer)
     }
 }
 
-fn message(url: &TenantUrl, method: Method, mut headers: HeaderMap, body: Bytes) -> Request<Full<Bytes>> {
+fn message(request: &mut ExchangeRequest) -> Request<Full<Bytes>> {
+    let mut headers = mem::take(&mut request.headers);
     for ours in [CONTENT_LENGTH, TRANSFER_ENCODING, CONNECTION, UPGRADE] {
         headers.remove(ours);
     }
-    headers.insert(HOST, url.host_header().clone());
-    let mut message = Request::new(Full::new(body));
-    *message.method_mut() = method;
-    *message.uri_mut() = url.request_target().clone();
+    headers.insert(HOST, request.url.host_header().clone());
+    let mut message = Request::new(Full::new(mem::take(&mut request.body)));
+    *message.method_mut() = mem::take(&mut request.method);
+    *message.uri_mut() = request.url.request_target().clone();
     *message.headers_mut() = headers;
     message
 }
@@ -147,21 +161,17 @@ fn message(url: &TenantUrl, method: Method, mut headers: HeaderMap, body: Bytes)
 #[async_trait]
 impl Exchange for HttpTransport {
     /// Dropping the future closes the connection: a request may have been sent in part or in whole.
-    async fn exchange(&self, request: ExchangeRequest) -> Result<Answer, TransportError> {
+    async fn exchange(&self, mut request: ExchangeRequest) -> Result<Answer, TransportError> {
         let started = Instant::now();
         let deadline = started + request.limits.total.min(LONGEST_EXCHANGE);
         let mut progress = Progress::default();
-        let outcome = timeout_at(deadline, self.run(request, started, &mut progress)).await;
+        let kind = match timeout_at(deadline, self.run(&mut request, started, &mut progress)).await {
+            Ok(Ok(answer)) => return Ok(answer),
+            Ok(Err(kind)) => kind,
+            Err(_) => progress.out_of_time(),
+        };
         progress.timings.total = started.elapsed();
-        match outcome {
-            Ok(Ok(mut answer)) => {
-                answer.peer = progress.peer.map(|peer| peer.ip());
-                answer.timings = progress.timings;
-                Ok(answer)
-            }
-            Ok(Err(kind)) => Err(progress.failed(kind)),
-            Err(_) => Err(progress.failed(progress.out_of_time())),
-        }
+        Err(progress.failed(kind))
     }
 }
 

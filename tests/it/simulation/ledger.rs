@@ -83,19 +83,27 @@ impl Books {
         self.violation.get_or_insert_with(|| format!("{rule}: {what}"));
     }
 
+    /// Notes the time that a process shows to the store.
+    pub(super) fn shown(&mut self, now: DateTime<Utc>) -> DateTime<Utc> {
+        self.latest = self.latest.max(now);
+        self.latest
+    }
+
     /// Rules 2, 5 and 6: one live lease, attempts, caps and order. Answers the delivery that must have ended before this
     /// one was claimed.
     pub(super) fn claimed(&mut self, claim: &Claim, now: DateTime<Utc>) -> Option<DeliveryId> {
         let (delivery, webhook) = (claim.delivery, claim.webhook.id);
-        self.latest = self.latest.max(now);
-        let now = self.latest;
+        let now = self.shown(now);
         if let Some(held) = self.live.get(&delivery)
             && held.lease.is_live(now)
         {
             self.violated("at most one live lease per delivery", format!("{delivery} at {now}"));
         }
         if claim.attempt > self.webhooks[&webhook].max_attempts + 1 {
-            self.violated("attempts within the policy", format!("{delivery} claims attempt {}", claim.attempt));
+            self.violated(
+                "attempts within the policy",
+                format!("{delivery} claims attempt {}", claim.attempt),
+            );
         }
         self.live.insert(delivery, Held { webhook, lease: claim.lease });
         let traffic = self.answered.entry((webhook, claim.event.head.id)).or_default();
@@ -150,7 +158,13 @@ impl Books {
     }
 
     /// Rules 3, 4, 5 and 8, judged when a request arrives.
-    pub(super) fn requested(&mut self, host: &str, event: EventId, body: &[u8], now: DateTime<Utc>) -> WebhookId {
+    pub(super) fn requested(
+        &mut self,
+        host: &str,
+        event: EventId,
+        body: &[u8],
+        now: DateTime<Utc>,
+    ) -> WebhookId {
         let (&webhook, hook) =
             self.webhooks.iter().find(|(_, hook)| hook.host == host).expect("a request goes to a known host");
         let (tenant, max_attempts, ended_at) = (hook.tenant.clone(), hook.max_attempts, hook.ended_at);

@@ -91,7 +91,10 @@ fn is_found(defect: Defect) -> Result<(), String> {
     keep_quiet_about_planned_panics();
     for seed in 0..WITHIN {
         if let Err(rule) = play(seed, defect) {
-            eprintln!("simulation: {defect:?} found at seed {seed}: {}", rule.chars().take(160).collect::<String>());
+            eprintln!(
+                "simulation: {defect:?} found at seed {seed}: {}",
+                rule.chars().take(160).collect::<String>()
+            );
             return Ok(());
         }
     }

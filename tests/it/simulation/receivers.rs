@@ -6,8 +6,8 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use crossdock::ports::{
-    Answer, Clock, Exchange, ExchangeRequest, Sealed, SealPlace, TransportError, TransportErrorKind, Vault, Wake,
-    Wakened,
+    Answer, Clock, Exchange, ExchangeRequest, SealPlace, Sealed, TransportError, TransportErrorKind, Vault,
+    Wake, Wakened,
 };
 use crossdock::primitives::{EventId, Secret, WebhookId};
 use crossdock::testing::ManualClock;
@@ -60,10 +60,9 @@ impl Receivers {
             940..965 => (Fault::Broken, Mood::BrokenAfter),
             965..980 => (Fault::Panic, Mood::Panic),
             980..990 if !is_anchor => (Fault::Gone, answer(410, quick)),
-            990..1_000 if !is_anchor => (
-                Fault::Abort,
-                Mood::Answer { status: 400, retry_after: None, abort: true, delay: quick },
-            ),
+            990..1_000 if !is_anchor => {
+                (Fault::Abort, Mood::Answer { status: 400, retry_after: None, abort: true, delay: quick })
+            }
             _ => (Fault::ServerError, answer(502, quick)),
         };
         books.fault(fault);

@@ -12,7 +12,7 @@ use crossdock::adapters::memory::MemoryStore;
 use crossdock::primitives::{DeliveryId, WebhookId};
 use crossdock::tenancy::TenantId;
 use crossdock::webhooks::{
-    Advanced, ClaimRequest, Claimed, DeliveryQueue, Expired, Fate, FanOut, Include, JudgedStep, Outbox,
+    Advanced, ClaimRequest, Claimed, DeliveryQueue, Expired, FanOut, Fate, Include, JudgedStep, Outbox,
     Publication, Published, Retention, Sequence, SettleBatch, Settled, Settlement, WebhookRepository,
 };
 use crossdock::{Error, ErrorKind, Result};
@@ -137,7 +137,8 @@ impl FaultyStore {
     /// Rule 7: a result whose lease was lost changes nothing.
     async fn settle_and_check(&self, batch: SettleBatch<'_>, now: DateTime<Utc>) -> Result<Settled> {
         let (present, live): (Vec<bool>, Vec<bool>) = {
-            let books = self.ledger.books();
+            let mut books = self.ledger.books();
+            books.shown(now);
             let of = |settlement| (books.is_present(settlement), books.is_live(settlement));
             batch.settlements.iter().map(of).unzip()
         };
@@ -240,7 +241,11 @@ impl DeliveryQueue for FaultyStore {
     }
 
     async fn expire(&self, before: DateTime<Utc>, now: DateTime<Utc>, limit: usize) -> Result<Expired> {
-        self.write("expire", self.inner.expire(before, now, limit)).await
+        let expire = async {
+            self.ledger.books().shown(now);
+            self.inner.expire(before, now, limit).await
+        };
+        self.write("expire", expire).await
     }
 
     async fn advance_replays(&self, ids: Vec<DeliveryId>, now: DateTime<Utc>) -> Result<Advanced> {

@@ -17,8 +17,8 @@ use crossdock::testing::{ManualClock, SeededEntropy};
 use crossdock::webhooks::sign::{SignatureScheme, SigningSecret};
 use crossdock::webhooks::{
     Change, DeadReason, DeliveryFilter, DeliveryQueue, DeliveryStatus, DisableReason, Include, LaneStop,
-    Ordered, Ordering, Origin, Release, Replay, ReplayFilter, RetryPolicy, Settings, StoppedHead, StoredSecret, Webhook,
-    WebhookRepository, WebhookState,
+    Ordered, Ordering, Origin, Release, Replay, ReplayFilter, RetryPolicy, Settings, StoppedHead,
+    StoredSecret, Webhook, WebhookRepository, WebhookState,
 };
 
 use super::dice::Dice;
@@ -86,11 +86,8 @@ impl World {
         let (clock, dice, ledger) = (ManualClock::new(), Dice::new(seed), Ledger::default());
         let entropy = Arc::new(SeededEntropy::new(seed));
         let store = MemoryStore::new();
-        let wake = LossyWake {
-            inner: crossdock::LocalWake::default(),
-            ledger: ledger.clone(),
-            dice: dice.clone(),
-        };
+        let wake =
+            LossyWake { inner: crossdock::LocalWake::default(), ledger: ledger.clone(), dice: dice.clone() };
         let tenants: Vec<TenantId> =
             (0..TENANTS).map(|number| format!("tenant_{number}").parse().expect("a tenant id")).collect();
         let wake = Arc::new(wake);
@@ -199,7 +196,8 @@ impl World {
     }
 
     fn save(&self, tenant: &TenantId, change: Change) {
-        now(self.store.save(tenant, vec![change], Vec::new(), self.clock.now())).expect("the memory store saves");
+        now(self.store.save(tenant, vec![change], Vec::new(), self.clock.now()))
+            .expect("the memory store saves");
     }
 
     fn step(&mut self) {
@@ -240,8 +238,8 @@ impl World {
     fn publish(&mut self) {
         let tenant = self.dice.pick(&self.tenants).expect("a tenant").clone();
         let number = self.published.len();
-        let mut event =
-            NewEvent::new(tenant.clone(), "thing.happened", &serde_json::json!({ "n": number })).expect("JSON");
+        let mut event = NewEvent::new(tenant.clone(), "thing.happened", &serde_json::json!({ "n": number }))
+            .expect("JSON");
         event = event.with_idempotency_key(format!("n-{number}"));
         if self.dice.per_mille(700) {
             event = event.with_ordering_key(format!("key-{}", self.dice.below(3)));
@@ -292,7 +290,9 @@ impl World {
         };
         let Some(&id) = self.dice.pick(&candidates) else { return };
         let tenant = self.ledger.books().webhooks[&id].tenant.clone();
-        let Some(webhook) = now(self.store.webhook(&tenant, id)).expect("the memory store reads") else { return };
+        let Some(webhook) = now(self.store.webhook(&tenant, id)).expect("the memory store reads") else {
+            return;
+        };
         match self.dice.below(100) {
             0..25 => self.switch(&webhook, WebhookState::Paused, Some(Fault::Paused)),
             25..65 => self.switch(&webhook, WebhookState::Active, None),
@@ -377,11 +377,7 @@ impl World {
         }
     }
 
-    fn is_accounted_for(
-        &self,
-        event: EventId,
-        holds: impl Fn(DeliveryStatus) -> bool,
-    ) -> Result<(), String> {
+    fn is_accounted_for(&self, event: EventId, holds: impl Fn(DeliveryStatus) -> bool) -> Result<(), String> {
         let (tenant, anchor) = {
             let books = self.ledger.books();
             let tenant = books.events[&event].tenant.clone();
@@ -468,7 +464,8 @@ impl World {
         let outbox = now(self.store.outbox(1, present)).expect("the memory store reads");
         outbox.entries.is_empty()
             && self.tenants.iter().all(|tenant| {
-                let backlog = now(self.store.backlog(tenant, None, present)).expect("the memory store counts");
+                let backlog =
+                    now(self.store.backlog(tenant, None, present)).expect("the memory store counts");
                 backlog.undelivered == 0
             })
     }

@@ -24,15 +24,15 @@
 //!
 //! // A customer's administrator subscribes. The actor carries the tenant: another tenant cannot be named.
 //! let tenant: TenantId = "org_42".parse()?;
-//! let webhooks = hub.admin(Actor::org_admin(tenant.clone(), "ada")).webhooks();
+//! let ada = hub.admin(Actor::org_admin(tenant.clone(), "ada"));
 //! let erp = NewWebhook::new("ERP", "https://erp.example.com/hooks").events(["shipment.*"]);
-//! let show_once = webhooks.create(erp).await?.secret;
+//! let show_once = ada.webhooks().create(erp).await?.secret;
 //!
 //! // The host says what happened, and a worker delivers it. A service calls `run_until(shutdown)` instead.
 //! hub.publish(NewEvent::new(tenant, "shipment.shipped", &json!({"order": "A-7"}))?).await?;
 //! hub.worker().run_until_idle().await;
 //!
-//! let log = webhooks.deliveries(DeliveryQuery::new().with_attempts()).await?;
+//! let log = ada.deliveries().list(DeliveryQuery::new().with_attempts()).await?;
 //! assert_eq!(log.items[0].delivery.status, DeliveryStatus::Delivered);
 //! # drop(show_once);
 //! # Ok(()) }

@@ -23,7 +23,7 @@ use crossdock::Hub;
 use crossdock::events::NewEvent;
 use crossdock::primitives::{DeliveryId, EgressPolicy};
 use crossdock::tenancy::{Actor, TenantId};
-use crossdock::webhooks::{Delivery, DeliveryQuery, DeliveryRecord, NewWebhook, RetryPolicy, WebhookAdmin};
+use crossdock::webhooks::{Delivery, DeliveryAdmin, DeliveryQuery, DeliveryRecord, NewWebhook, RetryPolicy};
 use serde_json::{Value, json};
 use tokio::sync::mpsc::{UnboundedReceiver, unbounded_channel};
 use tokio::sync::oneshot;
@@ -41,7 +41,7 @@ async fn main() -> Result<ExitCode, Box<dyn Error>> {
     let (seen, mut requests) = unbounded_channel();
     let receiver = Receiver::listen(seen).await?;
     let tenant: TenantId = "org_42".parse()?;
-    let webhooks = hub.admin(Actor::org_admin(tenant.clone(), "ada")).webhooks();
+    let ada = hub.admin(Actor::org_admin(tenant.clone(), "ada"));
     for (name, path, events) in [
         ("ERP", "/erp", &["shipment.*", "order.*", "import.partial"][..]),
         ("Planning", "/planning", &["demand_signal.*", "forecast.published"]),
@@ -50,7 +50,7 @@ async fn main() -> Result<ExitCode, Box<dyn Error>> {
             .events(events.iter().copied())
             // The default waits 5 s, 30 s, 2 min … 24 h. Nobody waits for a tutorial.
             .retry(RetryPolicy::after_seconds([1, 1, 2]));
-        let created = webhooks.create(webhook).await?;
+        let created = ada.webhooks().create(webhook).await?;
         let secret = created.secret.ok_or("signed webhooks have a secret")?;
         // Shown once: the receiver keeps it, and nobody can read it again.
         receiver.configure(path, secret.reveal());
@@ -92,11 +92,11 @@ async fn main() -> Result<ExitCode, Box<dyn Error>> {
 
     // The administrator looks at what became of them.
     println!("\nthe delivery log, newest first");
-    let last = show_log(&webhooks).await?;
+    let last = show_log(&ada.deliveries()).await?;
 
     // Somebody at the customer's has deleted the record by mistake: once more, please.
     println!("\nresending {last}");
-    let resent = webhooks.resend(last).await?;
+    let resent = ada.deliveries().resend(last).await?;
     watch(&mut requests, 1, &mut HashSet::new()).await;
 
     // What is in flight is finished, and noted, before the worker ends.
@@ -104,7 +104,7 @@ async fn main() -> Result<ExitCode, Box<dyn Error>> {
     working.await?;
     println!("\nthe resend is a delivery of its own, {}, of the same event", resent.id);
 
-    let attempts: usize = settled_log(&webhooks).await?.iter().map(|record| record.attempts.len()).sum();
+    let attempts: usize = settled_log(&ada.deliveries()).await?.iter().map(|record| record.attempts.len()).sum();
     let lost = published.iter().filter(|event| !accepted.contains(&event.to_string())).count();
     println!("\nquickstart: {} events, {attempts} attempts, {lost} lost", published.len());
     Ok(if lost == 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE })
@@ -140,8 +140,8 @@ async fn watch(requests: &mut UnboundedReceiver<Seen>, wanted: usize, accepted: 
 }
 
 /// Prints every delivery with its attempts, and says which was the last one to be made.
-async fn show_log(webhooks: &WebhookAdmin) -> Result<DeliveryId, Box<dyn Error>> {
-    let log = settled_log(webhooks).await?;
+async fn show_log(deliveries: &DeliveryAdmin) -> Result<DeliveryId, Box<dyn Error>> {
+    let log = settled_log(deliveries).await?;
     for record in &log {
         let Delivery { id, event_type, status, attempts, .. } = &record.delivery;
         println!(
@@ -165,9 +165,9 @@ async fn show_log(webhooks: &WebhookAdmin) -> Result<DeliveryId, Box<dyn Error>>
 }
 
 /// The log once the worker has noted the answers that have just arrived.
-async fn settled_log(webhooks: &WebhookAdmin) -> Result<Vec<DeliveryRecord>, crossdock::Error> {
+async fn settled_log(deliveries: &DeliveryAdmin) -> Result<Vec<DeliveryRecord>, crossdock::Error> {
     loop {
-        let log = webhooks.deliveries(DeliveryQuery::new().with_attempts()).await?.items;
+        let log = deliveries.list(DeliveryQuery::new().with_attempts()).await?.items;
         if log.iter().all(|record| record.delivery.status.is_final()) {
             return Ok(log);
         }

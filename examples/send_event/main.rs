@@ -58,18 +58,18 @@ async fn send(options: Options) -> Result<DeliveryRecord, Box<dyn Error>> {
     let hub = Hub::builder().events(catalog).egress(options.egress).build()?;
 
     let tenant: TenantId = "command_line".parse()?;
-    let webhooks = hub.admin(Actor::org_admin(tenant.clone(), "you")).webhooks();
+    let you = hub.admin(Actor::org_admin(tenant.clone(), "you"));
     let webhook = NewWebhook::to(options.url)
         .events([&options.event_type])
         .secret(options.secret)
         .schemes([options.scheme])
         .format(options.format)
         .retry(RetryPolicy::none());
-    webhooks.create(webhook).await?;
+    you.webhooks().create(webhook).await?;
 
     hub.publish(NewEvent::from_json(tenant, options.event_type, options.data)).await?;
     hub.worker().run_until_idle().await;
 
-    let log = webhooks.deliveries(DeliveryQuery::new().with_attempts()).await?;
+    let log = you.deliveries().list(DeliveryQuery::new().with_attempts()).await?;
     Ok(log.items.into_iter().next().ok_or("the log holds no delivery")?)
 }

@@ -55,14 +55,14 @@ async fn the_main_path() -> Outcome {
         assert_eq!(request.body, requests[0].body);
     }
 
-    let log = shop.webhooks().deliveries(DeliveryQuery::new().with_payload().with_attempts()).await?;
+    let log = shop.admin().deliveries().list(DeliveryQuery::new().with_payload().with_attempts()).await?;
     let [record] = &log.items[..] else { return Err(format!("{} deliveries", log.items.len()).into()) };
     let statuses: Vec<_> = record.attempts.iter().map(|attempt| attempt.status).collect();
     assert_eq!(statuses, [Some(500), Some(503), Some(204)]);
     assert_eq!(record.payload.as_deref(), Some(&b"\"A-7\""[..]));
     assert!(record.attempts[0].next_attempt_at.is_some() && record.attempts[2].next_attempt_at.is_none());
 
-    let resent = shop.webhooks().resend(record.delivery.id).await?;
+    let resent = shop.admin().deliveries().resend(record.delivery.id).await?;
     soon("the resend is delivered", || shop.all_delivered(2)).await?;
 
     assert_eq!((resent.event, resent.origin), (event, Origin::Resend));
@@ -85,7 +85,7 @@ async fn gone() -> Outcome {
 
     let first = shop.publish("shipment.shipped").await?;
     soon("the webhook is disabled", async || {
-        let state = shop.webhooks().webhook(erp.id).await?.state;
+        let state = shop.admin().webhooks().webhook(erp.id).await?.state;
         Ok(matches!(state, WebhookState::Disabled { reason: DisableReason::Gone, .. }))
     })
     .await?;
@@ -98,12 +98,12 @@ async fn gone() -> Outcome {
     assert_eq!(receiver.requests().len(), 1);
     assert!(notices.drain().iter().any(|notice| notice.kind == NoticeKind::Disabled(DisableReason::Gone)));
 
-    shop.webhooks().enable(erp.id).await?;
-    let what_was_missed = NewReplay::new(erp.id, begin, shop.now());
-    assert_eq!(shop.webhooks().preview_replay(what_was_missed.clone()).await?, 2);
-    let replay = shop.webhooks().replay(what_was_missed).await?;
+    shop.admin().webhooks().enable(erp.id).await?;
+    let what_was_missed = NewReplay::undelivered(erp.id, begin, shop.now());
+    assert_eq!(shop.admin().replays().preview(what_was_missed.clone()).await?, 2);
+    let replay = shop.admin().replays().start(what_was_missed).await?;
     soon("the replay is done", async || {
-        Ok(shop.webhooks().replay_job(replay.id).await?.state == ReplayState::Completed)
+        Ok(shop.admin().replays().replay(replay.id).await?.state == ReplayState::Completed)
     })
     .await?;
     soon("what was missed has arrived", async || Ok(receiver.requests().len() == 3)).await?;

@@ -6,13 +6,13 @@ use std::time::Duration;
 use chrono::{DateTime, Utc};
 use crossdock::adapters::http_client::HttpTransport;
 use crossdock::events::{EventCatalog, EventTypeSpec, NewEvent};
-use crossdock::hub::SystemClock;
+use crossdock::hub::{Admin, SystemClock};
 use crossdock::lanes::Schedule;
 use crossdock::ports::Clock;
 use crossdock::primitives::{EgressPolicy, EventId, WebhookId};
 use crossdock::tenancy::{Actor, TenantId};
 use crossdock::webhooks::{
-    Delivery, DeliveryQuery, DeliveryStatus, NewWebhook, RetryPolicy, Settings, WebhookAdmin, Worker,
+    Delivery, DeliveryQuery, DeliveryStatus, NewWebhook, RetryPolicy, Settings, Worker,
     WorkerStatus,
 };
 use crossdock::{Hub, HubBuilder, Result as HubResult};
@@ -82,8 +82,8 @@ impl Shop {
         Ok(Self { hub: change(builder)?.build()?, tenant: "org_42".parse()? })
     }
 
-    pub(crate) fn webhooks(&self) -> WebhookAdmin {
-        self.hub.admin(Actor::org_admin(self.tenant.clone(), "ada")).webhooks()
+    pub(crate) fn admin(&self) -> Admin {
+        self.hub.admin(Actor::org_admin(self.tenant.clone(), "ada"))
     }
 
     pub(crate) async fn subscribe(
@@ -92,7 +92,7 @@ impl Shop {
         url: &str,
         pattern: &str,
     ) -> Result<Subscribed, Box<dyn std::error::Error>> {
-        let created = self.webhooks().create(NewWebhook::new(name, url).events([pattern])).await?;
+        let created = self.admin().webhooks().create(NewWebhook::new(name, url).events([pattern])).await?;
         let secret = created.secret.ok_or("a signed webhook has a secret")?.reveal();
         Ok(Subscribed { id: created.webhook.id, secret })
     }
@@ -104,7 +104,7 @@ impl Shop {
 
     /// Every delivery, newest first.
     pub(crate) async fn log(&self) -> HubResult<Vec<Delivery>> {
-        let page = self.webhooks().deliveries(DeliveryQuery::new().limit(1_000)).await?;
+        let page = self.admin().deliveries().list(DeliveryQuery::new().limit(1_000)).await?;
         Ok(page.items.into_iter().map(|record| record.delivery).collect())
     }
 

@@ -14,7 +14,7 @@ use crate::webhooks::context::Context;
 use crate::webhooks::repository::Erasure;
 use crate::webhooks::service::access::{may_manage, may_read};
 use crate::webhooks::service::listing::check_span;
-use crate::webhooks::service::{DefaultsUpdate, DefaultsView, WebhookAdmin};
+use crate::webhooks::service::{DefaultsUpdate, DefaultsView, DeliveryAdmin, ReplayAdmin, WebhookAdmin};
 
 /// A tenant's integrations as one actor may see and change them; from [`Hub::admin`](crate::Hub::admin).
 ///
@@ -52,6 +52,16 @@ impl Admin {
     /// The tenant's webhooks.
     pub fn webhooks(&self) -> WebhookAdmin {
         WebhookAdmin::new(Arc::clone(&self.context), self.actor.clone())
+    }
+
+    /// The tenant's deliveries, and what was tried.
+    pub fn deliveries(&self) -> DeliveryAdmin {
+        DeliveryAdmin::new(Arc::clone(&self.context), self.actor.clone())
+    }
+
+    /// The tenant's replays.
+    pub fn replays(&self) -> ReplayAdmin {
+        ReplayAdmin::new(Arc::clone(&self.context), self.actor.clone())
     }
 
     /// The event types that this actor may know of, groups together.

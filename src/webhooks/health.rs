@@ -70,6 +70,12 @@ impl WebhookHealth {
         }
     }
 
+    /// The health of a receiver that was mended, or replaced: its failures no longer count.
+    #[must_use]
+    pub fn forgiven(self) -> Self {
+        Self { failing_since: None, failed_deliveries: 0, warned_percent: 0, ..self }
+    }
+
     /// Whether the last result was a failure.
     pub fn is_failing(&self) -> bool {
         self.failing_since.is_some()
@@ -183,6 +189,17 @@ mod tests {
 
         assert!(!health.is_failing());
         assert_eq!((health.failed_deliveries, health.warned_percent), (0, 0));
+    }
+
+    #[test]
+    fn a_receiver_that_was_mended_begins_anew() {
+        let policy = AutoDisable::default();
+        let before = failing(0..20);
+        assert_eq!(policy.judge(&before, hour(120)), Judgement::Disable);
+
+        let after = before.forgiven().after(HealthChange::Failure { first: true }, hour(120));
+
+        assert_eq!(policy.judge(&after, hour(120)), Judgement::Fine);
     }
 
     #[test]

@@ -46,8 +46,10 @@ pub use queue::{
 pub use repository::{Backlog, Change, Durability, Erasure, Release, StoppedHead, WebhookRepository};
 pub use retry::{Next, RetryPolicy};
 pub use service::{
-    After, Auth, AuthView, Created, DefaultsUpdate, DefaultsView, Edit, Explained, NewWebhook, SecretOnce,
-    SecretView, StepOutcome, WebhookAdmin, WebhookQuery, WebhookStep, WebhookUpdate, WebhookView,
+    After, Auth, AuthView, Cause, Created, DefaultsUpdate, DefaultsView, DeliveryAdmin, DeliveryQuery,
+    Diagnosis, Edit, Explained, Finding, NewReplay, NewWebhook, ReplayAdmin, ReplayQuery, Rotation,
+    SecretOnce, SecretView, StepOutcome, TestEvent, Tested, WebhookAdmin, WebhookQuery, WebhookStep,
+    WebhookUpdate, WebhookView,
 };
 pub use settings::Settings;
 pub use sign::{HmacScheme, SignatureScheme, Signer, SigningSecret, Verified, Verifier, VerifyError};

@@ -54,7 +54,8 @@ pub enum Change {
 pub enum Release {
     /// Circuit and waiting stay.
     Keep,
-    /// Circuit and waiting end.
+    /// Circuit and waiting end, and the failures so far are [forgiven](WebhookHealth::forgiven): otherwise the first failure
+    /// after a webhook was enabled again would disable it at once.
     Release,
 }
 
@@ -109,6 +110,7 @@ pub struct Erasure {
 ///   (`WebhookDisabled`); after a removal (`WebhookDeleted`). Claimed ones end that way instead of being retried.
 /// - A paused webhook's deliveries wait; after it is active again they are due.
 /// - A change of ordering holds for deliveries that are made after it.
+/// - A `Replace` with `Release` ends circuit and waiting and leaves the health [forgiven](WebhookHealth::forgiven).
 /// - `webhooks` lists in the order of creation; `deliveries` newest first. Every row that exists throughout is on
 ///   exactly one page.
 /// - `record_test` stores event, delivery and attempt as they are, and queues nothing.

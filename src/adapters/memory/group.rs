@@ -137,8 +137,9 @@ impl Group {
         [self.held_until, self.brake.open_until()].into_iter().flatten().max().filter(|&until| now < until)
     }
 
-    /// Ends what holds the webhook back; a circuit change that was made before this comes too late.
+    /// Ends what holds the webhook back, and forgets its failures; a circuit change that was made before this comes too late.
     pub(super) fn release(&mut self) {
+        self.health = self.health.forgiven();
         self.held_until = None;
         self.brake = Brake::RELEASED;
         self.brake_version += 1;

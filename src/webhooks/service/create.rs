@@ -65,8 +65,7 @@ impl Plan<'_> {
             .with_detail("host", webhook.url.host());
         self.log(activity);
         self.insert(webhook);
-        // The generated one stands last; of a given pair the shared one, which the receiver must know, is shown.
-        Ok(Some((id, secrets.into_iter().next_back().map(SecretOnce::new))))
+        Ok(Some((id, secrets.into_iter().find_map(SecretOnce::of))))
     }
 }
 

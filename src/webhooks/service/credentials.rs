@@ -9,6 +9,7 @@ use crate::ports::Sealed;
 use crate::primitives::header::TenantHeader;
 use crate::primitives::secret::Secret;
 use crate::webhooks::model::StoredAuth;
+use crate::webhooks::service::secrets::{Kind, kind};
 use crate::webhooks::sign::SigningSecret;
 
 /// What happens to something that is stored and cannot be read back.
@@ -190,8 +191,9 @@ pub(crate) fn stored_password(auth: Option<&StoredAuth>) -> Option<&Sealed> {
 }
 
 impl SecretOnce {
-    pub(crate) fn new(secret: SigningSecret) -> Self {
-        Self(secret)
+    /// What the receiver must be told; of a private key, nothing: it needs the public one.
+    pub(crate) fn of(secret: SigningSecret) -> Option<Self> {
+        (kind(&secret) == Kind::Shared).then_some(Self(secret))
     }
 
     /// The text to show, such as `whsec_…`. Every call of this is a place to look at.

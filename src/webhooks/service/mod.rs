@@ -7,7 +7,9 @@
 //! | `wanted`, `steps` | what is asked for, as it was typed |
 //! | `checks`, `credentials`, `secrets` | is it fit to be stored? |
 //! | `plan` | changes are planned together and saved together |
-//! | `create`, `update`, `switch`, `defaults` | what each change does |
+//! | `create`, `update`, `switch`, `rotate`, `defaults` | what each change does |
+//! | `test_send`, `diagnose`, `release` | is it well, and what helps? |
+//! | `deliveries`, `replays` | what was sent, and once more |
 //! | `view`, `listing` | what reading shows, page by page |
 //! | `webhooks` | the calls themselves |
 
@@ -16,12 +18,18 @@ mod checks;
 mod create;
 mod credentials;
 mod defaults;
+mod deliveries;
+mod diagnose;
 pub(crate) mod listing;
 mod plan;
 pub(crate) mod publish;
+mod release;
+mod replays;
+mod rotate;
 mod secrets;
 mod steps;
 mod switch;
+mod test_send;
 mod update;
 mod view;
 mod wanted;
@@ -29,9 +37,14 @@ mod webhooks;
 
 pub use credentials::{Auth, Edit, SecretOnce};
 pub use defaults::DefaultsUpdate;
+pub use deliveries::{DeliveryAdmin, DeliveryQuery};
+pub use diagnose::{Cause, Diagnosis, Finding};
 pub use listing::After;
 pub use publish::Explained;
+pub use replays::{NewReplay, ReplayAdmin, ReplayQuery};
+pub use rotate::Rotation;
 pub use steps::{StepOutcome, WebhookStep};
+pub use test_send::{TestEvent, Tested};
 pub use view::{AuthView, Created, DefaultsView, SecretView, WebhookQuery, WebhookView};
 pub use wanted::{NewWebhook, WebhookUpdate};
 pub use webhooks::WebhookAdmin;

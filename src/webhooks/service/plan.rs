@@ -231,9 +231,13 @@ impl<'a> Plan<'a> {
         })
     }
 
-    /// Saves everything, or says everything that is wrong. Afterwards the webhooks are as they were saved.
+    /// Everything that is wrong with what was planned.
+    pub(crate) fn verdict(&mut self) -> Result<()> {
+        std::mem::take(&mut self.faults).into_result(self.step)
+    }
+
+    /// Saves everything, after [`Plan::verdict`] had nothing against it. Afterwards the webhooks are as they were saved.
     pub(crate) async fn save(&mut self) -> Result<()> {
-        std::mem::take(&mut self.faults).into_result(self.step)?;
         let mut changes = Vec::new();
         for (&id, planned) in &mut self.webhooks {
             changes.extend(planned.change(id, self.now));

@@ -126,13 +126,13 @@ pub enum AuthView {
     Headers(Vec<String>),
 }
 
-/// A new webhook, and its secret for the only time.
+/// A webhook with a new secret, which is shown this once.
 #[derive(Debug)]
 #[non_exhaustive]
 pub struct Created {
     /// The webhook.
     pub webhook: WebhookView,
-    /// What the receiver checks signatures with; `None` if requests are unsigned.
+    /// What the receiver checks signatures with; `None` if requests are unsigned, or signed with a private key alone.
     pub secret: Option<SecretOnce>,
 }
 

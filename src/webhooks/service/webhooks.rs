@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use crate::error::{Error, ErrorKind, Result};
+use crate::error::{Error, ErrorKind, Problem, Result};
 use crate::primitives::id::WebhookId;
 use crate::primitives::page::Page;
 use crate::tenancy::model::Actor;
@@ -49,7 +49,7 @@ pub struct WebhookAdmin {
 
 impl WebhookAdmin {
     /// How often a change without a version is planned anew when somebody else was faster.
-    const RETRIES: usize = 4;
+    pub(super) const RETRIES: usize = 4;
 
     pub(crate) fn new(context: Arc<Context>, actor: Actor) -> Self {
         Self { context, actor }
@@ -126,6 +126,7 @@ impl WebhookAdmin {
         const WHAT: &str = "apply changes";
         may_manage(&self.context, &self.actor, WHAT)?;
         let versioned = steps.iter().any(|step| step.0.is_versioned());
+        let mut race = None;
         for _ in 0..Self::RETRIES {
             let mut plan = Plan::new(&self.context, &self.actor, WHAT);
             let mut done = Vec::with_capacity(steps.len());
@@ -133,13 +134,17 @@ impl WebhookAdmin {
                 plan.begin_step(index);
                 done.push(take(&mut plan, step.0.clone()).await?);
             }
+            plan.verdict()?;
             match plan.save().await {
-                Err(error) if is_race(&error) && !versioned => {}
+                Err(error) if is_race(&error) => race = Some(error),
                 Err(error) => return Err(error),
                 Ok(()) => return self.outcomes(&mut plan, done).await,
             }
+            if versioned {
+                break;
+            }
         }
-        Err(Error::new(ErrorKind::Conflict, WHAT))
+        Err(lost_race(WHAT, race))
     }
 
     /// One webhook, with its health and its backlog.
@@ -208,19 +213,24 @@ impl WebhookAdmin {
 
     async fn one(&self, what: &'static str, step: Step) -> Result<StepOutcome> {
         may_manage(&self.context, &self.actor, what)?;
+        let mut race = None;
         for _ in 0..Self::RETRIES {
             let mut plan = Plan::new(&self.context, &self.actor, what);
             let done = take(&mut plan, step.clone()).await?;
+            plan.verdict()?;
             match plan.save().await {
-                Err(error) if is_race(&error) && !step.is_versioned() => {}
+                Err(error) if is_race(&error) => race = Some(error),
                 Err(error) => return Err(error),
                 Ok(()) => {
                     let outcome = self.outcomes(&mut plan, vec![done]).await?.pop();
                     return outcome.ok_or_else(|| Error::new(ErrorKind::Internal, what));
                 }
             }
+            if step.is_versioned() {
+                break;
+            }
         }
-        Err(Error::new(ErrorKind::Conflict, what))
+        Err(lost_race(what, race))
     }
 
     async fn outcomes(&self, plan: &mut Plan<'_>, done: Vec<Done>) -> Result<Vec<StepOutcome>> {
@@ -281,7 +291,18 @@ async fn take(plan: &mut Plan<'_>, step: Step) -> Result<Done> {
     })
 }
 
-/// The store has found another version than the plan; a conflict that the plan itself has found says why.
-fn is_race(error: &Error) -> bool {
-    error.kind() == ErrorKind::Conflict && error.problems().is_empty()
+/// The store has found another version than the plan.
+pub(super) fn is_race(error: &Error) -> bool {
+    error.kind() == ErrorKind::Conflict
+}
+
+/// Somebody else was faster, and a caller has to look at what they did.
+pub(super) fn lost_race(what: &'static str, race: Option<Error>) -> Error {
+    let fix = "look at it again and repeat the change";
+    let problem = Problem::new("version", "somebody has changed it in this very moment", fix);
+    let error = Error::new(ErrorKind::Conflict, what).with_problem(problem);
+    match race {
+        Some(race) => error.with_source(race),
+        None => error,
+    }
 }

@@ -89,7 +89,7 @@ impl Books {
         self.latest
     }
 
-    /// Rules 2, 5 and 6: one live lease, attempts, caps and order. Answers the delivery that must have ended before this
+    /// Rules 2 and 6: one live lease, caps and order. Answers the delivery that must have ended before this
     /// one was claimed.
     pub(super) fn claimed(&mut self, claim: &Claim, now: DateTime<Utc>) -> Option<DeliveryId> {
         let (delivery, webhook) = (claim.delivery, claim.webhook.id);
@@ -98,12 +98,6 @@ impl Books {
             && held.lease.is_live(now)
         {
             self.violated("at most one live lease per delivery", format!("{delivery} at {now}"));
-        }
-        if claim.attempt > self.webhooks[&webhook].max_attempts + 1 {
-            self.violated(
-                "attempts within the policy",
-                format!("{delivery} claims attempt {}", claim.attempt),
-            );
         }
         self.live.insert(delivery, Held { webhook, lease: claim.lease });
         let traffic = self.answered.entry((webhook, claim.event.head.id)).or_default();

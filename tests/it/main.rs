@@ -9,9 +9,11 @@ mod egress;
 mod http_client;
 mod http_pool;
 mod loopback;
+mod manifest;
 mod signatures;
 mod simulation;
 mod ssrf;
+mod story;
 
 use std::process::ExitCode;
 
@@ -28,9 +30,11 @@ fn main() -> ExitCode {
     trials.extend(egress::trials());
     trials.extend(http_client::trials());
     trials.extend(http_pool::trials());
+    trials.extend(manifest::trials());
     trials.extend(signatures::trials());
     trials.extend(simulation::trials());
     trials.extend(ssrf::trials());
+    trials.extend(story::trials());
     libtest_mimic::run(&arguments, trials).exit_code()
 }
 

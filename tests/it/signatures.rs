@@ -6,8 +6,8 @@ use std::time::Duration;
 
 use chrono::{DateTime, TimeDelta, Utc};
 use crossdock::webhooks::sign::{
-    Encoding, HmacScheme, Message, SignatureList, SignatureScheme, SignedTemplate, Signer, SigningSecret,
-    Verifier, VerifyError,
+    Encoding, HmacScheme, InvalidMessageId, Message, MessageId, SignatureList, SignatureScheme,
+    SignedTemplate, Signer, SigningSecret, Verifier, VerifyError,
 };
 use http::header::{HeaderMap, HeaderName, HeaderValue};
 use libtest_mimic::Trial;
@@ -41,6 +41,10 @@ fn sent_at() -> DateTime<Utc> {
     DateTime::UNIX_EPOCH + TimeDelta::seconds(1_700_000_000)
 }
 
+fn id() -> Result<MessageId, InvalidMessageId> {
+    ID.parse()
+}
+
 fn schemes() -> Result<Vec<(&'static str, SignatureScheme)>, Box<dyn Error>> {
     let own = |template: &str| -> Result<HmacScheme, Box<dyn Error>> {
         Ok(HmacScheme::new("x-acme-signature")?.with_template(template.parse()?))
@@ -69,8 +73,8 @@ fn secrets() -> [SigningSecret; 2] {
 
 fn sign(scheme: &SignatureScheme, body: &[u8]) -> Result<HeaderMap, Box<dyn Error>> {
     let mut headers = HeaderMap::new();
-    let message = Message { id: ID, timestamp: sent_at(), url: URL, body };
-    Signer::new(std::slice::from_ref(scheme), &secrets())?.sign(&message, &mut headers)?;
+    let message = Message { id: &id()?, timestamp: sent_at(), url: URL, body };
+    Signer::new(std::slice::from_ref(scheme), &secrets())?.sign(&message, &mut headers);
     Ok(headers)
 }
 
@@ -216,7 +220,7 @@ fn an_independent_verifier() -> Outcome {
         let signer = Signer::new(&[SignatureScheme::Standard], &[SigningSecret::generate([4; 32]), secret])?;
         for body in [&b""[..], b"{}", "{\"name\":\"caf\u{e9}\"}".as_bytes(), &[b'x'; 10_000]] {
             let mut headers = HeaderMap::new();
-            signer.sign(&Message { id: ID, timestamp: now, url: URL, body }, &mut headers)?;
+            signer.sign(&Message { id: &id()?, timestamp: now, url: URL, body }, &mut headers);
 
             other.verify(body, &headers)?;
             assert!(other.verify(b"another body", &headers).is_err());
@@ -415,10 +419,11 @@ fn rotation() -> Outcome {
     let old = [SigningSecret::generate([1; 32]), SigningSecret::generate_ed25519([1; 32])];
     let new = [SigningSecret::generate([2; 32]), SigningSecret::generate_ed25519([2; 32])];
     let both = [&new[..], &old].concat();
+    let id = id()?;
     for (name, scheme) in schemes()? {
         let mut headers = HeaderMap::new();
-        let message = Message { id: ID, timestamp: sent_at(), url: URL, body: b"{}" };
-        Signer::new(std::slice::from_ref(&scheme), &both)?.sign(&message, &mut headers)?;
+        let message = Message { id: &id, timestamp: sent_at(), url: URL, body: b"{}" };
+        Signer::new(std::slice::from_ref(&scheme), &both)?.sign(&message, &mut headers);
         let accepts = |secrets: &[SigningSecret]| -> Result<bool, Box<dyn Error>> {
             let verifier = Verifier::new(&scheme, secrets)?.with_url(URL);
             Ok(verifier.verify(&headers, b"{}", sent_at()).is_ok())

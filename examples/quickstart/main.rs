@@ -104,7 +104,8 @@ async fn main() -> Result<ExitCode, Box<dyn Error>> {
     working.await?;
     println!("\nthe resend is a delivery of its own, {}, of the same event", resent.id);
 
-    let attempts: usize = settled_log(&ada.deliveries()).await?.iter().map(|record| record.attempts.len()).sum();
+    let attempts: usize =
+        settled_log(&ada.deliveries()).await?.iter().map(|record| record.attempts.len()).sum();
     let lost = published.iter().filter(|event| !accepted.contains(&event.to_string())).count();
     println!("\nquickstart: {} events, {attempts} attempts, {lost} lost", published.len());
     Ok(if lost == 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE })

@@ -69,7 +69,6 @@ impl Signer {
             standard: Box::default(),
             asymmetric: Box::default(),
             own: Box::default(),
-            headers: 2,
         }))
     }
 

@@ -12,8 +12,7 @@ use crossdock::ports::Clock;
 use crossdock::primitives::{EgressPolicy, EventId, WebhookId};
 use crossdock::tenancy::{Actor, TenantId};
 use crossdock::webhooks::{
-    Delivery, DeliveryQuery, DeliveryStatus, NewWebhook, RetryPolicy, Settings, Worker,
-    WorkerStatus,
+    Delivery, DeliveryQuery, DeliveryStatus, NewWebhook, RetryPolicy, Settings, Worker, WorkerStatus,
 };
 use crossdock::{Hub, HubBuilder, Result as HubResult};
 use tokio::sync::oneshot;

@@ -5,6 +5,7 @@ mod architecture;
 mod catalog;
 mod certificates;
 mod child;
+mod conformance;
 mod egress;
 mod http_client;
 mod http_pool;
@@ -25,6 +26,7 @@ fn main() -> ExitCode {
     let mut trials = Vec::new();
     trials.extend(architecture::trials());
     trials.extend(catalog::trials());
+    trials.extend(conformance::trials());
     trials.extend(egress::trials());
     trials.extend(http_client::trials());
     trials.extend(http_pool::trials());

@@ -29,7 +29,11 @@ unsafe impl GlobalAlloc for Counted {
     unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
         // SAFETY: as for the caller.
         unsafe {
-            if COUNTING.load(Ordering::Relaxed) { INSTRUMENTED_SYSTEM.alloc(layout) } else { System.alloc(layout) }
+            if COUNTING.load(Ordering::Relaxed) {
+                INSTRUMENTED_SYSTEM.alloc(layout)
+            } else {
+                System.alloc(layout)
+            }
         }
     }
 

@@ -76,8 +76,10 @@ fn report(options: &Options, limit: Limit, rounds: &[[Health; 3]]) -> Report {
     );
     let mut report = Report::new("hanging", title, options);
     report.header(["of the healthy nine", "deliveries/s", "p50 ms", "p99 ms", "rate", "p99"]);
-    let middle = |of: &dyn Fn(&[Health; 3]) -> f64| median(&rounds.iter().map(of).collect::<Vec<_>>()).unwrap_or(0.0);
-    for (index, name) in ["all ten answer", "the tenth is silent", "the tenth hangs"].into_iter().enumerate() {
+    let middle =
+        |of: &dyn Fn(&[Health; 3]) -> f64| median(&rounds.iter().map(of).collect::<Vec<_>>()).unwrap_or(0.0);
+    for (index, name) in ["all ten answer", "the tenth is silent", "the tenth hangs"].into_iter().enumerate()
+    {
         let kept = middle(&|round| round[index].rate / round[0].rate);
         let longer = middle(&|round| round[index].p99.as_secs_f64() / round[0].p99.as_secs_f64());
         report.row([

@@ -27,10 +27,7 @@ impl Latencies {
     }
 
     /// The latency that so many of a thousand do not exceed, over several of these together.
-    pub(crate) fn percentile<'a>(
-        all: impl Iterator<Item = &'a Self> + Clone,
-        per_thousand: u64,
-    ) -> Duration {
+    pub(crate) fn percentile<'a>(all: impl Iterator<Item = &'a Self> + Clone, per_thousand: u64) -> Duration {
         let count = |index: usize| all.clone().map(|one| one.0[index].load(Ordering::Relaxed)).sum::<u64>();
         let total: u64 = (0..BUCKETS).map(count).sum();
         let wanted = (total * per_thousand).div_ceil(1_000);

@@ -6,13 +6,17 @@ mod defects;
 use std::sync::Arc;
 use std::time::Duration;
 
-use crossdock::Result;
+use crossdock::adapters::http_client::HttpTransport;
 use crossdock::adapters::memory::MemoryStore;
-use crossdock::ports::{Clock, Entropy};
+use crossdock::adapters::vault::EphemeralVault;
+use crossdock::ports::{Clock, Entropy, Exchange, Vault, Wake};
+use crossdock::primitives::EgressPolicy;
 use crossdock::testing::conformance::{
-    Check, ClockHarness, StoreHarness, Stores, clock_suite, entropy_suite, store_suite,
+    Check, ClockHarness, StoreHarness, Stores, VaultHarness, clock_suite, entropy_suite, exchange_suite,
+    store_suite, vault_suite, wake_suite,
 };
 use crossdock::testing::{ManualClock, SeededEntropy};
+use crossdock::{LocalWake, Result, SystemClock, SystemEntropy};
 use libtest_mimic::Trial;
 
 use crate::rule;
@@ -20,8 +24,15 @@ use crate::rule;
 pub(crate) fn trials() -> Vec<Trial> {
     [
         suite("memory", store_suite(), || Arc::new(InMemory) as Arc<dyn StoreHarness>),
-        suite("manual_clock", clock_suite(), || Arc::new(ByHand(ManualClock::new())) as Arc<dyn ClockHarness>),
+        suite("manual_clock", clock_suite(), || {
+            Arc::new(ByHand(ManualClock::new())) as Arc<dyn ClockHarness>
+        }),
+        suite("system_clock", clock_suite(), || Arc::new(ByItself) as Arc<dyn ClockHarness>),
         suite("seeded_entropy", entropy_suite(), || Arc::new(SeededEntropy::new(7)) as Arc<dyn Entropy>),
+        suite("system_entropy", entropy_suite(), || Arc::new(SystemEntropy) as Arc<dyn Entropy>),
+        suite("local_wake", wake_suite(), || Arc::new(LocalWake::default()) as Arc<dyn Wake>),
+        suite("ephemeral_vault", vault_suite(), || Arc::new(OneKey) as Arc<dyn VaultHarness>),
+        suite("http_client", exchange_suite(), || Arc::new(http_client()) as Arc<dyn Exchange>),
         defects::trials(),
     ]
     .into_iter()
@@ -71,4 +82,39 @@ impl ClockHarness for ByHand {
     async fn let_pass(&self, span: Duration) {
         self.0.advance(span);
     }
+}
+
+#[derive(Debug)]
+struct ByItself;
+
+#[async_trait::async_trait]
+impl ClockHarness for ByItself {
+    fn clock(&self) -> Arc<dyn Clock> {
+        Arc::new(SystemClock::new())
+    }
+
+    async fn let_pass(&self, span: Duration) {
+        tokio::time::sleep(span).await;
+    }
+}
+
+#[derive(Debug)]
+struct OneKey;
+
+#[async_trait::async_trait]
+impl VaultHarness for OneKey {
+    async fn vault(&self) -> Arc<dyn Vault> {
+        Arc::new(EphemeralVault::new(Arc::new(SystemEntropy)))
+    }
+
+    async fn stranger(&self) -> Option<Arc<dyn Vault>> {
+        // It has one key, which has no name: what another one has sealed looks like damage.
+        None
+    }
+}
+
+fn http_client() -> HttpTransport {
+    let loopback = "127.0.0.1/32".parse().expect("a network");
+    let policy = EgressPolicy::default().allow_networks([loopback]);
+    HttpTransport::new(policy.dangerous_allow_http().dangerous_allow_all_ports()).expect("a transport")
 }

@@ -7,7 +7,7 @@ use base64::engine::general_purpose::STANDARD;
 use hmac::{Hmac, KeyInit, Mac};
 use sha2::Sha256;
 
-use crate::webhooks::sign::scheme::Encoding;
+use crate::webhooks::sign::hmac_scheme::Encoding;
 
 /// A key that is ready to use: a message costs its own blocks and two more, not four.
 #[derive(Clone)]

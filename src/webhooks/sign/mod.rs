@@ -44,6 +44,7 @@
 mod asymmetric;
 #[cfg(feature = "ed25519")]
 mod ed25519;
+mod hmac_scheme;
 mod mac;
 mod message;
 mod refusal;
@@ -53,9 +54,10 @@ mod signer;
 mod template;
 mod verify;
 
+pub use hmac_scheme::{Encoding, HmacScheme, KeyUse, SignatureList};
 pub use message::{InvalidMessageId, Message, MessageId};
 pub use refusal::{SchemeRefusal, SecretRefusal};
-pub use scheme::{Encoding, HmacScheme, KeyUse, SignatureList, SignatureScheme};
+pub use scheme::SignatureScheme;
 pub use secret::SigningSecret;
 pub use signer::Signer;
 pub use template::SignedTemplate;

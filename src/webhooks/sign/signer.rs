@@ -7,13 +7,12 @@ use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use http::header::{HeaderMap, HeaderValue};
 
+use crate::webhooks::sign::hmac_scheme::{Encoding, Form, HmacScheme, KeyUse};
 use crate::webhooks::sign::keys::{SIGNATURE_BYTES, SigningKey, signing_key};
 use crate::webhooks::sign::mac::MacKey;
 use crate::webhooks::sign::message::{Message, Seconds};
 use crate::webhooks::sign::refusal::SchemeRefusal;
-use crate::webhooks::sign::scheme::{
-    Encoding, Form, HmacScheme, KeyUse, SignatureScheme, WEBHOOK_ID, WEBHOOK_SIGNATURE, WEBHOOK_TIMESTAMP,
-};
+use crate::webhooks::sign::scheme::{SignatureScheme, WEBHOOK_ID, WEBHOOK_SIGNATURE, WEBHOOK_TIMESTAMP};
 use crate::webhooks::sign::secret::SigningSecret;
 use crate::webhooks::sign::template::Content;
 

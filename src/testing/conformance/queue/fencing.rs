@@ -5,11 +5,14 @@ use std::sync::Arc;
 use futures_util::future::join_all;
 
 use crate::activity::model::ActivityKind;
+use crate::lanes::lease::LeaseToken;
 use crate::lanes::throttle::Brake;
+use crate::primitives::id::DeliveryId;
 use crate::testing::conformance::world::{World, at};
 use crate::testing::conformance::{Check, StoreHarness, Verdict, holds, same};
 use crate::webhooks::model::{
-    BrakeChange, DeadReason, DeliveryStatus, DisableReason, Fate, HealthChange, Settlement, WebhookState,
+    BrakeChange, Claim, DeadReason, DeliveryStatus, DisableReason, Fate, HealthChange, Settlement,
+    WebhookState,
 };
 
 pub(super) fn checks() -> Vec<Check<dyn StoreHarness>> {
@@ -20,14 +23,20 @@ pub(super) fn checks() -> Vec<Check<dyn StoreHarness>> {
         a_late_result_counts_as_long_as_nobody_else_has_claimed,
         a_result_after_the_end_is_fenced,
         one_lost_lease_does_not_hinder_the_rest_of_the_batch,
+        one_batch_may_hold_a_lost_and_the_present_result_of_one_delivery,
         a_result_of_something_unknown_is_fenced,
         a_result_for_another_tenant_is_fenced,
         a_circuit_change_that_was_made_from_an_older_one_changes_nothing,
     ]
 }
 
+/// How a lost result is named.
+fn name(claim: &Claim) -> (DeliveryId, LeaseToken) {
+    (claim.delivery, claim.lease.token)
+}
+
 /// A result that would change everything there is.
-fn momentous(world: &World, claim: &crate::webhooks::model::Claim) -> Settlement {
+fn momentous(world: &World, claim: &Claim) -> Settlement {
     let mut result = world.result(claim, Fate::DeadLetter(DeadReason::Gone), at(61));
     result.health = HealthChange::Failure { first: true };
     result.pause_until = Some(at(5_000));
@@ -49,7 +58,7 @@ async fn a_result_whose_lease_was_lost_changes_nothing(world: World) -> Verdict 
 
     let settled = world.settle_all(&[momentous(&world, &lost)], at(61)).await?;
 
-    same(settled.fenced, vec![lost.delivery], "it is answered as fenced")?;
+    same(settled.fenced, vec![name(&lost)], "it is answered as fenced")?;
     let record = world.record(lost.delivery).await?;
     same(&record.delivery, &before, "the delivery stays as it is")?;
     same(
@@ -81,7 +90,7 @@ async fn a_result_that_comes_twice_is_fenced_the_second_time(world: World) -> Ve
 
     let second = world.settle_all(&[result], at(2)).await?;
 
-    same((first.fenced.len(), second.fenced), (0, vec![claim.delivery]), "the second time it is fenced")?;
+    same((first.fenced.len(), second.fenced), (0, vec![name(&claim)]), "the second time it is fenced")?;
     let record = world.record(claim.delivery).await?;
     same(record.attempts.len(), 1, "an attempt is logged once under its id")?;
     same(record.delivery.attempts, 1, "and counts once")?;
@@ -130,7 +139,7 @@ async fn a_result_after_the_end_is_fenced(world: World) -> Verdict {
 
     let settled = world.settle(&claim, Fate::Delivered, at(101)).await?;
 
-    same(settled.fenced, vec![claim.delivery], "the lease is gone")?;
+    same(settled.fenced, vec![name(&claim)], "the lease is gone")?;
     same(world.delivery(claim.delivery).await?, ended, "what has ended stays as it is")
 }
 
@@ -143,8 +152,36 @@ async fn one_lost_lease_does_not_hinder_the_rest_of_the_batch(world: World) -> V
 
     let settled = world.settle_all(&results, at(2)).await?;
 
-    same(settled.fenced, vec![claims[0].delivery], "the lost one is named")?;
+    same(settled.fenced, vec![name(&claims[0])], "the lost one is named")?;
     same(world.delivery(claims[1].delivery).await?.status, DeliveryStatus::Delivered, "the other one counts")
+}
+
+async fn one_batch_may_hold_a_lost_and_the_present_result_of_one_delivery(world: World) -> Verdict {
+    world.webhook().await?;
+    for present_first in [true, false] {
+        world.send(1, at(0)).await?;
+        let lost = world.claim_one(at(0)).await?;
+        let present = world.claim_one(at(60)).await?;
+        same(present.delivery, lost.delivery, "the lost one is claimed again")?;
+        let mut results = [
+            world.result(&present, Fate::Delivered, at(61)),
+            world.result(&lost, Fate::DeadLetter(DeadReason::Exhausted), at(61)),
+        ];
+        if !present_first {
+            results.reverse();
+        }
+
+        let settled = world.settle_all(&results, at(61)).await?;
+
+        same(settled.fenced, vec![name(&lost)], "the lost one is named by its token")?;
+        let record = world.record(lost.delivery).await?;
+        same(record.delivery.status, DeliveryStatus::Delivered, "the present one counts")?;
+        let mut logged: Vec<_> =
+            record.attempts.iter().map(|attempt| (attempt.number, attempt.fenced)).collect();
+        logged.sort();
+        same(logged, vec![(1, true), (2, false)], "both attempts are logged")?;
+    }
+    Ok(())
 }
 
 async fn a_result_of_something_unknown_is_fenced(world: World) -> Verdict {
@@ -156,7 +193,7 @@ async fn a_result_of_something_unknown_is_fenced(world: World) -> Verdict {
 
     let settled = world.settle_all(std::slice::from_ref(&result), at(1)).await?;
 
-    same(settled.fenced, vec![result.delivery], "there is no such claim")
+    same(settled.fenced, vec![(result.delivery, result.lease.token)], "there is no such claim")
 }
 
 async fn a_result_for_another_tenant_is_fenced(world: World) -> Verdict {
@@ -168,7 +205,7 @@ async fn a_result_for_another_tenant_is_fenced(world: World) -> Verdict {
 
     let settled = world.settle_all(&[result], at(1)).await?;
 
-    same(settled.fenced, vec![claim.delivery], "the other tenant has no such claim")?;
+    same(settled.fenced, vec![name(&claim)], "the other tenant has no such claim")?;
     let record = world.record(claim.delivery).await?;
     same(record.delivery.status, DeliveryStatus::Pending, "and can change nothing")?;
     holds(record.attempts.is_empty(), "nor log anything")

@@ -14,6 +14,7 @@ pub(super) fn checks() -> Vec<Check<dyn StoreHarness>> {
     world_checks!["advance_replays":
         each_call_makes_at_most_one_seconds_worth_oldest_first,
         at_most_one_delivery_is_made_for_each_id,
+        a_call_without_ids_says_how_many_are_wanted,
         the_same_ids_make_nothing_twice,
         only_deliveries_of_published_events_are_replayed,
         every_due_replay_makes_its_share,
@@ -89,6 +90,25 @@ async fn at_most_one_delivery_is_made_for_each_id(world: World) -> Verdict {
 
     same(made, 5, "and nothing is forgotten")?;
     same(stored(&world, replay.id).await?.state, ReplayState::Completed, "it ends")
+}
+
+async fn a_call_without_ids_says_how_many_are_wanted(world: World) -> Verdict {
+    let webhook = skipped(&world, 5).await?;
+    let replay = start(&world, &webhook, 3).await?;
+    let asked = world.stores.queue.advance_replays(Vec::new(), at(100)).await?;
+    same((asked.made, asked.wanted > 0), (0, true), "it makes nothing, and asks for ids")?;
+    holds(asked.wanted <= 3, "for no more than a second's worth")?;
+    same(stored(&world, replay.id).await?.made, 0, "asking changes nothing")?;
+
+    let given = usize::try_from(asked.wanted).unwrap_or_default();
+    let made = world.stores.queue.advance_replays(world.delivery_ids(given, at(100)), at(100)).await?;
+
+    same(made.made, asked.wanted, "with them, it goes on in the same second")?;
+    let rest = world.stores.queue.advance_replays(Vec::new(), at(200)).await?;
+    holds((1..=3).contains(&rest.wanted), "the rest is asked for when it is due")?;
+    world.stores.queue.advance_replays(world.delivery_ids(10, at(200)), at(200)).await?;
+    let done = world.stores.queue.advance_replays(Vec::new(), at(300)).await?;
+    same((done.made, done.wanted), (0, 0), "and then nothing more")
 }
 
 async fn the_same_ids_make_nothing_twice(world: World) -> Verdict {

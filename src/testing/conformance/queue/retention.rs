@@ -75,7 +75,7 @@ async fn what_is_leased_does_not_expire(world: World) -> Verdict {
 
     same(expired.len(), 1, "when the lease has ended, nobody does")?;
     let settled = world.settle(&claim, Fate::Delivered, at(62)).await?;
-    same(settled.fenced, vec![claim.delivery], "a later result is fenced")
+    same(settled.fenced, vec![(claim.delivery, claim.lease.token)], "a later result is fenced")
 }
 
 async fn a_stopped_head_expires_and_its_order_goes_on(world: World) -> Verdict {

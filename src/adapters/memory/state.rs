@@ -29,7 +29,7 @@ pub(super) struct State {
     /// From `outbox_begin` on, one entry per sequence number; `None` where it was fanned out already.
     pub(super) outbox: VecDeque<Option<OutboxEntry>>,
     pub(super) outbox_begin: u64,
-    pub(super) keys_by_age: BTreeMap<(DateTime<Utc>, u64), (Slot<Tenant>, Arc<str>)>,
+    pub(super) keys_by_age: BTreeMap<Age, TenantKey>,
     pub(super) replays: BTreeMap<ReplayId, Replay>,
     pub(super) running_replays: BTreeSet<ReplayId>,
     /// What has ended, in that order: the front goes first when there is too much.
@@ -46,6 +46,10 @@ pub(super) struct State {
     pub(super) caps: Caps,
     pub(super) counter: u64,
 }
+
+/// When an idempotency key was used, and a number that tells two of one instant apart.
+type Age = (DateTime<Utc>, u64);
+type TenantKey = (Slot<Tenant>, Arc<str>);
 
 /// How much of what has ended is kept.
 #[derive(Clone, Copy)]

@@ -29,7 +29,8 @@ pub(super) struct State {
     /// From `outbox_begin` on, one entry per sequence number; `None` where it was fanned out already.
     pub(super) outbox: VecDeque<Option<OutboxEntry>>,
     pub(super) outbox_begin: u64,
-    pub(super) keys_by_age: BTreeMap<Age, TenantKey>,
+    /// By their time, then in the order in which they came.
+    pub(super) keys_by_age: BTreeMap<(DateTime<Utc>, u64), KeyPlace>,
     pub(super) replays: BTreeMap<ReplayId, Replay>,
     pub(super) running_replays: BTreeSet<ReplayId>,
     /// What has ended, in that order: the front goes first when there is too much.
@@ -81,6 +82,12 @@ pub(super) struct Key {
     pub(super) digest: [u8; 32],
     pub(super) at: DateTime<Utc>,
     pub(super) serial: u64,
+}
+
+/// Where an idempotency key is kept.
+pub(super) struct KeyPlace {
+    pub(super) tenant: Slot<Tenant>,
+    pub(super) key: Arc<str>,
 }
 
 pub(super) struct OutboxEntry {

@@ -1,5 +1,86 @@
-//! crossdock
+//! Outbound webhooks for your product, inside your own process.
+//!
+//! A host declares its event types, a customer's administrator subscribes a URL, the host publishes, and the event
+//! arrives: signed, retried when the receiver fails, and with every attempt in a log that can be looked up. It is the
+//! first part of the engine behind a product's *Admin → Integrations* page.
+//!
+//! # Ten lines
+//!
+//! ```
+//! use crossdock::Hub;
+//! use crossdock::events::{EventCatalog, EventTypeSpec, NewEvent};
+//! use crossdock::tenancy::{Actor, TenantId};
+//! use crossdock::webhooks::{DeliveryQuery, DeliveryStatus, NewWebhook};
+//! use serde_json::json;
+//!
+//! # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), Box<dyn std::error::Error>> {
+//! # let clock = std::sync::Arc::new(crossdock::hub::SystemClock::new());
+//! # let transport = crossdock::testing::ScriptedTransport::new(clock);
+//! let catalog = EventCatalog::new().with(EventTypeSpec::new("shipment.shipped"));
+//! let hub = Hub::builder()
+//!     .events(catalog)
+//! #   .transport(transport)
+//!     .build()?;
+//!
+//! // A customer's administrator subscribes. The actor carries the tenant: another tenant cannot be named.
+//! let tenant: TenantId = "org_42".parse()?;
+//! let ada = hub.admin(Actor::org_admin(tenant.clone(), "ada"));
+//! let erp = NewWebhook::new("ERP", "https://erp.example.com/hooks").events(["shipment.*"]);
+//! let show_once = ada.webhooks().create(erp).await?.secret;
+//!
+//! // The host says what happened, and a worker delivers it. A service calls `run_until(shutdown)` instead.
+//! hub.publish(NewEvent::new(tenant, "shipment.shipped", &json!({"order": "A-7"}))?).await?;
+//! hub.worker().run_until_idle().await;
+//!
+//! let log = ada.deliveries().list(DeliveryQuery::new().with_attempts()).await?;
+//! assert_eq!(log.items[0].delivery.status, DeliveryStatus::Delivered);
+//! # drop(show_once);
+//! # Ok(()) }
+//! ```
+//!
+//! # Modules
+//!
+//! | module | what it is about |
+//! |---|---|
+//! | [`hub`] | where the parts meet: [`Hub`], its builder, the view of an administrator |
+//! | [`events`] | what can happen: catalogue, schemas, patterns, payload formats |
+//! | [`webhooks`] | telling others: webhooks, deliveries, signatures, retries, the worker |
+//! | [`tenancy`] | who asks, and may they? |
+//! | [`activity`] | what happened, for the audit log |
+//! | [`lanes`] | work that waits: schedules, circuits, rates, leases; the engine under all of it |
+//! | [`ports`] | what the hub asks of the world besides storage: time, dice, HTTP, secrets at rest |
+//! | [`adapters`] | what answers: the memory store, the HTTP client, the vault, the schema engine |
+//! | [`primitives`] | ids, secrets, pages, and the rules about which URLs may be called |
+//! | `testing` | with the feature of that name: what tests of hosts and of adapters need |
+//!
+//! # Guides
+//!
+//! - [What can happen, and what receivers get](guides::events): catalogue, schemas, payload formats.
+//! - [The life of an event](guides::webhooks): retries, circuits, order, replay, diagnosis, tests.
+//! - [How your customers verify](guides::verifying): a page to hand out.
+//!
+//! # What holds
+//!
+//! - **At least once.** A published event is delivered, becomes a dead letter, or is recorded as skipped. Every copy
+//!   carries the same `webhook-id`.
+//! - **Order only where asked for**, per webhook or per ordering key.
+//! - **One bad receiver delays nobody else.** Limits hold over all workers on a store.
+//! - **Tenants are untrusted, receivers hostile.** Every URL and every resolved address is judged before it is called.
+//!
+//! The README has the tables that say exactly what survives which crash.
+//!
+//! # Features
+//!
+//! - **`worker`** *(default)*: the worker that fans out, signs, sends and settles.
+//! - **`http-client`** *(default)*: the default transport, HTTP/1.1 on hyper and rustls, behind the egress rules.
+//! - **`schemas`** *(default)*: JSON Schema 2020-12 validation of published payloads.
+//! - **`ed25519`**: asymmetric signatures, Standard Webhooks `v1a`.
+//! - **`testing`**: conformance suites, a manual clock, a scripted transport.
+//!
+//! Every feature only adds items. Without any, the crate is its pure core and brings no async runtime.
+
 #![forbid(unsafe_code)]
+#![cfg_attr(docsrs, feature(doc_cfg))]
 
 pub mod activity;
 pub mod adapters;
@@ -16,3 +97,20 @@ pub mod webhooks;
 
 pub use error::{Error, ErrorKind, Problem, Result};
 pub use hub::{Hub, HubBuilder, LocalWake, SystemClock, SystemEntropy};
+
+/// Longer texts, for reading from beginning to end.
+pub mod guides {
+    #[doc = include_str!("../docs/events.md")]
+    pub mod events {}
+
+    #[doc = include_str!("../docs/webhooks.md")]
+    pub mod webhooks {}
+
+    #[doc = include_str!("../docs/verifying.md")]
+    pub mod verifying {}
+}
+
+/// The README's code is compiled with the other examples.
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct Readme;

@@ -1,5 +1,6 @@
 //! One entry of the activity log.
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
@@ -27,7 +28,7 @@ pub struct Activity {
     /// To what.
     pub subject: Subject,
     /// What is worth knowing besides, such as `reason`.
-    pub details: BTreeMap<&'static str, String>,
+    pub details: BTreeMap<Cow<'static, str>, String>,
 }
 
 /// The record that something was done to.
@@ -99,8 +100,8 @@ impl Activity {
 
     /// Adds something worth knowing.
     #[must_use]
-    pub fn with_detail(mut self, name: &'static str, value: impl Into<String>) -> Self {
-        self.details.insert(name, value.into());
+    pub fn with_detail(mut self, name: impl Into<Cow<'static, str>>, value: impl Into<String>) -> Self {
+        self.details.insert(name.into(), value.into());
         self
     }
 }

@@ -1,12 +1,15 @@
 //! For tests: a clock that is set by hand, dice that always fall alike, a transport that answers from a script, and
+//! conformance suites for everybody who writes an adapter.
 //!
 //! | module | gives |
 //! |---|---|
 //! | [`clock`] | [`ManualClock`]: time passes when the test says so |
 //! | [`entropy`] | [`SeededEntropy`]: the same seed, the same ids |
 //! | [`transport`] | [`ScriptedTransport`]: receivers without a network |
+//! | [`conformance`] | one list of named checks per port |
 
 pub mod clock;
+pub mod conformance;
 pub mod entropy;
 pub mod transport;
 

@@ -20,7 +20,7 @@ use crate::webhooks::classify::{Verdict, attempt_error, classify};
 use crate::webhooks::model::{Attempt, AttemptHeaders, StoredAuth, TenantDefaults, Version, Webhook};
 use crate::webhooks::sealing::{AUTH, SECRET, defaults_place, webhook_place};
 use crate::webhooks::settings::Settings;
-use crate::webhooks::sign::{Message, Signer, SigningSecret};
+use crate::webhooks::sign::{Message, MessageId, Signer, SigningSecret};
 
 /// Makes attempts, and keeps what does not change between two attempts of one webhook.
 pub(crate) struct Dispatcher {
@@ -92,7 +92,7 @@ impl Dispatcher {
         name: AttemptName,
     ) -> Result<Sent> {
         let ready = self.ready(webhook, defaults, name.started_at).await?;
-        let (headers, logged, body) = Self::request(&ready, webhook, event, name.started_at)?;
+        let (headers, logged, body) = Self::request(&ready, webhook, event, name.started_at);
         let mut request = ExchangeRequest::post(webhook.url.clone(), body);
         request.headers = headers;
         request.limits = self.limits_of(webhook, defaults);
@@ -116,7 +116,7 @@ impl Dispatcher {
         webhook: &Webhook,
         event: &Event,
         now: DateTime<Utc>,
-    ) -> Result<(HeaderMap, AttemptHeaders, bytes::Bytes)> {
+    ) -> (HeaderMap, AttemptHeaders, bytes::Bytes) {
         let body = webhook.format.render(event);
         let mut headers = HeaderMap::with_capacity(ready.headers.len() + Self::VARYING + body.headers.len());
         headers.insert(header::CONTENT_TYPE, body.content_type);
@@ -126,17 +126,14 @@ impl Dispatcher {
         {
             headers.insert(TRACEPARENT, value);
         }
-        let id = event.head.id.to_string();
+        let id = MessageId::from(event.head.id);
         let message = Message { id: &id, timestamp: now, url: webhook.url.as_str(), body: &body.bytes };
-        ready
-            .signer
-            .sign(&message, &mut headers)
-            .map_err(|error| Error::new(ErrorKind::Internal, WHAT).with_source(error))?;
+        ready.signer.sign(&message, &mut headers);
 
         let varying = headers.iter().map(|(name, value)| (name.clone(), value.clone())).collect();
         let logged = AttemptHeaders::new(Arc::clone(&ready.logged), varying);
         headers.extend(ready.headers.iter().map(|(name, value)| (name.clone(), value.clone())));
-        Ok((headers, logged, body.bytes))
+        (headers, logged, body.bytes)
     }
 
     async fn ready(

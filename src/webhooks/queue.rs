@@ -149,6 +149,8 @@ pub struct Retention {
 pub struct Advanced {
     /// How many deliveries were made.
     pub made: u64,
+    /// How many more are due now, for which ids were missing: a caller need not mint ids before it knows that they are wanted.
+    pub wanted: u64,
     /// Replays that have made their last one.
     pub completed: Vec<(TenantId, WebhookId, ReplayId)>,
 }
@@ -180,7 +182,7 @@ pub struct Advanced {
 /// - `expire` ends pending and stopped deliveries made before `before` as dead letters, unless they are leased, and those of
 ///   disabled or deleted webhooks whose lease has ended as skipped.
 /// - `advance_replays` makes at most one second's worth of each due replay, oldest first, at most one delivery for each given id, of
-///   deliveries with [`Origin::Live`](crate::webhooks::Origin) only; a crash between two calls makes nothing twice.
+///   deliveries with [`Origin::Live`](crate::webhooks::Origin) only; if ids are missing, `wanted` says at most how many. A crash between two calls makes nothing twice.
 /// - `tidy` drops what is past its retention, but never an event, payload or delivery that is still undelivered.
 #[async_trait]
 pub trait DeliveryQueue: Debug + Send + Sync + 'static {

@@ -6,13 +6,17 @@ mod architecture;
 mod catalog;
 mod certificates;
 mod child;
+mod conformance;
 mod egress;
 mod http_client;
 mod http_pool;
 mod loopback;
+mod manifest;
+mod signature_vectors;
 mod signatures;
 mod simulation;
 mod ssrf;
+mod story;
 
 use std::process::ExitCode;
 
@@ -27,12 +31,16 @@ fn main() -> ExitCode {
     trials.extend(admin::trials());
     trials.extend(architecture::trials());
     trials.extend(catalog::trials());
+    trials.extend(conformance::trials());
     trials.extend(egress::trials());
     trials.extend(http_client::trials());
     trials.extend(http_pool::trials());
+    trials.extend(manifest::trials());
+    trials.extend(signature_vectors::trials());
     trials.extend(signatures::trials());
     trials.extend(simulation::trials());
     trials.extend(ssrf::trials());
+    trials.extend(story::trials());
     libtest_mimic::run(&arguments, trials).exit_code()
 }
 

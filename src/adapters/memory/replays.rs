@@ -117,7 +117,10 @@ impl State {
             if made == most {
                 break false;
             }
-            let Some(new) = ids.find(|new| !self.row_by_id.contains_key(new)) else { break false };
+            let Some(new) = ids.find(|new| !self.row_by_id.contains_key(new)) else {
+                advanced.wanted += u64::from(most - made);
+                break false;
+            };
             self.send_again(past, new, Origin::Replay(id), now);
             position = Some(past_id);
             made += 1;

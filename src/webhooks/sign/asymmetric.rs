@@ -40,3 +40,17 @@ pub(in crate::webhooks::sign) fn verifying_key(
         None => SchemeRefusal::NoSecret { needs: "an ed25519 public key, `whpk_…`" },
     })
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn without_an_algorithm_a_key_is_refused_by_name() -> Result<(), Box<dyn std::error::Error>> {
+        let public: SigningSecret = "whpk_1SiA4o9hyqTCpIqC5V9HUakiiaeACeqfZTInDBbOir4=".parse()?;
+
+        assert_eq!(signing_key(&public).map(|_| ()), Err(SchemeRefusal::Ed25519Missing));
+        assert_eq!(verifying_key(&public).map(|_| ()), Err(SchemeRefusal::Ed25519Missing));
+        Ok(())
+    }
+}

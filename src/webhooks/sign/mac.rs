@@ -7,7 +7,7 @@ use base64::engine::general_purpose::STANDARD;
 use hmac::{Hmac, KeyInit, Mac};
 use sha2::Sha256;
 
-use crate::webhooks::sign::scheme::Encoding;
+use crate::webhooks::sign::hmac_scheme::Encoding;
 
 /// A key that is ready to use: a message costs its own blocks and two more, not four.
 #[derive(Clone)]
@@ -28,7 +28,7 @@ impl MacKey {
 
     /// The code of these pieces, one behind the other.
     #[inline]
-    pub(super) fn code_of(&self, pieces: &[&[u8]]) -> Code {
+    pub(super) fn code_of<const N: usize>(&self, pieces: &[&[u8]; N]) -> Code {
         let mut mac = self.0.clone();
         for piece in pieces {
             mac.update(piece);
@@ -50,21 +50,27 @@ impl Code {
     /// Writes the code as text behind what is already there.
     #[inline]
     pub(super) fn write_to(&self, encoding: Encoding, text: &mut Vec<u8>) {
-        let mut buffer = [0; LONGEST];
-        text.extend_from_slice(self.text(encoding, &mut buffer));
+        let start = text.len();
+        text.resize(start + encoding.code_length(), 0);
+        self.fill(encoding, &mut text[start..]);
     }
 
     /// The code as text.
     #[inline]
     pub(super) fn text<'b>(&self, encoding: Encoding, buffer: &'b mut [u8; LONGEST]) -> &'b [u8] {
         let text = &mut buffer[..encoding.code_length()];
+        self.fill(encoding, text);
+        text
+    }
+
+    #[inline]
+    pub(super) fn fill(&self, encoding: Encoding, text: &mut [u8]) {
         match encoding {
             Encoding::Hex => hex::encode_to_slice(self.0, text).expect("the text has two digits per byte"),
             Encoding::Base64 => {
                 STANDARD.encode_slice(self.0, text).expect("the text has four digits per three bytes");
             }
         }
-        text
     }
 }
 

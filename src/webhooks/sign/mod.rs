@@ -30,7 +30,8 @@
 //! // We:
 //! let signer = Signer::new(&[SignatureScheme::Standard], &[secret.clone()])?;
 //! let mut headers = HeaderMap::new();
-//! signer.sign(&Message { id: "evt_1", timestamp: sent_at, url: "https://erp.example.com/hooks", body }, &mut headers)?;
+//! let id = "evt_1".parse()?;
+//! signer.sign(&Message { id: &id, timestamp: sent_at, url: "https://erp.example.com/hooks", body }, &mut headers);
 //!
 //! // The receiver:
 //! let verifier = Verifier::new(&SignatureScheme::Standard, &[secret])?;
@@ -43,7 +44,9 @@
 mod asymmetric;
 #[cfg(feature = "ed25519")]
 mod ed25519;
+mod hmac_scheme;
 mod mac;
+mod message;
 mod refusal;
 mod scheme;
 mod secret;
@@ -51,10 +54,12 @@ mod signer;
 mod template;
 mod verify;
 
+pub use hmac_scheme::{Encoding, HmacScheme, KeyUse, SignatureList};
+pub use message::{InvalidMessageId, Message, MessageId};
 pub use refusal::{SchemeRefusal, SecretRefusal};
-pub use scheme::{Encoding, HmacScheme, KeyUse, SignatureList, SignatureScheme};
+pub use scheme::SignatureScheme;
 pub use secret::SigningSecret;
-pub use signer::{Message, Signer, UnsignableMessage};
+pub use signer::Signer;
 pub use template::SignedTemplate;
 pub use verify::{Verified, Verifier, VerifyError};
 

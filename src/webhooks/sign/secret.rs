@@ -9,8 +9,8 @@ use base64::engine::{DecodePaddingMode, general_purpose::STANDARD};
 use zeroize::Zeroizing;
 
 use crate::primitives::secret::Secret;
+use crate::webhooks::sign::hmac_scheme::KeyUse;
 use crate::webhooks::sign::refusal::SecretRefusal;
-use crate::webhooks::sign::scheme::KeyUse;
 
 /// A secret that requests are signed with, or the public half of one.
 ///

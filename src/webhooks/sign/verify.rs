@@ -10,12 +10,11 @@ use chrono::{DateTime, Utc};
 use http::header::{HeaderMap, HeaderName, HeaderValue};
 use subtle::ConstantTimeEq;
 
+use crate::webhooks::sign::hmac_scheme::{Encoding, Form, HmacScheme, KeyUse};
 use crate::webhooks::sign::keys::{SIGNATURE_BYTES, VerifyingKey, verifying_key};
 use crate::webhooks::sign::mac::{LONGEST, MacKey};
 use crate::webhooks::sign::refusal::SchemeRefusal;
-use crate::webhooks::sign::scheme::{
-    Encoding, Form, HmacScheme, KeyUse, SignatureScheme, WEBHOOK_ID, WEBHOOK_SIGNATURE, WEBHOOK_TIMESTAMP,
-};
+use crate::webhooks::sign::scheme::{SignatureScheme, WEBHOOK_ID, WEBHOOK_SIGNATURE, WEBHOOK_TIMESTAMP};
 use crate::webhooks::sign::secret::SigningSecret;
 use crate::webhooks::sign::signer::mac_keys;
 use crate::webhooks::sign::template::Content;

@@ -72,6 +72,10 @@ impl Delivering {
             return self.settlement(&claim, given_up(&claim, DeadReason::Interrupted), None);
         }
         let now = self.now();
+        if !claim.lease.is_live(now) {
+            // This process stood still for longer than its lease: the delivery is somebody else's by now.
+            return self.settlement(&claim, Fate::Release(now), None);
+        }
         let name = AttemptName {
             id: AttemptId::mint(now, context.entropy.bytes()),
             delivery: claim.delivery,

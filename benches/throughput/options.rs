@@ -1,0 +1,178 @@
+//! What is measured, and how much of it.
+
+use std::fmt;
+use std::str::FromStr;
+use std::time::Duration;
+
+/// The command line, with a default for everything.
+#[derive(Clone, Debug)]
+pub(crate) struct Options {
+    pub(crate) store: Store,
+    pub(crate) output: Output,
+    pub(crate) tables: Vec<TableName>,
+    /// Events per round of the first table.
+    pub(crate) events: u64,
+    pub(crate) rounds: usize,
+    pub(crate) tenants: usize,
+    /// Webhooks per tenant: each event goes to all of them.
+    pub(crate) webhooks: usize,
+    /// Size of an event's data, in bytes.
+    pub(crate) payload: usize,
+    pub(crate) connections: usize,
+    /// How long 50 events a second are published.
+    pub(crate) low_load: Duration,
+    /// How long each measurement of the second table takes, and how often it is repeated.
+    pub(crate) hanging: (Duration, usize),
+    /// After how many deliveries the memory is looked at.
+    pub(crate) memory: (u64, u64),
+}
+
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(crate) enum Store {
+    Memory,
+}
+
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(crate) enum Output {
+    Tables,
+    Json,
+}
+
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(crate) enum TableName {
+    Throughput,
+    Hanging,
+    Memory,
+}
+
+pub(crate) const USAGE: &str = "\
+cargo bench --bench throughput -- [OPTIONS]
+
+  --store memory        where the engine keeps its work
+  --json                one JSON object per line instead of tables
+  --quick               seconds instead of minutes: for a look whether it works, not for figures
+  --table NAME          only this table: throughput, hanging or memory; may be repeated
+  --events N            events per round [60000]
+  --rounds N            rounds, alternating between bare loop and engine [5]
+  --tenants N           tenants, each with its own webhooks and its own receiver [4]
+  --webhooks N          webhooks per tenant; each event goes to all of them [1]
+  --payload BYTES       size of an event's data [1024]
+  --connections N       connections of the bare loop, and requests the engine may have in flight [32]
+  --memory FIRST,LAST   after how many deliveries memory is compared [100000,1000000]";
+
+impl Default for Options {
+    fn default() -> Self {
+        Self {
+            store: Store::Memory,
+            output: Output::Tables,
+            tables: vec![TableName::Throughput, TableName::Hanging, TableName::Memory],
+            events: 60_000,
+            rounds: 5,
+            tenants: 4,
+            webhooks: 1,
+            payload: 1_024,
+            connections: 32,
+            low_load: Duration::from_secs(10),
+            hanging: (Duration::from_secs(2), 4),
+            memory: (100_000, 1_000_000),
+        }
+    }
+}
+
+impl Options {
+    pub(crate) fn parse(arguments: impl Iterator<Item = String>) -> Result<Self, String> {
+        let mut options = Self::default();
+        let mut tables = Vec::new();
+        let mut arguments = arguments.peekable();
+        let all: Vec<String> = arguments.by_ref().collect();
+        // First, so that what is said besides it wins.
+        if all.iter().any(|argument| argument == "--quick") {
+            options.make_quick();
+        }
+        let mut rest = all.into_iter();
+        while let Some(argument) = rest.next() {
+            let mut value = || rest.next().ok_or_else(|| format!("{argument} needs a value"));
+            match argument.as_str() {
+                // cargo says so to every benchmark.
+                "--bench" | "--quick" => {}
+                "--json" => options.output = Output::Json,
+                "--store" => options.store = value()?.parse()?,
+                "--table" => tables.push(value()?.parse()?),
+                "--events" => options.events = at_least_one(&value()?)?,
+                "--rounds" => options.rounds = at_least_one(&value()?)?,
+                "--tenants" => options.tenants = at_least_one(&value()?)?,
+                "--webhooks" => options.webhooks = at_least_one(&value()?)?,
+                "--payload" => options.payload = number(&value()?)?,
+                "--connections" => options.connections = at_least_one(&value()?)?,
+                "--memory" => options.memory = pair(&value()?)?,
+                _ => return Err(format!("unknown option {argument}")),
+            }
+        }
+        if !tables.is_empty() {
+            options.tables = tables;
+        }
+        Ok(options)
+    }
+
+    fn make_quick(&mut self) {
+        self.events = 10_000;
+        self.rounds = 3;
+        self.low_load = Duration::from_secs(2);
+        self.hanging = (Duration::from_millis(500), 2);
+        self.memory = (20_000, 60_000);
+    }
+
+    /// Requests of one webhook at once, so that all webhooks together can use as many connections as the bare loop.
+    pub(crate) fn max_in_flight(&self) -> u32 {
+        let share = self.connections / (self.tenants * self.webhooks);
+        u32::try_from(share).unwrap_or(u32::MAX).max(1)
+    }
+}
+
+impl FromStr for Store {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        match text {
+            "memory" => Ok(Self::Memory),
+            _ => Err(format!("unknown store {text}")),
+        }
+    }
+}
+
+impl fmt::Display for Store {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Memory => "memory",
+        })
+    }
+}
+
+impl FromStr for TableName {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        match text {
+            "throughput" => Ok(Self::Throughput),
+            "hanging" => Ok(Self::Hanging),
+            "memory" => Ok(Self::Memory),
+            _ => Err(format!("unknown table {text}")),
+        }
+    }
+}
+
+fn number<N: FromStr>(text: &str) -> Result<N, String> {
+    text.replace('_', "").parse().map_err(|_| format!("{text} is not a number that fits here"))
+}
+
+fn at_least_one<N: FromStr + PartialEq + Default>(text: &str) -> Result<N, String> {
+    number(text).and_then(|value: N| {
+        if value == N::default() { Err("at least one is needed".to_owned()) } else { Ok(value) }
+    })
+}
+
+fn pair(text: &str) -> Result<(u64, u64), String> {
+    let (first, last) = text.split_once(',').ok_or("two numbers with a comma between them are needed")?;
+    let (first, last) = (at_least_one(first)?, at_least_one(last)?);
+    if first < last { Ok((first, last)) } else { Err("the first number is the smaller one".to_owned()) }
+}

@@ -1,0 +1,170 @@
+//! The first table: deliveries a second against the bare loop, latencies, allocations.
+
+use std::time::Duration;
+
+use crate::allocations::counted;
+use crate::bare::BareLoop;
+use crate::engine::{Engine, Failure, Source, Until, places};
+use crate::options::Options;
+use crate::receiver::{Manner, Receiver};
+use crate::report::{Report, median, millis, percent, rounded, whole};
+
+/// What the other tables compare themselves with.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Limit {
+    pub(crate) bare_loop_per_s: f64,
+}
+
+const LOW_LOAD_PER_SECOND: u32 = 50;
+
+pub(crate) async fn measure(options: &Options) -> Result<(Report, Limit), Failure> {
+    let engine = start(options).await?;
+    let all = engine.sources.len();
+    let per_event = options.webhooks as u64;
+
+    engine.saturate(all, Until::Events(options.events / 10)).await?;
+    let mut bare = bare_loop(options, &engine).await?;
+    bare.run(options.events / 10).await?;
+
+    let mut rounds = Vec::new();
+    for _ in 0..options.rounds {
+        let limit = bare.run(options.events * per_event).await?;
+        engine.forget_latencies();
+        let took = engine.saturate(all, Until::Events(options.events)).await?;
+        let rate = (options.events * per_event) as f64 / took.as_secs_f64();
+        let latency = (engine.percentile(all, 500), engine.percentile(all, 990));
+        rounds.push(Round { limit, rate, latency });
+    }
+
+    let requests = options.events * per_event / 10;
+    let (run, for_bare) = counted(bare.run(requests)).await;
+    run?;
+    let (run, for_engine) = counted(engine.saturate(all, Until::Events(options.events / 10))).await;
+    run?;
+    let each = |stats: stats_alloc::Stats| {
+        let per = |count: usize| count as f64 / requests as f64;
+        (per(stats.allocations + stats.reallocations), per(stats.bytes_allocated))
+    };
+
+    engine.forget_latencies();
+    engine.trickle(Duration::from_secs(1) / LOW_LOAD_PER_SECOND, options.low_load).await?;
+    let quiet = (engine.percentile(all, 500), engine.percentile(all, 990));
+    engine.stop().await?;
+    let limits: Vec<_> = rounds.iter().map(|round| round.limit).collect();
+    let limit = Limit { bare_loop_per_s: median(&limits).ok_or("there was no round")? };
+    Ok((report(options, &rounds, quiet, (each(for_bare), each(for_engine))), limit))
+}
+
+/// What the bare loop alone does, for tables that are measured without the first one.
+pub(crate) async fn limit(options: &Options) -> Result<Limit, Failure> {
+    let engine = start(options).await?;
+    engine.saturate(engine.sources.len(), Until::Events(options.events / 10)).await?;
+    let mut bare = bare_loop(options, &engine).await?;
+    bare.run(options.events / 10).await?;
+    let bare_loop_per_s = bare.run(options.events).await?;
+    engine.stop().await?;
+    Ok(Limit { bare_loop_per_s })
+}
+
+#[derive(Clone, Copy, Debug)]
+struct Round {
+    limit: f64,
+    rate: f64,
+    latency: (Duration, Duration),
+}
+
+async fn start(options: &Options) -> Result<Engine, Failure> {
+    let max_in_flight = options.max_in_flight();
+    let mut sources = Vec::new();
+    for tenant in 0..options.tenants {
+        let receiver = Receiver::start(Manner::Answers, places(options.webhooks, max_in_flight)).await?;
+        sources.push(Source {
+            tenant: format!("org_{tenant}").parse()?,
+            event_type: "order.placed".to_owned(),
+            receiver,
+            webhooks: options.webhooks,
+            max_in_flight,
+            payload: options.payload,
+        });
+    }
+    Engine::start(options.store, sources).await
+}
+
+/// A loop that repeats, byte for byte, a request of the engine, to receivers of its own.
+async fn bare_loop(options: &Options, engine: &Engine) -> Result<BareLoop, Failure> {
+    let request = engine.sources.first().and_then(|source| source.receiver.first());
+    let mut receivers = Vec::new();
+    for _ in 0..options.tenants {
+        receivers.push(Receiver::start(Manner::Answers, 0).await?);
+    }
+    BareLoop::connect(&receivers, options.connections, request.ok_or("no request has arrived")?.clone()).await
+}
+
+type Allocations = (f64, f64);
+
+fn report(
+    options: &Options,
+    rounds: &[Round],
+    quiet: (Duration, Duration),
+    (for_bare, for_engine): (Allocations, Allocations),
+) -> Report {
+    let middle = |of: fn(&Round) -> f64| median(&rounds.iter().map(of).collect::<Vec<_>>()).unwrap_or(0.0);
+    let (limit, rate) = (middle(|round| round.limit), middle(|round| round.rate));
+    let ratio = middle(|round| round.rate / round.limit);
+    let busy = (middle(|round| millis(round.latency.0)), middle(|round| millis(round.latency.1)));
+
+    let title = format!(
+        "Throughput: store {}, {} bytes of data, {} connections, {} tenants x {} webhooks, {} events x {} rounds",
+        options.store,
+        options.payload,
+        options.connections,
+        options.tenants,
+        options.webhooks,
+        whole(options.events as f64),
+        rounds.len(),
+    );
+    let mut report = Report::new("throughput", title, options);
+    report.header(["", "deliveries/s", "p50 ms", "p99 ms", "allocations", "bytes allocated"]);
+    let (dash, figure) = (|| "-".to_owned(), |value: f64| format!("{value:.2}"));
+    report.row(["bare loop".to_owned(), whole(limit), dash(), dash(), figure(for_bare.0), whole(for_bare.1)]);
+    report.row([
+        "engine, saturated".to_owned(),
+        whole(rate),
+        figure(busy.0),
+        figure(busy.1),
+        figure(for_engine.0),
+        whole(for_engine.1),
+    ]);
+    report.row([
+        format!("engine, {LOW_LOAD_PER_SECOND}/s"),
+        LOW_LOAD_PER_SECOND.to_string(),
+        figure(millis(quiet.0)),
+        figure(millis(quiet.1)),
+        dash(),
+        dash(),
+    ]);
+    let own = (for_engine.0 - for_bare.0, for_engine.1 - for_bare.1);
+    let ratios: Vec<_> = rounds.iter().map(|round| percent(round.rate / round.limit)).collect();
+    report.note(format!("engine / bare loop: {} (rounds: {})", percent(ratio), ratios.join(", ")));
+    report.note(format!(
+        "per delivery the engine itself allocates {:.1} times, {} bytes: its whole process less the bare loop's, \
+         which holds the receiver and hyper's client",
+        own.0,
+        whole(own.1),
+    ));
+    report.note(format!(
+        "at most {} requests of a webhook are in flight, so that all together use as many connections as the bare loop",
+        options.max_in_flight(),
+    ));
+
+    report.field("deliveries_per_s", rate.round());
+    report.field("bare_loop_per_s", limit.round());
+    report.field("ratio", rounded(ratio));
+    report.field("p50_ms", millis(quiet.0));
+    report.field("p99_ms", millis(quiet.1));
+    report.field("saturated_p50_ms", busy.0);
+    report.field("saturated_p99_ms", busy.1);
+    report.field("allocations_per_delivery", rounded(own.0));
+    report.field("bytes_allocated_per_delivery", own.1.round());
+    report
+}

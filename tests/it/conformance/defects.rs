@@ -1,0 +1,387 @@
+//! Stores with one known defect each: a suite that does not find it is worth nothing.
+
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use async_trait::async_trait;
+use chrono::{DateTime, Utc};
+use crossdock::Result;
+use crossdock::activity::Activity;
+use crossdock::adapters::memory::MemoryStore;
+use crossdock::events::Event;
+use crossdock::lanes::Lease;
+use crossdock::primitives::{DeliveryId, EventId, Page, PageRequest, ReplayId, WebhookId};
+use crossdock::tenancy::TenantId;
+use crossdock::testing::conformance::{StoreHarness, Stores, store_suite};
+use crossdock::webhooks::{
+    Advanced, Attempt, Backlog, Change, ClaimRequest, Claimed, Delivery, DeliveryFilter, DeliveryQueue,
+    DeliveryRecord, Durability, Erasure, Expired, FanOut, Fate, Include, Outbox, Publication, Published,
+    Replay, ReplayFilter, Retention, Sequence, SettleBatch, Settled, Settlement, StoppedHead, TenantDefaults,
+    Webhook, WebhookHealth, WebhookRepository,
+};
+use libtest_mimic::Trial;
+
+use super::run;
+use crate::rule;
+
+pub(super) fn trials() -> Vec<Trial> {
+    [
+        ("a_store_without_a_defect_passes", Defect::None, &[][..]),
+        (
+            "a_store_without_fencing_is_found",
+            Defect::NoFencing,
+            &[
+                "fencing::a_result_whose_lease_was_lost_changes_nothing",
+                "fencing::one_batch_may_hold_a_lost_and_the_present_result_of_one_delivery",
+            ],
+        ),
+        (
+            "a_store_that_counts_settlements_is_found",
+            Defect::Counters,
+            &["limits::live_leases_are_counted_and_never_settlements"],
+        ),
+        (
+            "a_store_that_shows_another_tenants_records_is_found",
+            Defect::Leak,
+            &[
+                "isolation::reading_another_tenants_webhook_is_like_reading_none",
+                "isolation::another_tenants_events_and_deliveries_are_not_there",
+            ],
+        ),
+        (
+            "a_store_that_takes_another_tenants_results_is_found",
+            Defect::LeakySettle,
+            &["fencing::a_result_for_another_tenant_is_fenced"],
+        ),
+        ("a_store_that_saves_by_halves_is_found", Defect::Halves, &["save::all_changes_are_made_or_none"]),
+        (
+            "a_store_without_order_is_found",
+            Defect::NoOrder,
+            &["order::only_the_oldest_undelivered_delivery_is_given"],
+        ),
+        (
+            "a_store_that_serves_one_tenant_first_is_found",
+            Defect::NoCursor,
+            &["fairness::a_round_goes_on_behind_the_cursor_and_wraps_around"],
+        ),
+        (
+            "a_store_that_drops_what_waits_is_found",
+            Defect::Forgets,
+            &["retention::nothing_undelivered_is_ever_dropped"],
+        ),
+    ]
+    .map(|(name, defect, expected)| {
+        rule(&format!("conformance::defects::{name}"), move || is_found(defect, expected))
+    })
+    .into()
+}
+
+fn is_found(defect: Defect, expected: &[&str]) -> std::result::Result<(), String> {
+    let failing = |check: &crossdock::testing::conformance::Check<dyn StoreHarness>| {
+        run(check.run(Arc::new(Workshop(defect)))).is_err()
+    };
+    let found: Vec<_> = store_suite().into_iter().filter(failing).map(|check| check.name()).collect();
+    let missed: Vec<_> = expected.iter().filter(|name| !found.contains(name)).collect();
+    if !missed.is_empty() {
+        return Err(format!("{defect:?} passes {missed:?}, fails {found:?}"));
+    }
+    if expected.is_empty() && !found.is_empty() {
+        return Err(format!("fails {found:?}"));
+    }
+    Ok(())
+}
+
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+enum Defect {
+    None,
+    /// It takes every result as if it came from whoever holds the lease.
+    NoFencing,
+    /// It counts up with each claim and down with each result.
+    Counters,
+    /// It shows everybody the records of one tenant.
+    Leak,
+    /// It does not look at whose result it is.
+    LeakySettle,
+    /// It saves changes one by one.
+    Halves,
+    /// It forgets in which order a delivery stands.
+    NoOrder,
+    /// It begins every round with the same tenant.
+    NoCursor,
+    /// Its retention ends what still waits.
+    Forgets,
+}
+
+#[derive(Debug)]
+struct Workshop(Defect);
+
+#[async_trait]
+impl StoreHarness for Workshop {
+    async fn fresh(&self) -> Result<Stores> {
+        let inner = MemoryStore::new();
+        let store = Arc::new(Defective { inner: inner.clone(), defect: self.0, notes: Mutex::default() });
+        Ok(Stores::new(store.clone(), store, Arc::new(inner)))
+    }
+}
+
+#[derive(Debug)]
+struct Defective {
+    inner: MemoryStore,
+    defect: Defect,
+    notes: Mutex<Notes>,
+}
+
+#[derive(Debug, Default)]
+struct Notes {
+    present: BTreeMap<DeliveryId, (Lease, TenantId)>,
+    in_flight: BTreeMap<WebhookId, i64>,
+}
+
+impl Defective {
+    fn is(&self, defect: Defect) -> bool {
+        self.defect == defect
+    }
+
+    /// Whose records are shown to this tenant.
+    fn shown(&self, tenant: &TenantId) -> TenantId {
+        match self.defect {
+            Defect::Leak => "acme".parse().expect("a tenant"),
+            _ => tenant.clone(),
+        }
+    }
+
+    fn note(&self, claimed: &mut Claimed) -> Vec<Settlement> {
+        let mut notes = self.notes.lock().expect("no panic under the lock");
+        let mut refused = Vec::new();
+        claimed.claims.retain(|claim| {
+            let count = notes.in_flight.entry(claim.webhook.id).or_default();
+            let is_free = *count < i64::from(claim.webhook.max_in_flight.unwrap_or(8));
+            if self.is(Defect::Counters) && !is_free {
+                refused.push(Settlement::new(claim, Fate::Release(claimed.now)));
+                return false;
+            }
+            *count += 1;
+            notes.present.insert(claim.delivery, (claim.lease, claim.webhook.tenant.clone()));
+            true
+        });
+        refused
+    }
+
+    fn bent(&self, settlement: &Settlement) -> Settlement {
+        let mut notes = self.notes.lock().expect("no panic under the lock");
+        *notes.in_flight.entry(settlement.webhook).or_default() -= 1;
+        let mut settlement = settlement.clone();
+        if let Some((lease, tenant)) = notes.present.get(&settlement.delivery) {
+            match self.defect {
+                Defect::NoFencing => settlement.lease = *lease,
+                Defect::LeakySettle => settlement.tenant = tenant.clone(),
+                _ => {}
+            }
+        }
+        settlement
+    }
+}
+
+#[async_trait]
+impl DeliveryQueue for Defective {
+    async fn publish(
+        &self,
+        publications: Vec<Publication>,
+        keys: Duration,
+        now: DateTime<Utc>,
+    ) -> Result<Vec<Published>> {
+        self.inner.publish(publications, keys, now).await
+    }
+
+    async fn outbox(&self, limit: usize, now: DateTime<Utc>) -> Result<Outbox> {
+        self.inner.outbox(limit, now).await
+    }
+
+    async fn fan_out(&self, mut entries: Vec<(Sequence, FanOut)>, now: DateTime<Utc>) -> Result<usize> {
+        if self.is(Defect::NoOrder) {
+            entries
+                .iter_mut()
+                .flat_map(|(_, wanted)| &mut wanted.deliveries)
+                .for_each(|new| new.order = None);
+        }
+        self.inner.fan_out(entries, now).await
+    }
+
+    async fn claim(&self, mut request: ClaimRequest) -> Result<Claimed> {
+        let now = request.now;
+        if self.is(Defect::NoCursor) {
+            request.after = None;
+        }
+        let mut claimed = self.inner.claim(request).await?;
+        let refused = self.note(&mut claimed);
+        self.inner.settle(SettleBatch::new(&refused), now).await?;
+        Ok(claimed)
+    }
+
+    async fn settle(&self, batch: SettleBatch<'_>, now: DateTime<Utc>) -> Result<Settled> {
+        let settlements: Vec<_> = batch.settlements.iter().map(|settlement| self.bent(settlement)).collect();
+        let mut bent = batch;
+        bent.settlements = &settlements;
+        self.inner.settle(bent, now).await
+    }
+
+    async fn expire(&self, before: DateTime<Utc>, now: DateTime<Utc>, limit: usize) -> Result<Expired> {
+        self.inner.expire(before, now, limit).await
+    }
+
+    async fn advance_replays(&self, ids: Vec<DeliveryId>, now: DateTime<Utc>) -> Result<Advanced> {
+        self.inner.advance_replays(ids, now).await
+    }
+
+    async fn tidy(&self, retention: Retention, now: DateTime<Utc>) -> Result<u64> {
+        if self.is(Defect::Forgets) {
+            self.inner.expire(now - retention.history, now, usize::MAX).await?;
+        }
+        self.inner.tidy(retention, now).await
+    }
+}
+
+#[async_trait]
+impl WebhookRepository for Defective {
+    fn durability(&self) -> Durability {
+        self.inner.durability()
+    }
+
+    async fn save(
+        &self,
+        tenant: &TenantId,
+        changes: Vec<Change>,
+        activity: Vec<Activity>,
+        now: DateTime<Utc>,
+    ) -> Result<()> {
+        if self.is(Defect::Halves) {
+            for change in changes {
+                self.inner.save(tenant, vec![change], Vec::new(), now).await?;
+            }
+            return self.inner.save(tenant, Vec::new(), activity, now).await;
+        }
+        self.inner.save(tenant, changes, activity, now).await
+    }
+
+    async fn webhook(&self, tenant: &TenantId, id: WebhookId) -> Result<Option<Arc<Webhook>>> {
+        self.inner.webhook(&self.shown(tenant), id).await
+    }
+
+    async fn webhooks(&self, tenant: &TenantId, page: PageRequest) -> Result<Page<Arc<Webhook>>> {
+        self.inner.webhooks(&self.shown(tenant), page).await
+    }
+
+    async fn defaults(&self, tenant: &TenantId) -> Result<Arc<TenantDefaults>> {
+        self.inner.defaults(&self.shown(tenant)).await
+    }
+
+    async fn health(&self, tenant: &TenantId, webhook: WebhookId) -> Result<Option<WebhookHealth>> {
+        self.inner.health(&self.shown(tenant), webhook).await
+    }
+
+    async fn backlog(
+        &self,
+        tenant: &TenantId,
+        webhook: Option<WebhookId>,
+        now: DateTime<Utc>,
+    ) -> Result<Backlog> {
+        self.inner.backlog(&self.shown(tenant), webhook, now).await
+    }
+
+    async fn event(&self, tenant: &TenantId, id: EventId) -> Result<Option<Arc<Event>>> {
+        self.inner.event(&self.shown(tenant), id).await
+    }
+
+    async fn deliveries(
+        &self,
+        tenant: &TenantId,
+        filter: &DeliveryFilter,
+        include: Include,
+        page: PageRequest,
+    ) -> Result<Page<DeliveryRecord>> {
+        self.inner.deliveries(&self.shown(tenant), filter, include, page).await
+    }
+
+    async fn delivery(
+        &self,
+        tenant: &TenantId,
+        id: DeliveryId,
+        include: Include,
+    ) -> Result<Option<DeliveryRecord>> {
+        self.inner.delivery(&self.shown(tenant), id, include).await
+    }
+
+    async fn record_test(
+        &self,
+        event: Arc<Event>,
+        delivery: Delivery,
+        attempt: Attempt,
+        activity: Vec<Activity>,
+    ) -> Result<()> {
+        self.inner.record_test(event, delivery, attempt, activity).await
+    }
+
+    async fn resend(
+        &self,
+        tenant: &TenantId,
+        past: DeliveryId,
+        id: DeliveryId,
+        activity: Vec<Activity>,
+        now: DateTime<Utc>,
+    ) -> Result<Delivery> {
+        self.inner.resend(tenant, past, id, activity, now).await
+    }
+
+    async fn preview_replay(
+        &self,
+        tenant: &TenantId,
+        webhook: WebhookId,
+        filter: &ReplayFilter,
+    ) -> Result<u64> {
+        self.inner.preview_replay(tenant, webhook, filter).await
+    }
+
+    async fn start_replay(&self, replay: Replay, activity: Vec<Activity>) -> Result<Replay> {
+        self.inner.start_replay(replay, activity).await
+    }
+
+    async fn replay(&self, tenant: &TenantId, id: ReplayId) -> Result<Option<Replay>> {
+        self.inner.replay(&self.shown(tenant), id).await
+    }
+
+    async fn replays(&self, tenant: &TenantId, page: PageRequest) -> Result<Page<Replay>> {
+        self.inner.replays(&self.shown(tenant), page).await
+    }
+
+    async fn cancel_replay(
+        &self,
+        tenant: &TenantId,
+        id: ReplayId,
+        activity: Vec<Activity>,
+        now: DateTime<Utc>,
+    ) -> Result<Replay> {
+        self.inner.cancel_replay(tenant, id, activity, now).await
+    }
+
+    async fn release_stopped(
+        &self,
+        tenant: &TenantId,
+        webhook: WebhookId,
+        head: StoppedHead,
+        activity: Vec<Activity>,
+        now: DateTime<Utc>,
+    ) -> Result<u64> {
+        self.inner.release_stopped(tenant, webhook, head, activity, now).await
+    }
+
+    async fn erase_subject(
+        &self,
+        tenant: &TenantId,
+        subject: &str,
+        activity: Vec<Activity>,
+        now: DateTime<Utc>,
+    ) -> Result<Erasure> {
+        self.inner.erase_subject(tenant, subject, activity, now).await
+    }
+}

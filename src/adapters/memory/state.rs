@@ -49,8 +49,6 @@ pub(super) struct State {
 }
 
 /// When an idempotency key was used, and a number that tells two of one instant apart.
-type Age = (DateTime<Utc>, u64);
-type TenantKey = (Slot<Tenant>, Arc<str>);
 
 /// How much of what has ended is kept.
 #[derive(Clone, Copy)]

@@ -48,8 +48,6 @@ pub(super) struct State {
     pub(super) counter: u64,
 }
 
-/// When an idempotency key was used, and a number that tells two of one instant apart.
-
 /// How much of what has ended is kept.
 #[derive(Clone, Copy)]
 pub(super) struct Limits {

@@ -117,6 +117,8 @@ impl<W: LaneWork> Runner<'_, W> {
 }
 
 type Landing<O> = (usize, std::thread::Result<O>);
+/// How many were asked for, and the answer.
+type Claiming<'a, T> = (usize, BoxFuture<'a, Result<Claims<T>>>);
 type Settling<'a, O> = BoxFuture<'a, (Vec<O>, Result<()>)>;
 
 struct Turn<'a, W: LaneWork, F> {
@@ -130,7 +132,7 @@ struct Turn<'a, W: LaneWork, F> {
     settling: Option<Settling<'a, W::Outcome>>,
     /// After a refused batch: how many outcomes are settled one by one, to find the one that is refused.
     singly: usize,
-    claiming: Option<(usize, BoxFuture<'a, Result<Claims<W::Item>>>)>,
+    claiming: Option<Claiming<'a, W::Item>>,
     /// Whether the store may have work that we have not been told of.
     may_have_work: bool,
     /// The store is left alone until then.
@@ -144,7 +146,6 @@ struct Turn<'a, W: LaneWork, F> {
 }
 
 impl<'a, W: LaneWork> Turn<'a, W, ()> {
-    #[expect(clippy::new_ret_no_self, reason = "the type of the flights can only be inferred")]
     fn new(runner: &'a Runner<'a, W>) -> Turn<'a, W, impl Future<Output = Landing<W::Outcome>> + Send + 'a> {
         Turn {
             runner,

@@ -159,30 +159,42 @@ pub struct Advanced {
 ///
 /// # Contract
 /// - `publish` writes all publications or none. A key that this tenant used within `idempotency_keys` of `now` makes nothing
-///   new: it answers the first event with `fresh: false` if the digest is the same, and is `Conflict` (which names the
-///   publication's index) if it is not; also when two callers race. An older key counts as absent.
+///   new: it answers the first event with `fresh: false` if the digest is the same, and is `Conflict` (which names
+///   `publications[index].idempotency_key`) if it is not; also when two callers race, or one call uses a key twice. An older
+///   key counts as absent. An event's id that exists is `Conflict`.
 /// - `outbox` lists the oldest events first and changes nothing. A webhook saved before an event was published is listed with it.
 /// - `fan_out` takes each entry off the outbox once: an entry that is no longer there is ignored, with its deliveries. A
-///   delivery to a webhook that is disabled by now is recorded as skipped; one that is deleted by now, likewise.
+///   delivery to a webhook that is disabled by now is recorded as skipped; one that is deleted by now, or of an event that was
+///   erased by now, likewise. A delivery's id that exists is `Conflict`, and nothing is taken.
 /// - `claim` gives each due delivery to one caller at a time: while a lease is live, nobody else gets it. When a lease has ended
 ///   unsettled, the delivery is due again, with the next attempt number.
 /// - `claim` never gives more of one webhook than its in-flight limit less its live leases, its rate and its circuit allow, in
 ///   total over all callers. It counts live leases, never settlements.
-/// - `claim` gives nothing of a webhook that is paused, disabled, or held back until later.
+/// - `claim` gives nothing of a webhook that is paused, disabled, or held back until later. What was erased while it was claimed
+///   is not given again.
+/// - Resends and replays are in a lane of their own: without order, at most `max_replays_in_flight` of a webhook at once, and
+///   neither lane starves the other. Within a lane, what has been due for longer goes first.
 /// - In an order, only the oldest undelivered delivery is given. Order follows the outbox.
 /// - `claim` goes round over tenants from behind `after` and gives each tenant with due work its share before it gives any a second
-///   one; the cursor is always answered, and wraps around to the beginning.
+///   one, and none waits because others must; the cursor is always answered, and wraps around to the beginning. Over a few
+///   calls, each webhook of a tenant has its turn.
+/// - `next_due` is never later than the next time at which something can be claimed, and is after `now` if nothing can be
+///   claimed now.
 /// - `settle` applies each settlement whose lease is the present one, all of them or none. One whose lease was lost, also because
 ///   it was settled before, is answered as fenced: its attempt is logged as fenced, and nothing else changes, no health, no pause,
-///   no circuit, no disabling, no activity. An attempt is logged once under its id, however often it is settled.
-/// - A settlement that retries a delivery whose webhook is disabled or deleted by now ends it as skipped instead.
+///   no circuit, no disabling, no activity. An attempt is logged once under its id, however often it is settled. A lease whose
+///   time is over is still the present one until somebody else claims, or the delivery ends.
+/// - A settlement that retries, releases or stops a delivery whose webhook is disabled or deleted by now, or whose event was
+///   erased, ends it as skipped instead.
 /// - `Fate::Release` takes the begun attempt back: the next claim has the same number.
-/// - A disabling settlement or judgement disables the webhook as a save would; it is idempotent.
+/// - A disabling settlement or judgement disables the webhook as a save would; it is idempotent. A judgement that changes
+///   nothing writes no activity; a warning counts only while the webhook fails, and only if it is a higher one.
 /// - `pause_until` never shortens a pause. A brake change whose `seen` is not the present version changes nothing.
 /// - `expire` ends pending and stopped deliveries made before `before` as dead letters, unless they are leased, and those of
 ///   disabled or deleted webhooks whose lease has ended as skipped.
 /// - `advance_replays` makes at most one second's worth of each due replay, oldest first, at most one delivery for each given id, of
-///   deliveries with [`Origin::Live`](crate::webhooks::Origin) only; if ids are missing, `wanted` says at most how many. A crash between two calls makes nothing twice.
+///   deliveries with [`Origin::Live`](crate::webhooks::Origin) only, whose payload is there; if ids are missing, `wanted` says at
+///   most how many. A crash between two calls makes nothing twice. A replay of a disabled webhook waits.
 /// - `tidy` drops what is past its retention, but never an event, payload or delivery that is still undelivered.
 #[async_trait]
 pub trait DeliveryQueue: Debug + Send + Sync + 'static {

@@ -103,24 +103,28 @@ pub struct Erasure {
 /// Keeps webhooks, deliveries, attempts and replays as people see them.
 ///
 /// # Contract
-/// - Another tenant's id answers exactly like an id that does not exist: `None`, an empty page, `NotFound`.
+/// - Another tenant's id answers exactly like an id that does not exist: `None`, an empty page or backlog, `NotFound`.
+/// - What is saved is given back with every field as it was.
 /// - `save` makes all changes or none, and writes the activity with them. A `Replace`, `Remove` or `Defaults` whose
-///   `expected` is not the present version is `Conflict`; one of a webhook that does not exist is `NotFound`.
-/// - After a save that disables a webhook, its waiting deliveries that nobody has claimed are skipped
-///   (`WebhookDisabled`); after a removal (`WebhookDeleted`). Claimed ones end that way instead of being retried.
+///   `expected` is not the present version is `Conflict`; one of a webhook that does not exist is `NotFound`; an `Insert` of
+///   one that does is `Conflict`; a record of another tenant than `tenant` is `Invalid`. Each change sees those before it.
+/// - After a save that disables a webhook, its waiting and stopped deliveries that nobody has claimed are skipped
+///   (`WebhookDisabled`); after a removal (`WebhookDeleted`), which also cancels its replays. Claimed ones end that way
+///   instead of being retried; a claim whose lease has ended is none.
 /// - A paused webhook's deliveries wait; after it is active again they are due.
 /// - A change of ordering holds for deliveries that are made after it.
 /// - A `Replace` with `Release` ends circuit and waiting and leaves the health [forgiven](WebhookHealth::forgiven).
-/// - `webhooks` lists in the order of creation; `deliveries` newest first. Every row that exists throughout is on
-///   exactly one page.
+/// - `webhooks` lists in the order of creation, `deliveries` and `replays` newest first: in the order of their ids. Every row
+///   that exists throughout is on exactly one page, and every page but the last is full.
 /// - `record_test` stores event, delivery and attempt as they are, and queues nothing.
 /// - `resend` makes one pending delivery of the same event, in the replay lane; `NotFound` if the delivery, its payload
 ///   or its webhook is gone, `Conflict` if the webhook is disabled.
 /// - A new replay makes nothing yet; the queue's `advance_replays` does. `preview_replay` counts what would be made.
 /// - A cancelled replay makes nothing more. Cancelling one that has ended is `Conflict`.
-/// - `release_stopped` ends every stop of the webhook and says how many there were.
+/// - `release_stopped` ends every stop of the webhook and says how many there were. What is tried again is due at once, and its
+///   attempts are counted anew.
 /// - `erase_subject` drops the payloads of the subject's events and the bodies and headers that their attempts have logged;
-///   rows stay; deliveries of them that still waited are skipped (`Erased`).
+///   rows stay; deliveries of them that still waited or were stopped are skipped (`Erased`), unless they are claimed.
 #[async_trait]
 pub trait WebhookRepository: Debug + Send + Sync + 'static {
     /// Whether what is kept outlives the process.

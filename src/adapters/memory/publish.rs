@@ -7,7 +7,7 @@ use std::time::Duration;
 use chrono::{DateTime, Utc};
 
 use crate::adapters::memory::slab::Slot;
-use crate::adapters::memory::state::{Ended, EventRow, Key, OutboxEntry, State, Tenant};
+use crate::adapters::memory::state::{Ended, EventRow, Key, KeyPlace, OutboxEntry, State, Tenant};
 use crate::error::{Error, ErrorKind, Problem, Result};
 use crate::events::model::EventHead;
 use crate::primitives::id::{DeliveryId, EventId, WebhookId};
@@ -90,7 +90,7 @@ impl State {
             if let Some(old) = self.tenants[tenant].keys.insert(text.clone(), key) {
                 self.keys_by_age.remove(&(old.at, old.serial));
             }
-            self.keys_by_age.insert((now, serial), (tenant, text));
+            self.keys_by_age.insert((now, serial), KeyPlace { tenant, key: text });
         }
         self.outbox.push_back(Some(OutboxEntry { head, event, tenant }));
     }

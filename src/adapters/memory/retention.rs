@@ -3,7 +3,7 @@
 use chrono::{DateTime, Utc};
 
 use crate::activity::model::Activity;
-use crate::adapters::memory::state::{Ended, Place, State};
+use crate::adapters::memory::state::{Ended, KeyPlace, Place, State};
 use crate::webhooks::model::{DeadReason, DeliveryStatus, Replay, ReplayState};
 use crate::webhooks::queue::{Expired, Retention};
 
@@ -128,7 +128,7 @@ impl State {
         while let Some(entry) = self.keys_by_age.first_entry()
             && entry.key().0 <= before
         {
-            let (tenant, key) = entry.remove();
+            let KeyPlace { tenant, key } = entry.remove();
             self.tenants[tenant].keys.remove(&key);
             gone += 1;
         }

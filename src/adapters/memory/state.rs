@@ -29,7 +29,8 @@ pub(super) struct State {
     /// From `outbox_begin` on, one entry per sequence number; `None` where it was fanned out already.
     pub(super) outbox: VecDeque<Option<OutboxEntry>>,
     pub(super) outbox_begin: u64,
-    pub(super) keys_by_age: BTreeMap<(DateTime<Utc>, u64), (Slot<Tenant>, Arc<str>)>,
+    /// By their time, then in the order in which they came.
+    pub(super) keys_by_age: BTreeMap<(DateTime<Utc>, u64), KeyPlace>,
     pub(super) replays: BTreeMap<ReplayId, Replay>,
     pub(super) running_replays: BTreeSet<ReplayId>,
     /// What has ended, in that order: the front goes first when there is too much.
@@ -46,6 +47,8 @@ pub(super) struct State {
     pub(super) caps: Caps,
     pub(super) counter: u64,
 }
+
+/// When an idempotency key was used, and a number that tells two of one instant apart.
 
 /// How much of what has ended is kept.
 #[derive(Clone, Copy)]
@@ -77,6 +80,12 @@ pub(super) struct Key {
     pub(super) digest: [u8; 32],
     pub(super) at: DateTime<Utc>,
     pub(super) serial: u64,
+}
+
+/// Where an idempotency key is kept.
+pub(super) struct KeyPlace {
+    pub(super) tenant: Slot<Tenant>,
+    pub(super) key: Arc<str>,
 }
 
 pub(super) struct OutboxEntry {

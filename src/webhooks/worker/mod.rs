@@ -24,7 +24,9 @@ use chrono::{DateTime, Utc};
 use futures_util::future::{Either, join, select};
 use tokio::task::JoinSet;
 
+use crate::activity::model::{Activity, ActivityKind, Subject};
 use crate::lanes::runner::Runner;
+use crate::tenancy::model::{Actor, TenantId};
 use crate::webhooks::context::Context;
 use crate::webhooks::worker::chores::Chores;
 use crate::webhooks::worker::delivering::Delivering;
@@ -169,3 +171,19 @@ impl Worker {
         std::thread::available_parallelism().map_or(1, |cores| cores.get().min(Self::MOST_RUNNERS_BY_DEFAULT))
     }
 }
+
+impl Context {
+    /// An entry of the log by the engine itself.
+    fn activity_by_engine(
+        &self,
+        tenant: &TenantId,
+        kind: ActivityKind,
+        subject: impl Into<Subject>,
+        now: DateTime<Utc>,
+    ) -> Activity {
+        self.activity_by(&Actor::system(tenant.clone(), ENGINE), kind, subject, now)
+    }
+}
+
+/// The name under which the engine itself acts.
+const ENGINE: &str = "crossdock";

@@ -114,7 +114,8 @@ fn keep_quiet_about_planned_panics() {
     ONCE.call_once(|| {
         let tell = std::panic::take_hook();
         std::panic::set_hook(Box::new(move |info| {
-            let planned = info.payload_as_str().is_some_and(|text| text == receivers::PLANNED_PANIC);
+            let planned =
+                info.payload().downcast_ref::<&str>().is_some_and(|text| *text == receivers::PLANNED_PANIC);
             if !planned {
                 tell(info);
             }

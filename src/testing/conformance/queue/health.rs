@@ -8,6 +8,7 @@ use crate::webhooks::model::{
     DeliveryStatus, DisableReason, Fate, HealthChange, SkipReason, Webhook, WebhookState,
 };
 use crate::webhooks::queue::{HealthMoved, Judged, JudgedStep, SettleBatch};
+use crate::webhooks::repository::Release;
 
 pub(super) fn checks() -> Vec<Check<dyn StoreHarness>> {
     world_checks!["health":
@@ -15,6 +16,7 @@ pub(super) fn checks() -> Vec<Check<dyn StoreHarness>> {
         health_before_and_after_is_answered_while_a_webhook_fails,
         results_that_say_nothing_about_health_change_none,
         a_warning_is_remembered_until_a_success,
+        a_release_forgives_the_failures_so_far,
         a_judgement_disables_as_a_save_would,
         a_judgement_of_nobody_changes_nothing,
     ]
@@ -104,6 +106,18 @@ async fn a_warning_is_remembered_until_a_success(world: World) -> Verdict {
         0,
         "a late warning does not count for the next failure",
     )
+}
+
+async fn a_release_forgives_the_failures_so_far(world: World) -> Verdict {
+    let webhook = world.webhook().await?;
+    report(&world, FAILURE, 1).await?;
+    let failing = health_of(&world, &webhook).await?;
+    world.change_and(&webhook, Release::Keep, at(2), |_| {}).await?;
+    same(health_of(&world, &webhook).await?, failing, "a change that keeps them keeps them")?;
+
+    world.change_and(&webhook, Release::Release, at(3), |_| {}).await?;
+
+    same(health_of(&world, &webhook).await?, failing.forgiven(), "who was mended begins anew")
 }
 
 async fn a_judgement_disables_as_a_save_would(world: World) -> Verdict {

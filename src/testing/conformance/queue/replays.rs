@@ -196,8 +196,7 @@ async fn what_a_replay_makes_is_due_in_the_replay_lane(world: World) -> Verdict 
     request.max_replays_in_flight = 2;
     same(world.stores.queue.claim(request).await?.claims.len(), 1, "two, if the caller says two")?;
     world.settle(&claims[0], Fate::Delivered, at(102)).await?;
-    let mut filter = DeliveryFilter::default();
-    filter.success = Some(true);
+    let filter = DeliveryFilter { success: Some(true), ..DeliveryFilter::default() };
     same(world.records_like(&world.acme, &filter).await?.len(), 1, "it is delivered like any other")
 }
 

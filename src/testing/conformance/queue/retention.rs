@@ -31,10 +31,8 @@ pub(super) fn checks() -> Vec<Check<dyn StoreHarness>> {
 const DAY: i64 = 24 * 60 * 60;
 
 fn retention(payloads: i64, history: i64) -> Retention {
-    let mut retention = Retention::default();
-    retention.payloads = Duration::from_secs(payloads.unsigned_abs());
-    retention.history = Duration::from_secs(history.unsigned_abs());
-    retention
+    let seconds = |count: i64| Duration::from_secs(count.unsigned_abs());
+    Retention { payloads: seconds(payloads), history: seconds(history), ..Retention::default() }
 }
 
 async fn what_has_waited_for_too_long_becomes_a_dead_letter(world: World) -> Verdict {

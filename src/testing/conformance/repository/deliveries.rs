@@ -132,13 +132,15 @@ async fn a_filter_narrows_by_each_of_its_fields(world: World) -> Verdict {
 
 async fn a_filter_narrows_by_all_of_its_fields_at_once(world: World) -> Verdict {
     let all = mixed(&world).await?;
-    let mut filter = DeliveryFilter::default();
-    filter.webhook = all.last().map(|oldest| oldest.webhook);
-    filter.from = Some(at(2));
-    filter.to = Some(at(5));
-    filter.event_types = vec![event_type("order.created")?];
-    filter.statuses = vec![StatusKind::Pending, StatusKind::DeadLetter];
-    filter.success = Some(false);
+    let filter = DeliveryFilter {
+        webhook: all.last().map(|oldest| oldest.webhook),
+        event: None,
+        from: Some(at(2)),
+        to: Some(at(5)),
+        event_types: vec![event_type("order.created")?],
+        statuses: vec![StatusKind::Pending, StatusKind::DeadLetter],
+        success: Some(false),
+    };
 
     let found = world.records_like(&world.acme, &filter).await?;
 
@@ -175,8 +177,7 @@ async fn a_filtered_listing_has_full_pages(world: World) -> Verdict {
         let fate = if second % 3 == 0 { Fate::Delivered } else { Fate::DeadLetter(DeadReason::Exhausted) };
         world.settle(&claim, fate, at(second)).await?;
     }
-    let mut filter = DeliveryFilter::default();
-    filter.success = Some(true);
+    let filter = DeliveryFilter { success: Some(true), ..DeliveryFilter::default() };
     let repository = &world.stores.repository;
 
     let list = |page| repository.deliveries(&world.acme, &filter, Include::default(), page);

@@ -5,9 +5,11 @@ use std::time::Duration;
 
 use http::{HeaderName, HeaderValue};
 
+use crate::events::envelope::{CloudEventsFormat, FlatFormat, PayloadFormat, StandardFormat};
 use crate::lanes::throttle::RateLimit;
 use crate::ports::Sealed;
 use crate::primitives::page::PageRequest;
+use crate::tenancy::model::Entitlement;
 use crate::testing::conformance::world::{BY_KEY, World, at, pattern};
 use crate::testing::conformance::{Check, Failure, StoreHarness, Verdict, holds, same};
 use crate::webhooks::health::WebhookHealth;
@@ -16,10 +18,12 @@ use crate::webhooks::model::{
 };
 use crate::webhooks::repository::{Backlog, Change};
 use crate::webhooks::retry::RetryPolicy;
+use crate::webhooks::sign::SignatureScheme;
 
 pub(super) fn checks() -> Vec<Check<dyn StoreHarness>> {
     world_checks!["webhooks":
         every_field_of_a_webhook_is_kept,
+        every_format_and_scheme_is_kept,
         every_field_of_the_defaults_is_kept,
         every_state_is_kept,
         webhooks_are_listed_in_the_order_of_creation,
@@ -39,6 +43,7 @@ async fn every_field_of_a_webhook_is_kept(world: World) -> Verdict {
     webhook.owner = Some("merchant_9".into());
     webhook.events = vec![pattern("shipment.*")?, pattern("order.created")?];
     webhook.channels = vec!["eu".into(), "b2b".into()];
+    webhook.entitlements = [Entitlement::from("edi"), Entitlement::from("forecasts")].into();
     let mut old = StoredSecret::new(Sealed::new(vec![0, 1, 2, 255]), at(-100));
     old.expires_at = Some(at(50));
     webhook.secrets = vec![StoredSecret::new(Sealed::new(vec![7; 60]), at(0)), old];
@@ -77,6 +82,34 @@ async fn every_field_of_a_webhook_is_kept(world: World) -> Verdict {
             })
             .await?;
         same(&*world.stored(&webhook).await?, &changed, "also after a change")?;
+    }
+    Ok(())
+}
+
+async fn every_format_and_scheme_is_kept(world: World) -> Verdict {
+    let webhook = world.webhook().await?;
+    let refused = |error: &dyn std::error::Error| Failure(error.to_string());
+    let cloud_events = CloudEventsFormat::binary("https://api.example.com/shop")
+        .and_then(|format| format.with_type_prefix("com.example."))
+        .map_err(|error| refused(&error))?;
+    let standard = StandardFormat::new().with_type_field("eventType").map_err(|error| refused(&error))?;
+    let formats = [
+        PayloadFormat::Standard(standard),
+        PayloadFormat::CloudEvents(cloud_events),
+        PayloadFormat::Flat(FlatFormat::new()),
+    ];
+    let stripe = SignatureScheme::stripe("x-stripe-like").map_err(|error| refused(&error))?;
+    let schemes =
+        vec![SignatureScheme::Standard, SignatureScheme::StandardEd25519, SignatureScheme::github(), stripe];
+
+    for format in formats {
+        let changed = world
+            .change(&webhook, at(1), |webhook| {
+                webhook.format = format;
+                webhook.schemes = schemes.clone();
+            })
+            .await?;
+        same(&*world.stored(&webhook).await?, &changed, "they are kept as they were, in their order")?;
     }
     Ok(())
 }

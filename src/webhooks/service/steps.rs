@@ -3,8 +3,9 @@
 use crate::primitives::id::WebhookId;
 use crate::webhooks::service::credentials::SecretOnce;
 use crate::webhooks::service::defaults::DefaultsUpdate;
+use crate::webhooks::service::new_webhook::NewWebhook;
 use crate::webhooks::service::view::{DefaultsView, WebhookView};
-use crate::webhooks::service::wanted::{NewWebhook, WebhookUpdate};
+use crate::webhooks::service::webhook_update::WebhookUpdate;
 
 /// One of several changes that [`WebhookAdmin::apply`](super::WebhookAdmin::apply) makes together.
 ///

@@ -4,15 +4,14 @@ use std::time::Duration;
 
 use crossdock::activity::{ActivityFilter, ActivityKind};
 use crossdock::primitives::PageRequest;
-use crossdock::testing::Reply;
 use crossdock::webhooks::{
-    Auth, DefaultsUpdate, DeliveryStatus, DisableReason, NewWebhook, NoticeKind, Rotation, Settings,
-    SkipReason, Version, WebhookQuery, WebhookState, WebhookStep, WebhookUpdate,
+    Auth, DefaultsUpdate, NewWebhook, Rotation, Settings, Version, WebhookQuery, WebhookState, WebhookStep,
+    WebhookUpdate,
 };
 use crossdock::{ErrorKind, Result};
 use libtest_mimic::Trial;
 
-use super::{House, Told, assert_refused, event, fields, house, house_with, refused, story};
+use super::{House, Told, assert_refused, fields, house, house_with, refused, story};
 
 pub(super) fn trials() -> Vec<Trial> {
     vec![
@@ -21,12 +20,9 @@ pub(super) fn trials() -> Vec<Trial> {
         story("changes_are_applied_together_or_not_at_all", all_or_none),
         story("every_problem_of_every_step_is_told_at_once", all_problems),
         story("a_later_step_sees_what_an_earlier_one_has_planned", in_order),
-        story("a_paused_webhook_loses_nothing_and_a_disabled_one_records_skips", switches),
-        story("a_webhook_that_was_enabled_again_gets_its_chance", second_chance),
         story("every_change_stands_in_the_log_by_name_and_without_values", logged),
         story("a_tenant_has_at_most_so_many_webhooks", limited),
         story("webhooks_are_listed_page_by_page", pages),
-        story("the_notice_of_a_disabled_webhook_can_be_subscribed", notice_events),
     ]
 }
 
@@ -195,70 +191,6 @@ async fn in_order() -> Told {
     Ok(())
 }
 
-async fn switches() -> Told {
-    let house = house()?;
-    let webhooks = house.admin("t").webhooks();
-    let mut notices = house.hub.notices();
-    let id = webhooks.create(new("https://a.example.com/").inactive()).await?.webhook.id;
-    let statuses = async || -> Result<Vec<DeliveryStatus>> {
-        Ok(house.deliveries("t").await?.iter().map(|record| record.delivery.status).collect())
-    };
-    let skipped = DeliveryStatus::Skipped(SkipReason::WebhookDisabled);
-
-    house.publish("t", "order.paid").await?;
-    house.work().await;
-    assert_eq!(statuses().await?, [skipped]);
-
-    webhooks.enable(id).await?;
-    webhooks.pause(id).await?;
-    house.publish("t", "order.paid").await?;
-    house.work().await;
-    assert_eq!(statuses().await?, [DeliveryStatus::Pending, skipped]);
-    assert_eq!(webhooks.webhook(id).await?.backlog.map(|backlog| backlog.undelivered), Some(1));
-
-    webhooks.resume(id).await?;
-    house.work().await;
-    assert_eq!(statuses().await?, [DeliveryStatus::Delivered, skipped]);
-
-    assert_eq!(notices.drain(), []);
-    assert!(!matches!(webhooks.disable(id).await?.state, WebhookState::Active | WebhookState::Paused));
-    webhooks.disable(id).await?;
-    let told: Vec<_> = notices.drain().into_iter().map(|notice| notice.kind).collect();
-    assert_eq!(told, [NoticeKind::Disabled(DisableReason::ByPerson)]);
-    assert_refused(webhooks.pause(id).await, ErrorKind::Conflict, &["state"]);
-    assert_refused(webhooks.resume(id).await, ErrorKind::Conflict, &["state"]);
-    Ok(())
-}
-
-async fn second_chance() -> Told {
-    let mut settings = Settings::default();
-    settings.retry = crossdock::webhooks::RetryPolicy::none();
-    let house = house_with(
-        |receivers| receivers.everybody([Reply::status(500)]),
-        |builder| builder.settings(settings),
-    )?;
-    let id = house.subscribe("t", "https://a.example.com/").await?;
-    let webhooks = house.admin("t").webhooks();
-    for _ in 0..30 {
-        house.publish("t", "order.paid").await?;
-        house.work().await;
-        house.clock.advance(Duration::from_secs(6 * 60 * 60));
-    }
-    let WebhookState::Disabled { reason, .. } = webhooks.webhook(id).await?.state else {
-        return Err("a webhook that fails for a week is disabled".into());
-    };
-    assert_eq!(reason, DisableReason::TooManyFailures);
-
-    webhooks.enable(id).await?;
-    house.publish("t", "order.paid").await?;
-    house.work().await;
-
-    let view = webhooks.webhook(id).await?;
-    assert_eq!(view.state, WebhookState::Active);
-    assert_eq!(view.health.map(|health| health.failed_deliveries), Some(1));
-    Ok(())
-}
-
 async fn logged() -> Told {
     let house = house()?;
     let admin = house.admin("t");
@@ -381,30 +313,5 @@ async fn pages() -> Told {
 
     assert_eq!(listed, made);
     assert_refused(webhooks.list(WebhookQuery::new().after("page 2")).await, ErrorKind::Invalid, &["after"]);
-    Ok(())
-}
-
-async fn notice_events() -> Told {
-    let house = house_with(|receivers| receivers, |builder| builder.publish_notices())?;
-    let webhooks = house.admin("t").webhooks();
-    let watcher = NewWebhook::to("https://ops.example.com/").events(["webhook.disabled"]);
-    webhooks.create(watcher).await?;
-    let id = house.subscribe("t", "https://a.example.com/").await?;
-
-    webhooks.disable(id).await?;
-    house.work().await;
-
-    let sent = house.transport.requests();
-    assert_eq!(sent.len(), 1);
-    assert_eq!(sent[0].url.host(), "ops.example.com");
-    let body: serde_json::Value = serde_json::from_slice(&sent[0].body)?;
-    assert_eq!(
-        (&body["type"], &body["data"]["webhook"]),
-        (&"webhook.disabled".into(), &id.to_string().into())
-    );
-    assert_eq!(body["data"]["reason"], "by_person");
-    // Nobody else may publish under these names by accident: they are declared once.
-    assert!(house.hub.event_types().find("webhook.dead_letter").is_some());
-    assert!(house.hub.check(event("t", "webhook.disabled")).is_ok());
     Ok(())
 }

@@ -7,6 +7,7 @@ mod diagnosis;
 mod inputs;
 mod publishing;
 mod secrets;
+mod switching;
 mod tenants;
 
 use std::error::Error as StdError;
@@ -33,6 +34,7 @@ pub(crate) fn trials() -> Vec<Trial> {
         inputs::trials(),
         publishing::trials(),
         secrets::trials(),
+        switching::trials(),
         tenants::trials(),
     ];
     lists.into_iter().flatten().collect()

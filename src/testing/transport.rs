@@ -303,8 +303,8 @@ mod tests {
 
     #[test]
     fn no_more_of_a_body_is_kept_than_asked_for() {
-        let transport = ScriptedTransport::new(ManualClock::new())
-            .everybody([Reply::status(200).with_body("four")]);
+        let transport =
+            ScriptedTransport::new(ManualClock::new()).everybody([Reply::status(200).with_body("four")]);
         let mut asking = request("https://a.example.com/");
         asking.limits.keep = 3;
 

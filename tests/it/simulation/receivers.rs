@@ -118,7 +118,7 @@ impl Exchange for Receivers {
                 self.ledger.books().taken(webhook, event);
                 lost(TransportErrorKind::Broken)
             }
-            Mood::Panic => std::panic::panic_any(PLANNED_PANIC),
+            Mood::Panic => planned_panic(),
         }
     }
 }

@@ -13,6 +13,7 @@ mod tenants;
 use std::error::Error as StdError;
 use std::future::Future;
 use std::sync::Arc;
+use std::time::Duration;
 
 use crossdock::events::{EventCatalog, EventTypeSpec, NewEvent};
 use crossdock::hub::Admin;
@@ -92,6 +93,11 @@ impl House {
     async fn subscribe(&self, tenant: &str, url: &str) -> Result<WebhookId> {
         let created = self.admin(tenant).webhooks().create(NewWebhook::to(url).events(["*"])).await?;
         Ok(created.webhook.id)
+    }
+
+    /// Lets a millisecond pass: what happens within the same one has no order in listings.
+    fn tick(&self) {
+        self.clock.advance(Duration::from_millis(1));
     }
 
     async fn publish(&self, tenant: &str, event_type: &str) -> Result<Published> {

@@ -12,6 +12,16 @@ use crate::webhooks::model::{
 };
 
 /// One thing that stands in the way, and what to do about it.
+///
+/// ```
+/// use crossdock::webhooks::{Cause, Diagnosis};
+///
+/// /// What a page shows under "Why does nothing arrive?".
+/// fn advice(diagnosis: &Diagnosis) -> Vec<String> {
+///     let findings = diagnosis.findings.iter();
+///     findings.map(|finding| format!("{}: {}", finding.cause.as_str(), finding.what_to_do)).collect()
+/// }
+/// ```
 #[derive(Clone, Debug, Eq, PartialEq)]
 #[non_exhaustive]
 pub struct Finding {
@@ -22,6 +32,12 @@ pub struct Finding {
 }
 
 /// What stands in the way of deliveries.
+///
+/// ```
+/// use crossdock::webhooks::Cause;
+///
+/// assert_eq!(Cause::Refused(401).as_str(), "refused");
+/// ```
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 #[non_exhaustive]
 pub enum Cause {
@@ -51,6 +67,27 @@ pub enum Cause {
     HeldBack(DateTime<Utc>),
     /// Something has been due since then, and no worker has come.
     NoWorker(DateTime<Utc>),
+}
+
+impl Cause {
+    /// The word that logs and pages use.
+    pub const fn as_str(&self) -> &'static str {
+        match self {
+            Self::Disabled(_) => "disabled",
+            Self::Paused => "paused",
+            Self::UrlRefused(_) => "url_refused",
+            Self::NotHeard(_) => "not_heard",
+            Self::NothingPublished => "nothing_published",
+            Self::Ended(_) => "ended",
+            Self::Refused(_) => "refused",
+            Self::ReceiverFails(_) => "receiver_fails",
+            Self::NoAnswer(_) => "no_answer",
+            Self::Unsendable => "unsendable",
+            Self::OrderStopped => "order_stopped",
+            Self::HeldBack(_) => "held_back",
+            Self::NoWorker(_) => "no_worker",
+        }
+    }
 }
 
 /// What was found out, before anybody judges it.

@@ -6,6 +6,7 @@ mod changes;
 mod diagnosis;
 mod inputs;
 mod publishing;
+mod races;
 mod secrets;
 mod switching;
 mod tenants;
@@ -34,6 +35,7 @@ pub(crate) fn trials() -> Vec<Trial> {
         diagnosis::trials(),
         inputs::trials(),
         publishing::trials(),
+        races::trials(),
         secrets::trials(),
         switching::trials(),
         tenants::trials(),

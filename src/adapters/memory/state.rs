@@ -46,9 +46,15 @@ pub(super) struct State {
     pub(super) orphans: BTreeSet<Slot<Group>>,
     pub(super) caps: Caps,
     pub(super) counter: u64,
+    /// What nobody needs any more: dropped when the lock is free again, because it is much and lies far apart.
+    pub(super) forgotten: Vec<Forgotten>,
 }
 
-/// When an idempotency key was used, and a number that tells two of one instant apart.
+/// What was kept about a delivery or an event.
+pub(super) enum Forgotten {
+    Log(#[expect(dead_code, reason = "it is only kept to be dropped later")] Vec<Arc<Attempt>>),
+    Event(#[expect(dead_code, reason = "it is only kept to be dropped later")] Arc<Event>),
+}
 
 /// How much of what has ended is kept.
 #[derive(Clone, Copy)]
@@ -161,6 +167,7 @@ impl State {
             orphans: BTreeSet::new(),
             caps: Caps::default(),
             counter: 0,
+            forgotten: Vec::new(),
         }
     }
 
@@ -295,7 +302,9 @@ impl State {
             self.rows[older].newer = row.newer;
         }
         self.drop_group_if_unused(row.group);
-        1 + row.log.len() as u64 + self.drop_event_if_unused(row.event)
+        let attempts = row.log.len() as u64;
+        self.forgotten.push(Forgotten::Log(row.log));
+        1 + attempts + self.drop_event_if_unused(row.event)
     }
 
     pub(super) fn drop_event_if_unused(&mut self, slot: Slot<EventRow>) -> u64 {
@@ -314,6 +323,7 @@ impl State {
                 }
             }
         }
+        self.forgotten.push(Forgotten::Event(row.event));
         1
     }
 

@@ -102,6 +102,7 @@ impl World {
                     defect,
                     counters: Arc::clone(&counters),
                     phase: Arc::default(),
+                    may_panic: false,
                 },
             ),
             clock,
@@ -141,6 +142,7 @@ impl World {
             defect: self.defect,
             counters: Arc::clone(&self.counters),
             phase: Arc::clone(&phase),
+            may_panic: true,
         };
         let worker = hub(&parts, store).worker().runners(1).slots(16);
         let process = Process::new(async move { worker.run_until(std::future::pending()).await });

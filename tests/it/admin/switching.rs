@@ -34,6 +34,7 @@ async fn switches() -> Told {
     house.work().await;
     assert_eq!(statuses().await?, [skipped]);
 
+    house.tick();
     webhooks.enable(id).await?;
     webhooks.pause(id).await?;
     house.publish("t", "order.paid").await?;

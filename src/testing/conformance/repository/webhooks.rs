@@ -99,12 +99,8 @@ async fn every_format_and_scheme_is_kept(world: World) -> Verdict {
         PayloadFormat::Flat(FlatFormat::new()),
     ];
     let stripe = SignatureScheme::stripe("x-stripe-like").map_err(|error| refused(&error))?;
-    let schemes = vec![
-        SignatureScheme::Standard,
-        SignatureScheme::StandardEd25519,
-        SignatureScheme::github(),
-        stripe,
-    ];
+    let schemes =
+        vec![SignatureScheme::Standard, SignatureScheme::StandardEd25519, SignatureScheme::github(), stripe];
 
     for format in formats {
         let changed = world

@@ -117,6 +117,8 @@ impl<W: LaneWork> Runner<'_, W> {
 }
 
 type Landing<O> = (usize, std::thread::Result<O>);
+/// How many were asked for, and the answer.
+type Claiming<'a, T> = (usize, BoxFuture<'a, Result<Claims<T>>>);
 type Settling<'a, O> = BoxFuture<'a, (Vec<O>, Result<()>)>;
 
 struct Turn<'a, W: LaneWork, F> {
@@ -130,7 +132,7 @@ struct Turn<'a, W: LaneWork, F> {
     settling: Option<Settling<'a, W::Outcome>>,
     /// After a refused batch: how many outcomes are settled one by one, to find the one that is refused.
     singly: usize,
-    claiming: Option<(usize, BoxFuture<'a, Result<Claims<W::Item>>>)>,
+    claiming: Option<Claiming<'a, W::Item>>,
     /// Whether the store may have work that we have not been told of.
     may_have_work: bool,
     /// The store is left alone until then.
@@ -144,7 +146,6 @@ struct Turn<'a, W: LaneWork, F> {
 }
 
 impl<'a, W: LaneWork> Turn<'a, W, ()> {
-    #[expect(clippy::new_ret_no_self, reason = "the type of the flights can only be inferred")]
     fn new(runner: &'a Runner<'a, W>) -> Turn<'a, W, impl Future<Output = Landing<W::Outcome>> + Send + 'a> {
         Turn {
             runner,
@@ -302,18 +303,12 @@ impl<'a, W: LaneWork, F: Future<Output = Landing<W::Outcome>>> Turn<'a, W, F> {
     }
 
     fn poll_timer(&mut self, cx: &mut Context<'_>) -> bool {
-        let now = self.runner.clock.now();
-        let look_again = now + LOOK_AGAIN;
-        let mut target = self.rest_until.unwrap_or_else(|| {
-            // A time that has passed would make us spin: what is due now was refused for a reason that a look in a
-            // second will see changed.
-            self.next_due.filter(|&due| due > now).map_or(look_again, |due| due.min(look_again))
-        });
-        if let Some(deadline) = self.deadline {
-            target = target.min(deadline);
-        }
-        if self.timer.as_ref().is_none_or(|(at, _)| target < *at) {
-            self.timer = Some((target, self.runner.clock.sleep_until(target)));
+        // Asked after every single event, so the clock is only read when the answer may be another one.
+        if self.timer.as_ref().is_none_or(|(at, _)| self.may_be_due_before(*at)) {
+            let target = self.wake_up_at();
+            if self.timer.as_ref().is_none_or(|(at, _)| target < *at) {
+                self.timer = Some((target, self.runner.clock.sleep_until(target)));
+            }
         }
         let Some((at, timer)) = &mut self.timer else { return false };
         if timer.as_mut().poll(cx).is_pending() {
@@ -327,6 +322,22 @@ impl<'a, W: LaneWork, F: Future<Output = Landing<W::Outcome>>> Turn<'a, W, F> {
             self.abandon();
         }
         true
+    }
+
+    fn may_be_due_before(&self, at: DateTime<Utc>) -> bool {
+        let times = [self.rest_until.or(self.next_due), self.deadline];
+        times.into_iter().flatten().any(|time| time < at)
+    }
+
+    fn wake_up_at(&self) -> DateTime<Utc> {
+        let now = self.runner.clock.now();
+        let look_again = now + LOOK_AGAIN;
+        let target = self.rest_until.unwrap_or_else(|| {
+            // A time that has passed would make us spin: what is due now was refused for a reason that a look in a
+            // second will see changed.
+            self.next_due.filter(|&due| due > now).map_or(look_again, |due| due.min(look_again))
+        });
+        self.deadline.map_or(target, |deadline| target.min(deadline))
     }
 
     fn rest(&mut self) {

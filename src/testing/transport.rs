@@ -19,13 +19,12 @@ use crate::primitives::egress::TenantUrl;
 /// is [`TransportErrorKind::TimedOut`] at that time.
 ///
 /// ```
-/// use std::sync::Arc;
 /// use crossdock::ports::{Exchange, ExchangeRequest};
 /// use crossdock::primitives::EgressPolicy;
 /// use crossdock::testing::{ManualClock, Reply, ScriptedTransport};
 /// use futures_util::FutureExt;
 ///
-/// let transport = ScriptedTransport::new(Arc::new(ManualClock::new()))
+/// let transport = ScriptedTransport::new(ManualClock::new())
 ///     .host("erp.example.com", [Reply::status(503), Reply::status(200)]);
 /// let url = EgressPolicy::default().parse("https://erp.example.com/hooks")?;
 /// let send = || transport.exchange(ExchangeRequest::post(url.clone(), "{}")).now_or_never().expect("no wait");
@@ -95,8 +94,8 @@ enum Answers {
 
 impl ScriptedTransport {
     /// Answers 204 to everything, at once.
-    pub fn new(clock: Arc<dyn Clock>) -> Self {
-        Self { clock, rules: Arc::default(), requests: Arc::default() }
+    pub fn new(clock: impl Clock) -> Self {
+        Self { clock: Arc::new(clock), rules: Arc::default(), requests: Arc::default() }
     }
 
     /// What this host answers: one reply per request, the last one again and again.
@@ -274,7 +273,7 @@ mod tests {
 
     #[test]
     fn the_last_rule_that_fits_answers() {
-        let transport = ScriptedTransport::new(Arc::new(ManualClock::new()))
+        let transport = ScriptedTransport::new(ManualClock::new())
             .answering(|sent| Reply::status(if sent.url.as_str().ends_with("/teapot") { 418 } else { 200 }))
             .host("erp.example.com", [Reply::error(TransportErrorKind::Dns)])
             .url("https://erp.example.com/well", [Reply::status(202)]);
@@ -289,7 +288,7 @@ mod tests {
     #[test]
     fn silence_ends_with_the_total_time() {
         let clock = ManualClock::new();
-        let transport = ScriptedTransport::new(Arc::new(clock.clone())).everybody([Reply::hang()]);
+        let transport = ScriptedTransport::new(clock.clone()).everybody([Reply::hang()]);
         let mut sending = transport.exchange(request("https://a.example.com/"));
         assert!(sending.as_mut().now_or_never().is_none());
 
@@ -304,8 +303,8 @@ mod tests {
 
     #[test]
     fn no_more_of_a_body_is_kept_than_asked_for() {
-        let transport = ScriptedTransport::new(Arc::new(ManualClock::new()))
-            .everybody([Reply::status(200).with_body("four")]);
+        let transport =
+            ScriptedTransport::new(ManualClock::new()).everybody([Reply::status(200).with_body("four")]);
         let mut asking = request("https://a.example.com/");
         asking.limits.keep = 3;
 

@@ -10,7 +10,7 @@ use crate::events::compiled::CompiledCatalog;
 use crate::ports::{Clock, Entropy, EntropyExt, Vault, Wake};
 use crate::primitives::egress::EgressPolicy;
 use crate::primitives::id::ActivityId;
-use crate::tenancy::model::{Actor, TenantId};
+use crate::tenancy::model::Actor;
 use crate::tenancy::policy::AccessPolicy;
 use crate::webhooks::dispatch::Dispatcher;
 use crate::webhooks::notice::{Notice, Notices};
@@ -39,9 +39,6 @@ pub(crate) struct Context {
 }
 
 impl Context {
-    /// The name under which the engine itself acts.
-    pub(crate) const ENGINE: &'static str = "crossdock";
-
     /// An entry of the log by this actor.
     pub(crate) fn activity_by(
         &self,
@@ -57,16 +54,5 @@ impl Context {
     pub(crate) fn tell(&self, notice: Notice) {
         self.notices.tell(&notice);
         self.notice_events.keep(notice);
-    }
-
-    /// An entry of the log by the engine itself.
-    pub(crate) fn activity_by_engine(
-        &self,
-        tenant: &TenantId,
-        kind: ActivityKind,
-        subject: impl Into<Subject>,
-        now: DateTime<Utc>,
-    ) -> Activity {
-        self.activity_by(&Actor::system(tenant.clone(), Self::ENGINE), kind, subject, now)
     }
 }

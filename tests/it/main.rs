@@ -1,6 +1,7 @@
 //! The one integration binary. It has its own `main` so that a test can be reported as ignored with a reason at
 //! run time, and so that the binary can start itself again as a child process.
 
+mod admin;
 mod architecture;
 mod catalog;
 mod certificates;
@@ -28,6 +29,7 @@ fn main() -> ExitCode {
     }
     let arguments = Arguments::from_args();
     let mut trials = Vec::new();
+    trials.extend(admin::trials());
     trials.extend(architecture::trials());
     trials.extend(catalog::trials());
     trials.extend(conformance::trials());

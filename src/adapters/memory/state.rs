@@ -44,6 +44,14 @@ pub(super) struct State {
     pub(super) touched: Vec<Slot<Group>>,
     pub(super) caps: Caps,
     pub(super) counter: u64,
+    /// What nobody needs any more: dropped when the lock is free again, because it is much and lies far apart.
+    pub(super) forgotten: Vec<Forgotten>,
+}
+
+/// What was kept about a delivery or an event.
+pub(super) enum Forgotten {
+    Log(#[expect(dead_code, reason = "it is only kept to be dropped later")] Vec<Arc<Attempt>>),
+    Event(#[expect(dead_code, reason = "it is only kept to be dropped later")] Arc<Event>),
 }
 
 /// How much of what has ended is kept.
@@ -156,6 +164,7 @@ impl State {
             touched: Vec::new(),
             caps: Caps::default(),
             counter: 0,
+            forgotten: Vec::new(),
         }
     }
 
@@ -290,7 +299,9 @@ impl State {
             self.rows[older].newer = row.newer;
         }
         self.drop_group_if_unused(row.group);
-        1 + row.log.len() as u64 + self.drop_event_if_unused(row.event)
+        let attempts = row.log.len() as u64;
+        self.forgotten.push(Forgotten::Log(row.log));
+        1 + attempts + self.drop_event_if_unused(row.event)
     }
 
     pub(super) fn drop_event_if_unused(&mut self, slot: Slot<EventRow>) -> u64 {
@@ -309,6 +320,7 @@ impl State {
                 }
             }
         }
+        self.forgotten.push(Forgotten::Event(row.event));
         1
     }
 

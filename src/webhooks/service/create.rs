@@ -10,9 +10,9 @@ use crate::webhooks::model::{DisableReason, StoredSecret, Webhook, WebhookState}
 use crate::webhooks::sealing::{AUTH, SECRET, webhook_place};
 use crate::webhooks::service::checks::{Checked, check, clash, occupied_by_schemes};
 use crate::webhooks::service::credentials::{SecretOnce, stored_header_names};
+use crate::webhooks::service::new_webhook::{Begins, NewWebhook};
 use crate::webhooks::service::plan::Plan;
 use crate::webhooks::service::secrets::choose;
-use crate::webhooks::service::wanted::{Begins, NewWebhook};
 
 impl Plan<'_> {
     /// Plans a new webhook; `None` if something is wrong with it.

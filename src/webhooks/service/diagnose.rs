@@ -1,23 +1,19 @@
-//! Why does nothing arrive? The facts, and what each of them means.
+//! Why does nothing arrive? The facts are gathered here, and judged in `findings`.
 
 use std::sync::Arc;
 
-use chrono::{DateTime, TimeDelta, Utc};
+use chrono::{DateTime, Utc};
 
 use crate::error::{Error, ErrorKind, Problem, Result};
 use crate::events::event_type::EventType;
 use crate::events::model::EventHead;
-use crate::ports::TransportErrorKind;
-use crate::primitives::egress::UrlRefusal;
 use crate::primitives::id::{EventId, WebhookId};
 use crate::primitives::page::PageRequest;
 use crate::webhooks::fan_out::{Hearing, hearing};
 use crate::webhooks::health::WebhookHealth;
-use crate::webhooks::model::{
-    Attempt, AttemptError, DeadReason, Delivery, DeliveryFilter, DeliveryStatus, DisableReason, Include,
-    Origin, StatusKind, Webhook, WebhookState,
-};
+use crate::webhooks::model::{Attempt, Delivery, DeliveryFilter, Include, StatusKind, Webhook};
 use crate::webhooks::service::access::may_read;
+use crate::webhooks::service::findings::{Facts, Finding, findings};
 use crate::webhooks::service::webhooks::WebhookAdmin;
 
 /// Why nothing arrives at a webhook's receiver, as far as it can be told from here.
@@ -45,52 +41,10 @@ use crate::webhooks::service::webhooks::WebhookAdmin;
 pub struct Diagnosis {
     /// What stands in the way, the most decisive first; empty if nothing does.
     pub findings: Vec<Finding>,
-    /// The last attempt of the newest delivery that was tried.
+    /// The newest attempt among the newest deliveries.
     pub last_attempt: Option<Arc<Attempt>>,
     /// How the receiver has done.
     pub health: WebhookHealth,
-}
-
-/// One thing that stands in the way, and what to do about it.
-#[derive(Clone, Debug, Eq, PartialEq)]
-#[non_exhaustive]
-pub struct Finding {
-    /// What stands in the way.
-    pub cause: Cause,
-    /// What to do about it.
-    pub what_to_do: &'static str,
-}
-
-/// What stands in the way of deliveries.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
-#[non_exhaustive]
-pub enum Cause {
-    /// The webhook is disabled.
-    Disabled(DisableReason),
-    /// The webhook is paused.
-    Paused,
-    /// The egress policy refuses the URL now.
-    UrlRefused(UrlRefusal),
-    /// The webhook does not hear of the event that was asked about.
-    NotHeard(Hearing),
-    /// Nothing that the webhook hears of was ever published.
-    NothingPublished,
-    /// The event that was asked about was skipped, or given up.
-    Ended(DeliveryStatus),
-    /// The receiver refuses the signature or the login.
-    Refused(u16),
-    /// The receiver answers, but not that it took the delivery.
-    ReceiverFails(u16),
-    /// No answer comes.
-    NoAnswer(TransportErrorKind),
-    /// The request cannot be made: a stored secret does not open.
-    Unsendable,
-    /// An order stands still behind a delivery that cannot be made.
-    OrderStopped,
-    /// Everything waits until then: the receiver has asked for it, or it fails so often that it is left alone.
-    HeldBack(DateTime<Utc>),
-    /// Something has been due since then, and no worker has come.
-    NoWorker(DateTime<Utc>),
 }
 
 /// What is asked about besides the webhook itself.
@@ -135,7 +89,9 @@ impl WebhookAdmin {
         may_read(&self.context, &self.actor, WHAT)?;
         let webhook = self.stored(id, WHAT).await?;
         let facts = self.facts(&webhook, about).await?;
-        let last_attempt = self.last_attempt(id).await?;
+        let attempts = facts.newest.iter().flat_map(|record| &record.attempts);
+        let last_attempt =
+            attempts.max_by_key(|attempt| (attempt.started_at, attempt.number)).map(Arc::clone);
         Ok(Diagnosis { findings: findings(&webhook, &facts), last_attempt, health: facts.health })
     }
 
@@ -159,6 +115,11 @@ impl WebhookAdmin {
                 (Some(hearing(&event.head, webhook)), Some((event.head.published_at, delivery)))
             }
         };
+        let newest = {
+            let include = Include { attempts: true, ..Include::default() };
+            let page = PageRequest::first(LOOKED_AT);
+            repository.deliveries(tenant, &of_webhook, include, page).await?.items
+        };
         let with = |status| DeliveryFilter { statuses: vec![status], ..of_webhook.clone() };
         Ok(Facts {
             now,
@@ -167,7 +128,7 @@ impl WebhookAdmin {
             held_until: repository.backlog(tenant, Some(webhook.id), now).await?.held_until,
             heard,
             asked,
-            newest: first(of_webhook.clone(), LOOKED_AT).await?,
+            newest,
             waiting: first(with(StatusKind::Pending), LOOKED_AT).await?,
             stopped: !first(with(StatusKind::Stopped), 1).await?.is_empty(),
         })
@@ -183,283 +144,8 @@ impl WebhookAdmin {
         event.channels = webhook.channels.clone();
         hearing(&event, webhook)
     }
-
-    async fn last_attempt(&self, id: WebhookId) -> Result<Option<Arc<Attempt>>> {
-        let filter = DeliveryFilter { webhook: Some(id), ..DeliveryFilter::default() };
-        let include = Include { attempts: true, ..Include::default() };
-        let page = PageRequest::first(LOOKED_AT);
-        let page = self.context.repository.deliveries(self.actor.tenant(), &filter, include, page).await?;
-        let attempts = page.items.into_iter().flat_map(|record| record.attempts);
-        Ok(attempts.max_by_key(|attempt| (attempt.started_at, attempt.number)))
-    }
-}
-
-/// What was found out, before anybody judges it.
-struct Facts {
-    now: DateTime<Utc>,
-    url: Option<UrlRefusal>,
-    health: WebhookHealth,
-    held_until: Option<DateTime<Utc>>,
-    heard: Option<Hearing>,
-    /// If an event was asked about: when it was published, and its newest delivery.
-    asked: Option<(DateTime<Utc>, Option<Delivery>)>,
-    newest: Vec<Delivery>,
-    waiting: Vec<Delivery>,
-    stopped: bool,
-}
-
-/// The judgement: pure, so that each cause can be shown alone.
-fn findings(webhook: &Webhook, facts: &Facts) -> Vec<Finding> {
-    let mut causes = Vec::new();
-    match webhook.state {
-        WebhookState::Disabled { reason, .. } => causes.push(Cause::Disabled(reason)),
-        WebhookState::Paused => causes.push(Cause::Paused),
-        WebhookState::Active => {}
-    }
-    causes.extend(facts.url.map(Cause::UrlRefused));
-    // That a disabled webhook hears nothing is said already.
-    let deaf = facts.heard.filter(|heard| !matches!(heard, Hearing::Hears | Hearing::Disabled));
-    causes.extend(deaf.map(Cause::NotHeard));
-    causes.extend(receiver(facts));
-    if let Some((_, Some(delivery))) = &facts.asked
-        && delivery.status.is_final()
-        && delivery.status != DeliveryStatus::Delivered
-    {
-        causes.push(Cause::Ended(delivery.status));
-    }
-    if facts.stopped {
-        causes.push(Cause::OrderStopped);
-    }
-    let held_until = facts.held_until.filter(|&until| facts.now < until);
-    causes.extend(held_until.map(Cause::HeldBack));
-    let tested_only = facts.newest.iter().all(|delivery| delivery.origin == Origin::Test);
-    if tested_only && facts.asked.is_none() && deaf.is_none() {
-        causes.push(Cause::NothingPublished);
-    }
-    if webhook.state == WebhookState::Active && held_until.is_none() {
-        causes.extend(overdue(facts, deaf).map(Cause::NoWorker));
-    }
-    causes.into_iter().map(|cause| Finding { what_to_do: what_to_do(cause), cause }).collect()
-}
-
-/// What the newest result says about the receiver.
-fn receiver(facts: &Facts) -> Option<Cause> {
-    let asked = facts.asked.as_ref().and_then(|(_, delivery)| delivery.as_ref());
-    // Of the event that was asked about, if it was tried; else of whatever was tried last.
-    let tried = asked.filter(|delivery| delivery.attempts > 0).or_else(|| {
-        let tried = facts.newest.iter().filter(|delivery| delivery.attempts > 0);
-        tried.max_by_key(|delivery| delivery.updated_at)
-    })?;
-    if tried.status == DeliveryStatus::DeadLetter(DeadReason::Unsendable) {
-        return Some(Cause::Unsendable);
-    }
-    match tried.last_error? {
-        AttemptError::Status(status @ (401 | 403)) => Some(Cause::Refused(status)),
-        AttemptError::Status(status) => Some(Cause::ReceiverFails(status)),
-        AttemptError::Transport(kind) => Some(Cause::NoAnswer(kind)),
-        AttemptError::Unsendable => Some(Cause::Unsendable),
-    }
-}
-
-/// Since when something has been due that a worker would long have taken.
-fn overdue(facts: &Facts, deaf: Option<Hearing>) -> Option<DateTime<Utc>> {
-    let not_fanned_out = match &facts.asked {
-        Some((published_at, None)) if deaf.is_none() => Some(*published_at),
-        _ => None,
-    };
-    let due = facts.waiting.iter().filter_map(|delivery| delivery.next_attempt_at);
-    due.chain(not_fanned_out).min().filter(|&at| at + PATIENCE < facts.now)
-}
-
-fn what_to_do(cause: Cause) -> &'static str {
-    match cause {
-        Cause::Disabled(DisableReason::ByPerson) => "enable the webhook, and replay what was skipped",
-        Cause::Disabled(DisableReason::Gone) => {
-            "the receiver has answered 410 Gone: correct the URL, enable the webhook, and replay what was skipped"
-        }
-        Cause::Disabled(DisableReason::Asked) => {
-            "the receiver has asked for it: talk to whoever runs it, then enable the webhook"
-        }
-        Cause::Disabled(DisableReason::TooManyFailures) => {
-            "mend the receiver, send a test, enable the webhook, and replay what was skipped"
-        }
-        Cause::Paused => "resume the webhook: what has waited is then delivered",
-        Cause::UrlRefused(_) => {
-            "change the URL to one that the operator's rules permit, or ask for an exception"
-        }
-        Cause::NotHeard(Hearing::NotSubscribed) => "add the event type to the webhook's events",
-        Cause::NotHeard(Hearing::OtherOwner) => {
-            "publish the event for the webhook's owner, or bind the webhook to none"
-        }
-        Cause::NotHeard(Hearing::OtherChannel) => {
-            "publish the event in one of the webhook's channels, or clear them"
-        }
-        Cause::NotHeard(Hearing::NotEntitled) => {
-            "the contract lacks the module that this event type needs; once it has it, save the webhook again"
-        }
-        Cause::NotHeard(Hearing::Hears | Hearing::Disabled) => "nothing",
-        Cause::NothingPublished => "wait for the first event, or send a test",
-        Cause::Ended(DeliveryStatus::Skipped(_)) => "replay or resend it once the webhook is active",
-        Cause::Ended(_) => "resend it once the receiver is well",
-        Cause::Refused(_) => {
-            "compare the signing secret and the login with the receiver's, rotate or update them, and send a test"
-        }
-        Cause::ReceiverFails(300..=399) => "redirects are not followed: set the final URL",
-        Cause::ReceiverFails(404 | 405) => "correct the URL's path, or let the receiver take POST there",
-        Cause::ReceiverFails(429) => "lower the webhook's rate limit to what the receiver takes",
-        Cause::ReceiverFails(400..=499) => {
-            "look at the receiver's answer in the attempt: it refuses the request"
-        }
-        Cause::ReceiverFails(_) => "look at the receiver's own log: it fails while it takes the request",
-        Cause::NoAnswer(TransportErrorKind::Dns) => "check the host name and its DNS records",
-        Cause::NoAnswer(TransportErrorKind::Tls) => "renew the receiver's certificate, with its whole chain",
-        Cause::NoAnswer(TransportErrorKind::TimedOut) => {
-            "let the receiver answer first and work afterwards, or raise the timeout"
-        }
-        Cause::NoAnswer(TransportErrorKind::Unconfigured) => "the operator has to give the hub a transport",
-        Cause::NoAnswer(TransportErrorKind::Internal) => "the operator has to look at the transport",
-        Cause::NoAnswer(TransportErrorKind::Protocol) => "check that the port speaks HTTP/1.1",
-        Cause::NoAnswer(TransportErrorKind::Unreachable | TransportErrorKind::Broken) => {
-            "check that the receiver runs and can be reached from the internet, and the webhook's own destinations"
-        }
-        Cause::Unsendable => "rotate the secret and give the login again: what is stored cannot be opened",
-        Cause::OrderStopped => "release the stopped order: retry its head, or skip it",
-        Cause::HeldBack(_) => {
-            "wait until then, or save the webhook's URL or login once the receiver is mended"
-        }
-        Cause::NoWorker(_) => "the operator has to see that a worker runs on this store",
-    }
 }
 
 const WHAT: &str = "diagnose webhook";
 /// How many deliveries are looked at.
 const LOOKED_AT: usize = 100;
-/// A worker looks for work at least once a second; after a minute nobody is coming.
-const PATIENCE: TimeDelta = TimeDelta::seconds(60);
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::primitives::egress::EgressPolicy;
-    use crate::primitives::id::DeliveryId;
-    use crate::webhooks::model::SkipReason;
-
-    const NOW: DateTime<Utc> = DateTime::UNIX_EPOCH;
-
-    fn webhook() -> Webhook {
-        let url = EgressPolicy::default().parse("https://erp.example.com/").expect("a URL");
-        Webhook::new(WebhookId::mint(NOW, [1; 10]), "t".parse().expect("a tenant"), url, Vec::new(), NOW)
-    }
-
-    fn delivery(status: DeliveryStatus, error: Option<AttemptError>) -> Delivery {
-        let webhook = webhook();
-        let event_type = "order.placed".parse().expect("a type");
-        let (id, event) = (DeliveryId::mint(NOW, [2; 10]), EventId::mint(NOW, [3; 10]));
-        let mut delivery =
-            Delivery::new(id, webhook.tenant, webhook.id, event, event_type, Origin::Live, NOW);
-        delivery.status = status;
-        delivery.last_error = error;
-        delivery.attempts = 1;
-        delivery
-    }
-
-    fn facts(newest: Vec<Delivery>) -> Facts {
-        let health = WebhookHealth::default();
-        let waiting: Vec<_> =
-            newest.iter().filter(|one| one.status == DeliveryStatus::Pending).cloned().collect();
-        Facts {
-            now: NOW,
-            url: None,
-            health,
-            held_until: None,
-            heard: None,
-            asked: None,
-            newest,
-            waiting,
-            stopped: false,
-        }
-    }
-
-    fn causes(webhook: &Webhook, facts: &Facts) -> Vec<Cause> {
-        findings(webhook, facts).into_iter().map(|finding| finding.cause).collect()
-    }
-
-    #[test]
-    fn a_healthy_webhook_has_no_findings() {
-        assert_eq!(causes(&webhook(), &facts(vec![delivery(DeliveryStatus::Delivered, None)])), []);
-    }
-
-    #[test]
-    fn the_last_result_tells_what_the_receiver_lacks() {
-        for (error, cause) in [
-            (AttemptError::Status(401), Cause::Refused(401)),
-            (AttemptError::Status(403), Cause::Refused(403)),
-            (AttemptError::Status(301), Cause::ReceiverFails(301)),
-            (AttemptError::Status(503), Cause::ReceiverFails(503)),
-            (AttemptError::Transport(TransportErrorKind::Dns), Cause::NoAnswer(TransportErrorKind::Dns)),
-            (AttemptError::Transport(TransportErrorKind::Tls), Cause::NoAnswer(TransportErrorKind::Tls)),
-            (AttemptError::Unsendable, Cause::Unsendable),
-        ] {
-            let facts = facts(vec![delivery(DeliveryStatus::Pending, Some(error))]);
-            assert_eq!(causes(&webhook(), &facts), [cause]);
-        }
-    }
-
-    #[test]
-    fn what_is_due_for_a_minute_lacks_a_worker() {
-        let mut facts = facts(vec![delivery(DeliveryStatus::Pending, None)]);
-        facts.now = NOW + PATIENCE;
-        assert_eq!(causes(&webhook(), &facts), []);
-
-        facts.now += TimeDelta::seconds(1);
-        assert_eq!(causes(&webhook(), &facts), [Cause::NoWorker(NOW)]);
-
-        facts.held_until = Some(facts.now + TimeDelta::seconds(1));
-        assert_eq!(causes(&webhook(), &facts), [Cause::HeldBack(NOW + TimeDelta::seconds(62))]);
-    }
-
-    #[test]
-    fn a_question_about_an_event_is_answered_by_its_delivery() {
-        let skipped = delivery(DeliveryStatus::Skipped(SkipReason::WebhookDisabled), None);
-        let mut facts = facts(vec![skipped.clone()]);
-        facts.heard = Some(Hearing::Hears);
-        facts.asked = Some((NOW, Some(skipped.clone())));
-        assert_eq!(causes(&webhook(), &facts), [Cause::Ended(skipped.status)]);
-
-        facts.heard = Some(Hearing::NotSubscribed);
-        facts.asked = Some((NOW, None));
-        facts.now += TimeDelta::hours(1);
-        assert_eq!(causes(&webhook(), &facts), [Cause::NotHeard(Hearing::NotSubscribed)]);
-
-        facts.heard = Some(Hearing::Hears);
-        assert_eq!(causes(&webhook(), &facts), [Cause::NoWorker(NOW)]);
-    }
-
-    #[test]
-    fn several_causes_are_told_together() {
-        let mut webhook = webhook();
-        webhook.state = WebhookState::Disabled { reason: DisableReason::TooManyFailures, at: NOW };
-        let failed = delivery(DeliveryStatus::Stopped, Some(AttemptError::Status(500)));
-        let mut facts = facts(vec![failed]);
-        facts.url = Some(UrlRefusal::Scheme);
-        facts.stopped = true;
-
-        assert_eq!(
-            causes(&webhook, &facts),
-            [
-                Cause::Disabled(DisableReason::TooManyFailures),
-                Cause::UrlRefused(UrlRefusal::Scheme),
-                Cause::ReceiverFails(500),
-                Cause::OrderStopped,
-            ]
-        );
-    }
-
-    #[test]
-    fn tests_are_not_published_events() {
-        let mut tested = delivery(DeliveryStatus::Delivered, None);
-        tested.origin = Origin::Test;
-
-        assert_eq!(causes(&webhook(), &facts(vec![tested])), [Cause::NothingPublished]);
-    }
-}

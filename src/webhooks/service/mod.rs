@@ -4,11 +4,11 @@
 //! |---|---|
 //! | `access` | may they? |
 //! | `publish` | an event goes in; who would hear of it |
-//! | `wanted`, `steps` | what is asked for, as it was typed |
+//! | `wanted`, `new_webhook`, `webhook_update`, `steps` | what is asked for, as it was typed |
 //! | `checks`, `credentials`, `secrets` | is it fit to be stored? |
 //! | `plan` | changes are planned together and saved together |
 //! | `create`, `update`, `switch`, `rotate`, `defaults` | what each change does |
-//! | `test_send`, `diagnose`, `release` | is it well, and what helps? |
+//! | `test_send`, `diagnose`, `findings`, `release` | is it well, and what helps? |
 //! | `deliveries`, `replays` | what was sent, and once more |
 //! | `view`, `listing` | what reading shows, page by page |
 //! | `webhooks` | the calls themselves |
@@ -20,7 +20,9 @@ mod credentials;
 mod defaults;
 mod deliveries;
 mod diagnose;
+mod findings;
 pub(crate) mod listing;
+mod new_webhook;
 mod plan;
 pub(crate) mod publish;
 mod release;
@@ -33,18 +35,21 @@ mod test_send;
 mod update;
 mod view;
 mod wanted;
+mod webhook_update;
 mod webhooks;
 
 pub use credentials::{Auth, Edit, SecretOnce};
 pub use defaults::DefaultsUpdate;
 pub use deliveries::{DeliveryAdmin, DeliveryQuery};
-pub use diagnose::{Cause, Diagnosis, Finding};
+pub use diagnose::Diagnosis;
+pub use findings::{Cause, Finding};
 pub use listing::After;
+pub use new_webhook::NewWebhook;
 pub use publish::Explained;
 pub use replays::{NewReplay, ReplayAdmin, ReplayQuery};
 pub use rotate::Rotation;
 pub use steps::{StepOutcome, WebhookStep};
 pub use test_send::{TestEvent, Tested};
 pub use view::{AuthView, Created, DefaultsView, SecretView, WebhookQuery, WebhookView};
-pub use wanted::{NewWebhook, WebhookUpdate};
+pub use webhook_update::WebhookUpdate;
 pub use webhooks::WebhookAdmin;

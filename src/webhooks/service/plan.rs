@@ -26,8 +26,8 @@ pub(crate) struct Plan<'a> {
     step: &'static str,
     webhooks: BTreeMap<WebhookId, Planned>,
     defaults: Option<PlannedDefaults>,
-    /// How many webhooks the tenant has with what is planned; counted when first asked.
-    count: Option<usize>,
+    /// How many webhooks the tenant has; counted when first asked.
+    stored: Option<usize>,
     activity: Vec<Activity>,
     faults: Faults,
 }
@@ -62,7 +62,7 @@ impl<'a> Plan<'a> {
             step,
             webhooks: BTreeMap::new(),
             defaults: None,
-            count: None,
+            stored: None,
             activity: Vec::new(),
             faults: Faults::default(),
         }
@@ -127,24 +127,35 @@ impl<'a> Plan<'a> {
         found.map_or(Version::NONE, |found| found.version)
     }
 
-    /// How many webhooks the tenant will have.
+    /// How many webhooks the tenant will have. Two plans at the same time may exceed a limit together: it is there to bound what
+    /// a tenant costs, not to be exact.
     pub(crate) async fn count(&mut self) -> Result<usize> {
-        if let Some(count) = self.count {
-            return Ok(count);
+        let stored = match self.stored {
+            Some(stored) => stored,
+            None => *self.stored.insert(self.count_stored().await?),
+        };
+        let (mut added, mut removed) = (0, 0);
+        for planned in self.webhooks.values() {
+            match (&planned.found, &planned.wanted) {
+                (None, Some(_)) => added += 1,
+                (Some(_), None) => removed += 1,
+                _ => {}
+            }
         }
-        let most = self.context.settings.max_webhooks;
+        Ok((stored + added).saturating_sub(removed))
+    }
+
+    async fn count_stored(&self) -> Result<usize> {
         let mut count = 0;
         let mut page = PageRequest::first(PageRequest::MAX);
         loop {
             let webhooks = self.context.repository.webhooks(self.tenant(), page).await?;
             count += webhooks.items.len();
             match webhooks.next {
-                Some(next) if count <= most => page = page.after(next),
-                _ => break,
+                Some(next) => page = page.after(next),
+                None => return Ok(count),
             }
         }
-        self.count = Some(count);
-        Ok(count)
     }
 
     /// The tenant's defaults as they will be.
@@ -160,7 +171,6 @@ impl<'a> Plan<'a> {
     }
 
     pub(crate) fn insert(&mut self, webhook: Webhook) {
-        self.count = self.count.map(|count| count + 1);
         let planned = Planned { found: None, wanted: None, release: Release::Keep };
         self.webhooks.insert(webhook.id, Planned { wanted: Some(webhook), ..planned });
     }
@@ -175,7 +185,6 @@ impl<'a> Plan<'a> {
     }
 
     pub(crate) fn remove(&mut self, id: WebhookId) {
-        self.count = self.count.map(|count| count.saturating_sub(1));
         if let Some(planned) = self.webhooks.get_mut(&id) {
             planned.wanted = None;
         }

@@ -3,8 +3,9 @@
 use crate::primitives::id::WebhookId;
 use crate::webhooks::service::credentials::SecretOnce;
 use crate::webhooks::service::defaults::DefaultsUpdate;
+use crate::webhooks::service::new_webhook::NewWebhook;
 use crate::webhooks::service::view::{DefaultsView, WebhookView};
-use crate::webhooks::service::wanted::{NewWebhook, WebhookUpdate};
+use crate::webhooks::service::webhook_update::WebhookUpdate;
 
 /// One of several changes that [`WebhookAdmin::apply`](super::WebhookAdmin::apply) makes together.
 ///
@@ -53,6 +54,15 @@ pub(crate) enum Switch {
 }
 
 /// What came of one step.
+///
+/// ```
+/// use crossdock::webhooks::StepOutcome;
+///
+/// /// The new secrets among several outcomes, to be shown once.
+/// fn new_secrets(outcomes: &[StepOutcome]) -> Vec<String> {
+///     outcomes.iter().filter_map(|outcome| outcome.secret.as_ref()).map(|secret| secret.reveal()).collect()
+/// }
+/// ```
 #[derive(Debug)]
 #[non_exhaustive]
 pub struct StepOutcome {

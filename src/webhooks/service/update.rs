@@ -14,7 +14,7 @@ use crate::webhooks::service::credentials::{
 };
 use crate::webhooks::service::plan::Plan;
 use crate::webhooks::service::secrets::{check_fit, choose};
-use crate::webhooks::service::wanted::WebhookUpdate;
+use crate::webhooks::service::webhook_update::WebhookUpdate;
 use crate::webhooks::sign::SigningSecret;
 
 impl Plan<'_> {

@@ -1,14 +1,11 @@
-//! What an administrator asks for, in the words in which it was typed: nothing here is checked yet.
+//! Everything about a webhook that people set, in the words in which it was typed: nothing here is checked yet.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
 
 use crate::events::envelope::PayloadFormat;
-use crate::primitives::id::WebhookId;
-use crate::primitives::secret::Secret;
-use crate::webhooks::model::{Ordering, Version};
+use crate::webhooks::model::Ordering;
 use crate::webhooks::retry::RetryPolicy;
-use crate::webhooks::service::credentials::{Auth, Edit};
 use crate::webhooks::service::view::WebhookView;
 use crate::webhooks::sign::SignatureScheme;
 
@@ -39,71 +36,7 @@ pub(crate) enum WantedRetry {
     Waits(Vec<Duration>),
 }
 
-/// A webhook that is to be created.
-///
-/// Everything that people type is plain text here; [`WebhookAdmin::create`](super::WebhookAdmin::create) checks all of it and says
-/// everything that is wrong at once.
-///
-/// ```
-/// use crossdock::webhooks::{Auth, NewWebhook};
-///
-/// let webhook = NewWebhook::new("ERP", "https://erp.example.com/hooks")
-///     .events(["shipment.*", "order.placed"])
-///     .auth(Auth::basic("crossdock").with_password("correct horse"))
-///     .header("x-team", "logistics")
-///     .rate_limit(5.0, 10)
-///     .destinations(["198.51.100.0/24"]);
-///
-/// assert!(!format!("{webhook:?}").contains("correct horse"));
-/// ```
-#[derive(Clone, Debug)]
-pub struct NewWebhook {
-    pub(crate) wanted: Wanted,
-    pub(crate) secrets: Vec<Secret>,
-    pub(crate) auth: Option<Auth>,
-    pub(crate) begins: Begins,
-}
-
-/// Whether a new webhook delivers at once.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub(crate) enum Begins {
-    Active,
-    Disabled,
-}
-
-/// A webhook as it is to be: all of it, made from what somebody has seen.
-///
-/// Credentials are the exception: what is not mentioned stays as it is.
-///
-/// ```
-/// use crossdock::Hub;
-/// use crossdock::events::{EventCatalog, EventTypeSpec};
-/// use crossdock::tenancy::Actor;
-/// use crossdock::webhooks::{NewWebhook, WebhookUpdate};
-///
-/// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), Box<dyn std::error::Error>> {
-/// let hub = Hub::builder().events(EventCatalog::new().with(EventTypeSpec::new("order.placed"))).build()?;
-/// let admin = hub.admin(Actor::org_admin("org_42".parse()?, "ada"));
-/// let seen = admin.webhooks().create(NewWebhook::to("https://a.example.com/").events(["*"])).await?.webhook;
-///
-/// let changed = admin.webhooks().update(WebhookUpdate::of(&seen).url("https://b.example.com/")).await?;
-/// assert_eq!(changed.url.host(), "b.example.com");
-/// assert!(changed.has_secret);
-///
-/// // Somebody else has seen the version before: they are told.
-/// let late = admin.webhooks().update(WebhookUpdate::of(&seen).name("ERP")).await.unwrap_err();
-/// assert_eq!(late.kind(), crossdock::ErrorKind::Conflict);
-/// # Ok(()) }
-/// ```
-#[derive(Clone, Debug)]
-pub struct WebhookUpdate {
-    pub(crate) id: WebhookId,
-    pub(crate) version: Version,
-    pub(crate) wanted: Wanted,
-    pub(crate) secret: Edit<Secret>,
-    pub(crate) auth: Edit<Auth>,
-}
-
+/// The methods that set all this, for whatever holds a [`Wanted`]: they are written, and documented, once.
 macro_rules! settings {
     () => {
         /// What people call it; an empty name stands for the URL's host.
@@ -271,107 +204,10 @@ macro_rules! settings {
     };
 }
 
-impl NewWebhook {
-    settings!();
-
-    /// A webhook of this name to this URL.
-    pub fn new(name: impl Into<String>, url: impl Into<String>) -> Self {
-        Self {
-            wanted: Wanted::new(name.into(), url.into()),
-            secrets: Vec::new(),
-            auth: None,
-            begins: Begins::Active,
-        }
-    }
-
-    /// A webhook to this URL, whose host serves as its name.
-    pub fn to(url: impl Into<String>) -> Self {
-        Self::new("", url)
-    }
-
-    /// Signs with this secret (at least 24 bytes) instead of a generated one. Given twice, with a text and an ed25519 private
-    /// key, it serves schemes of both kinds.
-    #[must_use]
-    pub fn secret(mut self, secret: impl Into<Secret>) -> Self {
-        self.secrets.push(secret.into());
-        self
-    }
-
-    /// How requests log in at the receiver; without it the tenant's default applies.
-    #[must_use]
-    pub fn auth(mut self, auth: Auth) -> Self {
-        self.auth = Some(auth);
-        self
-    }
-
-    /// Begins disabled: events are recorded as skipped until somebody enables it.
-    #[must_use]
-    pub fn inactive(mut self) -> Self {
-        self.begins = Begins::Disabled;
-        self
-    }
-}
-
-impl WebhookUpdate {
-    settings!();
-
-    /// The webhook as it was seen; what is not changed stays as it is.
-    pub fn of(seen: &WebhookView) -> Self {
-        Self {
-            id: seen.id,
-            version: seen.version,
-            wanted: Wanted::of(seen),
-            secret: Edit::Keep,
-            auth: Edit::Keep,
-        }
-    }
-
-    /// The version that this was made from, as a client has named it.
-    #[must_use]
-    pub fn version(mut self, seen: Version) -> Self {
-        self.version = seen;
-        self
-    }
-
-    /// Where deliveries go. A login of the webhook's own does not go along to another host: give it again, or clear it.
-    #[must_use]
-    pub fn url(mut self, url: impl Into<String>) -> Self {
-        self.wanted.url = url.into();
-        self
-    }
-
-    /// Signs with this secret from now on, without an overlap; see [`WebhookAdmin::rotate`](super::WebhookAdmin::rotate) for one
-    /// with an overlap.
-    #[must_use]
-    pub fn secret(mut self, secret: impl Into<Secret>) -> Self {
-        self.secret = Edit::Set(secret.into());
-        self
-    }
-
-    /// Forgets the secrets; the webhook must be unsigned.
-    #[must_use]
-    pub fn clear_secret(mut self) -> Self {
-        self.secret = Edit::Clear;
-        self
-    }
-
-    /// How requests log in from now on. A basic login without a password keeps the password that is stored.
-    #[must_use]
-    pub fn auth(mut self, auth: Auth) -> Self {
-        self.auth = Edit::Set(auth);
-        self
-    }
-
-    /// Forgets the webhook's own login; the tenant's default applies.
-    #[must_use]
-    pub fn clear_auth(mut self) -> Self {
-        self.auth = Edit::Clear;
-        self
-    }
-}
+pub(crate) use settings;
 
 impl Wanted {
-    fn new(name: String, url: String) -> Self {
+    pub(crate) fn new(name: String, url: String) -> Self {
         Self {
             name,
             url,
@@ -391,7 +227,7 @@ impl Wanted {
         }
     }
 
-    fn of(seen: &WebhookView) -> Self {
+    pub(crate) fn of(seen: &WebhookView) -> Self {
         let texts = |texts: &[std::sync::Arc<str>]| texts.iter().map(|text| text.to_string()).collect();
         Self {
             name: seen.name.clone(),

@@ -14,10 +14,11 @@ use crate::webhooks::repository::Backlog;
 use crate::webhooks::service::access::{may_manage, may_read};
 use crate::webhooks::service::credentials::SecretOnce;
 use crate::webhooks::service::defaults::DefaultsUpdate;
+use crate::webhooks::service::new_webhook::NewWebhook;
 use crate::webhooks::service::plan::Plan;
 use crate::webhooks::service::steps::{Step, StepOutcome, Switch, WebhookStep};
 use crate::webhooks::service::view::{Created, DefaultsView, WebhookQuery, WebhookView};
-use crate::webhooks::service::wanted::{NewWebhook, WebhookUpdate};
+use crate::webhooks::service::webhook_update::WebhookUpdate;
 
 /// A tenant's webhooks as this actor may see and change them; from [`Admin::webhooks`](crate::hub::Admin::webhooks).
 ///

@@ -232,8 +232,8 @@ impl LaneWork for Delivering {
         claim.clone()
     }
 
-    async fn work(&self, claim: Claim) -> Settlement {
-        self.deliver(claim).await
+    fn work(&self, claim: Claim) -> impl Future<Output = Settlement> + Send {
+        self.deliver(claim)
     }
 
     fn panicked(&self, claim: Claim) -> Settlement {

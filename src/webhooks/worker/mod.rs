@@ -17,14 +17,18 @@ mod outcome;
 mod status;
 
 use std::future::Future;
+use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 use std::time::Duration;
 
 use chrono::{DateTime, Utc};
+use futures_util::FutureExt;
 use futures_util::future::{Either, join, select};
 use tokio::task::JoinSet;
 
+use crate::activity::model::{Activity, ActivityKind, Subject};
 use crate::lanes::runner::Runner;
+use crate::tenancy::model::{Actor, TenantId};
 use crate::webhooks::context::Context;
 use crate::webhooks::worker::chores::Chores;
 use crate::webhooks::worker::delivering::Delivering;
@@ -104,25 +108,26 @@ impl Worker {
     pub async fn run_until(&self, shutdown: impl Future<Output = ()> + Send) {
         let runners = self.runners.unwrap_or_else(Self::runners_by_default);
         let (stop, stopped) = futures_channel::oneshot::channel::<()>();
-        let stopped = futures_util::FutureExt::shared(async move {
-            // The sender is dropped to stop everybody.
-            let _ = stopped.await;
-        });
+        // The sender is dropped to stop everybody.
+        let stopped = stopped.map(drop).shared();
         let delivering = Arc::new(Delivering::new(Arc::clone(&self.context), Arc::clone(&self.board)));
 
         // The set aborts its tasks when it is dropped, so that dropping this future stops them all.
         let mut others = JoinSet::new();
         for _ in 1..runners {
             let (worker, delivering, stopped) = (self.clone(), Arc::clone(&delivering), stopped.clone());
-            others.spawn(async move { worker.runner(&delivering).run_until(stopped).await });
+            others.spawn(async move {
+                let run = || async { worker.runner(&delivering).run_until(stopped.clone()).await };
+                worker.supervised(run).await;
+            });
         }
-        let here = self.runner(&delivering);
-        let background = self.background(stopped.clone());
+        let here = self.supervised(|| async { self.runner(&delivering).run_until(stopped.clone()).await });
+        let background = self.supervised(|| self.background(stopped.clone()));
         let until_stopped = async {
             shutdown.await;
             drop(stop);
         };
-        join(until_stopped, join(here.run_until(stopped), background)).await;
+        join(until_stopped, join(here, background)).await;
         while others.join_next().await.is_some() {}
     }
 
@@ -140,6 +145,16 @@ impl Worker {
             if distributing.is_empty().await {
                 return [next_due, next_chore].into_iter().flatten().min();
             }
+        }
+    }
+
+    /// Starts again what panics: transports and formats are caught one by one, but a store, a clock or a vault of the
+    /// host's may panic anywhere. What was in flight comes back when its lease ends.
+    async fn supervised<F: Future<Output = ()>>(&self, start: impl Fn() -> F) {
+        while AssertUnwindSafe(start()).catch_unwind().await.is_err() {
+            self.board.panicked();
+            let clock = &self.context.clock;
+            clock.sleep_until(clock.now() + PAUSE_AFTER_PANIC).await;
         }
     }
 
@@ -169,3 +184,21 @@ impl Worker {
         std::thread::available_parallelism().map_or(1, |cores| cores.get().min(Self::MOST_RUNNERS_BY_DEFAULT))
     }
 }
+
+impl Context {
+    /// An entry of the log by the engine itself.
+    fn activity_by_engine(
+        &self,
+        tenant: &TenantId,
+        kind: ActivityKind,
+        subject: impl Into<Subject>,
+        now: DateTime<Utc>,
+    ) -> Activity {
+        self.activity_by(&Actor::system(tenant.clone(), ENGINE), kind, subject, now)
+    }
+}
+
+/// The name under which the engine itself acts.
+const ENGINE: &str = "crossdock";
+
+const PAUSE_AFTER_PANIC: Duration = Duration::from_secs(1);

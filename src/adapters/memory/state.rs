@@ -42,8 +42,6 @@ pub(super) struct State {
     pub(super) timers: BTreeSet<(DateTime<Utc>, Slot<Group>)>,
     /// Groups whose turn must be thought over.
     pub(super) touched: Vec<Slot<Group>>,
-    /// Disabled or deleted groups in which leases are still out.
-    pub(super) orphans: BTreeSet<Slot<Group>>,
     pub(super) caps: Caps,
     pub(super) counter: u64,
     /// What nobody needs any more: dropped when the lock is free again, because it is much and lies far apart.
@@ -164,7 +162,6 @@ impl State {
             ready: BTreeMap::new(),
             timers: BTreeSet::new(),
             touched: Vec::new(),
-            orphans: BTreeSet::new(),
             caps: Caps::default(),
             counter: 0,
             forgotten: Vec::new(),
@@ -331,7 +328,6 @@ impl State {
         let group = &self.groups[slot];
         if group.webhook.is_none() && group.rows.is_empty() && !group.is_touched {
             let group = self.groups.remove(slot);
-            self.orphans.remove(&slot);
             self.tenants[group.tenant].groups.remove(&group.id);
         }
     }

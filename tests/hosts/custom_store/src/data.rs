@@ -22,13 +22,16 @@ pub(crate) type Time = DateTime<Utc>;
 /// A webhook's name, whole: another tenant's id is another name.
 pub(crate) type Name = (TenantId, WebhookId);
 
+/// What an idempotency key was used for: the event, the digest, and when.
+pub type UsedFor = (EventId, [u8; 32], Time);
+
 #[derive(Debug, Default)]
 pub(crate) struct Data {
     pub hooks: BTreeMap<Name, Hook>,
     pub defaults: BTreeMap<TenantId, Arc<TenantDefaults>>,
     pub events: BTreeMap<EventId, StoredEvent>,
     pub outbox: BTreeMap<u64, EventId>,
-    pub keys: BTreeMap<(TenantId, Arc<str>), (EventId, [u8; 32], Time)>,
+    pub keys: BTreeMap<(TenantId, Arc<str>), UsedFor>,
     pub rows: BTreeMap<DeliveryId, Row>,
     pub replays: BTreeMap<ReplayId, Replay>,
     pub log: BTreeMap<ActivityId, Activity>,

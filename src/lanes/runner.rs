@@ -143,6 +143,7 @@ struct Turn<'a, W: LaneWork, F> {
     listener: Wakened,
     /// Set by the shutdown: what is in flight then is abandoned.
     deadline: Option<DateTime<Utc>>,
+    has_abandoned: bool,
 }
 
 impl<'a, W: LaneWork> Turn<'a, W, ()> {
@@ -166,6 +167,7 @@ impl<'a, W: LaneWork> Turn<'a, W, ()> {
             timer: None,
             listener: runner.wake.listen(),
             deadline: None,
+            has_abandoned: false,
         }
     }
 }
@@ -325,7 +327,7 @@ impl<'a, W: LaneWork, F: Future<Output = Landing<W::Outcome>>> Turn<'a, W, F> {
     }
 
     fn may_be_due_before(&self, at: DateTime<Utc>) -> bool {
-        let times = [self.rest_until.or(self.next_due), self.deadline];
+        let times = [self.rest_until.or(self.next_due), self.deadline.filter(|_| !self.has_abandoned)];
         times.into_iter().flatten().any(|time| time < at)
     }
 
@@ -337,7 +339,9 @@ impl<'a, W: LaneWork, F: Future<Output = Landing<W::Outcome>>> Turn<'a, W, F> {
             // second will see changed.
             self.next_due.filter(|&due| due > now).map_or(look_again, |due| due.min(look_again))
         });
-        self.deadline.map_or(target, |deadline| target.min(deadline))
+        // Once it has been acted on, a deadline that has passed would make us spin.
+        let deadline = self.deadline.filter(|_| !self.has_abandoned);
+        deadline.map_or(target, |deadline| target.min(deadline))
     }
 
     fn rest(&mut self) {
@@ -351,6 +355,7 @@ impl<'a, W: LaneWork, F: Future<Output = Landing<W::Outcome>>> Turn<'a, W, F> {
     }
 
     fn abandon(&mut self) {
+        self.has_abandoned = true;
         self.flights = FuturesUnordered::new();
         let tickets = self.tickets.iter_mut().filter_map(Option::take);
         self.landed.extend(tickets.map(|ticket| self.runner.work.abandoned(ticket)));

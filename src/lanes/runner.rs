@@ -129,6 +129,8 @@ struct Turn<'a, W: LaneWork, F> {
     tickets: Vec<Option<W::Ticket>>,
     free: Vec<usize>,
     landed: Vec<W::Outcome>,
+    /// Empty, but with room: becomes `landed` when that is settled.
+    spare: Vec<W::Outcome>,
     settling: Option<Settling<'a, W::Outcome>>,
     /// After a refused batch: how many outcomes are settled one by one, to find the one that is refused.
     singly: usize,
@@ -157,6 +159,7 @@ impl<'a, W: LaneWork> Turn<'a, W, ()> {
             tickets: Vec::new(),
             free: Vec::new(),
             landed: Vec::new(),
+            spare: Vec::new(),
             settling: None,
             singly: 0,
             claiming: None,
@@ -190,7 +193,10 @@ impl<'a, W: LaneWork, F: Future<Output = Landing<W::Outcome>>> Turn<'a, W, F> {
 
     fn start_settling(&mut self) {
         let most = if self.singly > 0 { 1 } else { MAX_BATCH };
-        let rest = self.landed.split_off(most.min(self.landed.len()));
+        let rest = match self.landed.len() > most {
+            true => self.landed.split_off(most),
+            false => std::mem::take(&mut self.spare),
+        };
         let outcomes = std::mem::replace(&mut self.landed, rest);
         let work = self.runner.work;
         self.settling = Some(
@@ -235,10 +241,12 @@ impl<'a, W: LaneWork, F: Future<Output = Landing<W::Outcome>>> Turn<'a, W, F> {
 
     fn poll_settling(&mut self, cx: &mut Context<'_>) -> bool {
         let Some(settling) = &mut self.settling else { return false };
-        let Poll::Ready((outcomes, result)) = settling.as_mut().poll(cx) else { return false };
+        let Poll::Ready((mut outcomes, result)) = settling.as_mut().poll(cx) else { return false };
         self.settling = None;
         match result {
             Ok(()) => {
+                outcomes.clear();
+                self.spare = outcomes;
                 self.failures = 0;
                 self.singly = self.singly.saturating_sub(1);
                 self.may_have_work = true;

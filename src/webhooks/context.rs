@@ -27,7 +27,10 @@ pub(crate) struct Context {
     pub(crate) activity: Arc<dyn ActivityLog>,
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) entropy: Arc<dyn Entropy>,
+    /// Rings when there may be something to fan out, in any process.
     pub(crate) wake: Arc<dyn Wake>,
+    /// Rings within this process, when there may be something to claim.
+    pub(crate) due: Arc<dyn Wake>,
     pub(crate) vault: Arc<dyn Vault>,
     pub(crate) dispatcher: Dispatcher,
     pub(crate) catalog: CompiledCatalog,

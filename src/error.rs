@@ -102,7 +102,8 @@ impl Error {
         &self.0.step
     }
 
-    /// Every broken rule; empty unless the kind is [`ErrorKind::Invalid`] or [`ErrorKind::Conflict`].
+    /// Every broken rule: always given with [`ErrorKind::Invalid`]; with [`ErrorKind::Conflict`] and
+    /// [`ErrorKind::NotFound`] where it says which part of the input is meant.
     pub fn problems(&self) -> &[Problem] {
         &self.0.problems
     }

@@ -284,7 +284,7 @@ impl ExchangeRequest {
             headers: HeaderMap::new(),
             body: body.into(),
             limits: ExchangeLimits::default(),
-            destinations: Arc::new([]),
+            destinations: Arc::default(),
         }
     }
 }

@@ -6,6 +6,7 @@
 
 mod allocations;
 mod bare;
+mod cpu;
 mod engine;
 mod hanging;
 mod latency;

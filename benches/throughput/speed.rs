@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use crate::allocations::counted;
 use crate::bare::BareLoop;
+use crate::cpu;
 use crate::engine::{Engine, Failure, Source, Until, places};
 use crate::options::Options;
 use crate::receiver::{Manner, Receiver};
@@ -28,12 +29,14 @@ pub(crate) async fn measure(options: &Options) -> Result<(Report, Limit), Failur
 
     let mut rounds = Vec::new();
     for _ in 0..options.rounds {
-        let limit = bare.run(options.events * per_event).await?;
+        let deliveries = options.events * per_event;
+        // More requests, because they take less time each: both sides are watched for about as long.
+        let (limit, bare_cpu) = cpu_of(2 * deliveries, bare.run(2 * deliveries)).await?;
         engine.forget_latencies();
-        let took = engine.saturate(all, Until::Events(options.events)).await?;
-        let rate = (options.events * per_event) as f64 / took.as_secs_f64();
+        let (took, cpu) = cpu_of(deliveries, engine.saturate(all, Until::Events(options.events))).await?;
+        let rate = deliveries as f64 / took.as_secs_f64();
         let latency = (engine.percentile(all, 500), engine.percentile(all, 990));
-        rounds.push(Round { limit, rate, latency });
+        rounds.push(Round { limit, rate, latency, cpu: (bare_cpu, cpu) });
     }
 
     let requests = options.events * per_event / 10;
@@ -71,6 +74,15 @@ struct Round {
     limit: f64,
     rate: f64,
     latency: (Duration, Duration),
+    /// Microseconds of processor time for one request and for one delivery.
+    cpu: (f64, f64),
+}
+
+/// What this answers, and how many microseconds of processor time each of so many took in the whole process.
+async fn cpu_of<T>(count: u64, work: impl Future<Output = Result<T, Failure>>) -> Result<(T, f64), Failure> {
+    let before = cpu::used()?;
+    let answer = work.await?;
+    Ok((answer, (cpu::used()? - before).as_secs_f64() * 1e6 / count as f64))
 }
 
 async fn start(options: &Options) -> Result<Engine, Failure> {
@@ -124,14 +136,17 @@ fn report(
         rounds.len(),
     );
     let mut report = Report::new("throughput", title, options);
-    report.header(["", "deliveries/s", "p50 ms", "p99 ms", "allocations", "bytes allocated"]);
+    report.header(["", "deliveries/s", "p50 ms", "p99 ms", "cpu us", "allocations", "bytes allocated"]);
     let (dash, figure) = (|| "-".to_owned(), |value: f64| format!("{value:.2}"));
-    report.row(["bare loop".to_owned(), whole(limit), dash(), dash(), figure(for_bare.0), whole(for_bare.1)]);
+    let cpu = (middle(|round| round.cpu.0), middle(|round| round.cpu.1));
+    let [rate_of_bare, allocations, bytes] = [whole(limit), figure(for_bare.0), whole(for_bare.1)];
+    report.row(["bare loop".to_owned(), rate_of_bare, dash(), dash(), figure(cpu.0), allocations, bytes]);
     report.row([
         "engine, saturated".to_owned(),
         whole(rate),
         figure(busy.0),
         figure(busy.1),
+        figure(cpu.1),
         figure(for_engine.0),
         whole(for_engine.1),
     ]);
@@ -140,6 +155,7 @@ fn report(
         LOW_LOAD_PER_SECOND.to_string(),
         figure(millis(quiet.0)),
         figure(millis(quiet.1)),
+        dash(),
         dash(),
         dash(),
     ]);
@@ -152,6 +168,7 @@ fn report(
         own.0,
         whole(own.1),
     ));
+    report.note(format!("processor time, bare loop / engine: {}", percent(cpu.0 / cpu.1)));
     report.note(format!(
         "at most {} requests of a webhook are in flight, so that all together use as many connections as the bare loop",
         options.max_in_flight(),
@@ -164,6 +181,8 @@ fn report(
     report.field("p99_ms", millis(quiet.1));
     report.field("saturated_p50_ms", busy.0);
     report.field("saturated_p99_ms", busy.1);
+    report.field("bare_loop_cpu_us", rounded(cpu.0));
+    report.field("cpu_us", rounded(cpu.1));
     report.field("allocations_per_delivery", rounded(own.0));
     report.field("bytes_allocated_per_delivery", own.1.round());
     report

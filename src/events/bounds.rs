@@ -11,8 +11,8 @@ use crate::events::new_event::{Labels, Payload};
 pub(crate) const PAYLOAD_LIMIT: usize = 256 * 1024;
 
 /// The payload without white space around it, or why it cannot be published.
-pub(crate) fn check_payload(payload: &Payload, limit: usize) -> Result<Bytes, Problem> {
-    let (Payload::Written(bytes) | Payload::Given(bytes)) = payload;
+pub(crate) fn check_payload(payload: Payload, limit: usize) -> Result<Bytes, Problem> {
+    let (Payload::Written(bytes) | Payload::Given(bytes)) = &payload;
     // Before anything is read: a payload beyond the limit costs nothing.
     if bytes.len() > limit {
         let rule = format!("a payload holds at most {limit} bytes, this one has {}", bytes.len());
@@ -23,8 +23,8 @@ pub(crate) fn check_payload(payload: &Payload, limit: usize) -> Result<Bytes, Pr
         ));
     }
     match payload {
-        Payload::Written(bytes) => Ok(bytes.clone()),
-        Payload::Given(bytes) => one_json_value(bytes),
+        Payload::Written(bytes) => Ok(bytes),
+        Payload::Given(bytes) => one_json_value(&bytes),
     }
 }
 
@@ -149,7 +149,7 @@ mod tests {
     use std::sync::Arc;
 
     fn given(text: &'static [u8]) -> Result<Bytes, Problem> {
-        check_payload(&Payload::Given(Bytes::from_static(text)), 64)
+        check_payload(Payload::Given(Bytes::from_static(text)), 64)
     }
 
     fn fields(labels: &Labels) -> Vec<String> {

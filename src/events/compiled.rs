@@ -113,7 +113,7 @@ impl CompiledCatalog {
         if entry.is_none() {
             problems.push(self.unknown_type(&event_type));
         }
-        let payload = check_payload(&payload, self.0.payload_limit);
+        let payload = check_payload(payload, self.0.payload_limit);
         if let (Some(entry), Ok(payload)) = (entry, &payload) {
             let found = entry.check(payload);
             if entry.mode == SchemaMode::Enforce { problems.extend(found) } else { warnings.extend(found) }

@@ -1,5 +1,6 @@
 //! What the host hands in to be published, and what is left of it once the catalogue has said yes.
 
+use std::cell::Cell;
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::sync::Arc;
@@ -101,13 +102,12 @@ impl NewEvent {
         event_type: impl Into<String>,
         data: &(impl Serialize + ?Sized),
     ) -> Result<Self> {
-        let json = serde_json::to_vec(data).map_err(|cause| {
+        let json = written(data).map_err(|cause| {
             let fix = "give a value that serde can write as JSON, with strings as keys";
             let problem = Problem::new("data", "the payload must be JSON", fix);
             Error::invalid("publish event", [problem]).with_source(cause)
         })?;
-        // Without spare capacity: a store in memory keeps these bytes for as long as the event.
-        let payload = Payload::Written(Bytes::from(json.into_boxed_slice()));
+        let payload = Payload::Written(json);
         Ok(Self { tenant, event_type: event_type.into(), payload, labels: Labels::default() })
     }
 
@@ -263,6 +263,26 @@ impl CheckedEvent {
     }
 }
 
+/// The value as JSON, in memory of exactly its size: a store in memory keeps it for as long as the event.
+///
+/// It is first written into a buffer that the thread keeps, because a buffer that has to grow with every event costs
+/// several times as much.
+fn written(data: &(impl Serialize + ?Sized)) -> serde_json::Result<Bytes> {
+    thread_local! {
+        static BUFFER: Cell<Vec<u8>> = const { Cell::new(Vec::new()) };
+    }
+    // Taken rather than borrowed: serialising a value may well make another event.
+    let mut buffer = BUFFER.try_with(Cell::take).unwrap_or_default();
+    buffer.clear();
+    serde_json::to_writer(&mut buffer, data)?;
+    let json = Bytes::copy_from_slice(&buffer);
+    if buffer.capacity() <= MOST_KEPT {
+        // A thread that is ending keeps nothing.
+        let _ = BUFFER.try_with(|kept| kept.set(buffer));
+    }
+    Ok(json)
+}
+
 impl fmt::Debug for NewEvent {
     /// The payload is left out: it is the tenant's.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -291,3 +311,6 @@ impl fmt::Debug for CheckedEvent {
 fn whole_microseconds(time: DateTime<Utc>) -> DateTime<Utc> {
     DateTime::from_timestamp_micros(time.timestamp_micros()).unwrap_or(time)
 }
+
+/// A buffer that has grown beyond this is given back.
+const MOST_KEPT: usize = 64 * 1024;

@@ -143,6 +143,7 @@ struct Turn<'a, W: LaneWork, F> {
     listener: Wakened,
     /// Set by the shutdown: what is in flight then is abandoned.
     deadline: Option<DateTime<Utc>>,
+    has_abandoned: bool,
 }
 
 impl<'a, W: LaneWork> Turn<'a, W, ()> {
@@ -166,6 +167,7 @@ impl<'a, W: LaneWork> Turn<'a, W, ()> {
             timer: None,
             listener: runner.wake.listen(),
             deadline: None,
+            has_abandoned: false,
         }
     }
 }
@@ -303,18 +305,12 @@ impl<'a, W: LaneWork, F: Future<Output = Landing<W::Outcome>>> Turn<'a, W, F> {
     }
 
     fn poll_timer(&mut self, cx: &mut Context<'_>) -> bool {
-        let now = self.runner.clock.now();
-        let look_again = now + LOOK_AGAIN;
-        let mut target = self.rest_until.unwrap_or_else(|| {
-            // A time that has passed would make us spin: what is due now was refused for a reason that a look in a
-            // second will see changed.
-            self.next_due.filter(|&due| due > now).map_or(look_again, |due| due.min(look_again))
-        });
-        if let Some(deadline) = self.deadline {
-            target = target.min(deadline);
-        }
-        if self.timer.as_ref().is_none_or(|(at, _)| target < *at) {
-            self.timer = Some((target, self.runner.clock.sleep_until(target)));
+        // Asked after every single event, so the clock is only read when the answer may be another one.
+        if self.timer.as_ref().is_none_or(|(at, _)| self.may_be_due_before(*at)) {
+            let target = self.wake_up_at();
+            if self.timer.as_ref().is_none_or(|(at, _)| target < *at) {
+                self.timer = Some((target, self.runner.clock.sleep_until(target)));
+            }
         }
         let Some((at, timer)) = &mut self.timer else { return false };
         if timer.as_mut().poll(cx).is_pending() {
@@ -330,6 +326,24 @@ impl<'a, W: LaneWork, F: Future<Output = Landing<W::Outcome>>> Turn<'a, W, F> {
         true
     }
 
+    fn may_be_due_before(&self, at: DateTime<Utc>) -> bool {
+        let times = [self.rest_until.or(self.next_due), self.deadline.filter(|_| !self.has_abandoned)];
+        times.into_iter().flatten().any(|time| time < at)
+    }
+
+    fn wake_up_at(&self) -> DateTime<Utc> {
+        let now = self.runner.clock.now();
+        let look_again = now + LOOK_AGAIN;
+        let target = self.rest_until.unwrap_or_else(|| {
+            // A time that has passed would make us spin: what is due now was refused for a reason that a look in a
+            // second will see changed.
+            self.next_due.filter(|&due| due > now).map_or(look_again, |due| due.min(look_again))
+        });
+        // Once it has been acted on, a deadline that has passed would make us spin.
+        let deadline = self.deadline.filter(|_| !self.has_abandoned);
+        deadline.map_or(target, |deadline| target.min(deadline))
+    }
+
     fn rest(&mut self) {
         self.failures = self.failures.saturating_add(1);
         self.rest_until = Some(self.runner.clock.now() + STORE_BACKOFF.after(self.failures));
@@ -341,6 +355,7 @@ impl<'a, W: LaneWork, F: Future<Output = Landing<W::Outcome>>> Turn<'a, W, F> {
     }
 
     fn abandon(&mut self) {
+        self.has_abandoned = true;
         self.flights = FuturesUnordered::new();
         let tickets = self.tickets.iter_mut().filter_map(Option::take);
         self.landed.extend(tickets.map(|ticket| self.runner.work.abandoned(ticket)));

@@ -6,6 +6,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
+use bytes::BytesMut;
 use chrono::{DateTime, Utc};
 use http::{HeaderMap, HeaderName, HeaderValue, header};
 
@@ -99,7 +100,8 @@ impl Dispatcher {
         request.destinations = Arc::clone(&webhook.destinations);
 
         let result = match &self.exchange {
-            Some(exchange) => exchange.exchange(request).await,
+            // Straight to what is behind the `Arc`: its own implementation of the port would box a second future.
+            Some(exchange) => (**exchange).exchange(request).await,
             None => Err(TransportError::new(TransportErrorKind::Unconfigured)),
         };
         let verdict = classify(&result, name.started_at);
@@ -130,8 +132,7 @@ impl Dispatcher {
         let message = Message { id: &id, timestamp: now, url: webhook.url.as_str(), body: &body.bytes };
         ready.signer.sign(&message, &mut headers);
 
-        let varying = headers.iter().map(|(name, value)| (name.clone(), value.clone())).collect();
-        let logged = AttemptHeaders::new(Arc::clone(&ready.logged), varying);
+        let logged = AttemptHeaders::new(Arc::clone(&ready.logged), copied(&headers));
         headers.extend(ready.headers.iter().map(|(name, value)| (name.clone(), value.clone())));
         (headers, logged, body.bytes)
     }
@@ -150,7 +151,8 @@ impl Dispatcher {
         {
             return Ok(ready);
         }
-        let ready = Arc::new(self.get_ready(webhook, defaults, now).await?);
+        // Boxed, because it is rare and would make the future of every delivery larger.
+        let ready = Arc::new(Box::pin(self.get_ready(webhook, defaults, now)).await?);
         let mut kept = self.lock();
         if kept.len() >= Self::KEPT {
             kept.clear();
@@ -228,6 +230,20 @@ impl fmt::Debug for Dispatcher {
     }
 }
 
+/// The same headers in one piece of memory of their own: the log keeps them for a long time, and many pieces would
+/// make it larger and slower to drop.
+fn copied(headers: &HeaderMap) -> Vec<(HeaderName, HeaderValue)> {
+    let mut text = BytesMut::with_capacity(headers.values().map(HeaderValue::len).sum());
+    let copy = |(name, value): (&HeaderName, &HeaderValue)| {
+        text.extend_from_slice(value.as_bytes());
+        let mut copy =
+            HeaderValue::from_maybe_shared(text.split().freeze()).unwrap_or_else(|_| value.clone());
+        copy.set_sensitive(value.is_sensitive());
+        (name.clone(), copy)
+    };
+    headers.iter().map(copy).collect()
+}
+
 fn logged_attempt(
     name: AttemptName,
     headers: AttemptHeaders,
@@ -240,9 +256,9 @@ fn logged_attempt(
         Ok(answer) => {
             attempt.peer = answer.peer;
             attempt.status = Some(answer.status.as_u16());
-            attempt.response_headers = answer.headers;
+            attempt.response_headers = bounded(answer.headers, &mut attempt.truncated);
             attempt.response_body = answer.body;
-            attempt.truncated = answer.truncated;
+            attempt.truncated |= answer.truncated;
             attempt.timings = answer.timings;
         }
         Err(error) => {
@@ -251,6 +267,23 @@ fn logged_attempt(
         }
     }
     attempt
+}
+
+/// The headers that the log keeps: a receiver chooses their size, and every attempt keeps its own.
+fn bounded(headers: HeaderMap, truncated: &mut bool) -> HeaderMap {
+    let size = |(name, value): (&HeaderName, &HeaderValue)| name.as_str().len() + value.len();
+    if headers.iter().map(size).sum::<usize>() <= MAX_LOGGED_HEADERS {
+        return headers;
+    }
+    *truncated = true;
+    let mut room = MAX_LOGGED_HEADERS;
+    let fits = |header: &(&HeaderName, &HeaderValue)| {
+        let size = size(*header);
+        let fits = size <= room;
+        room -= if fits { size } else { 0 };
+        fits
+    };
+    headers.iter().filter(fits).map(|(name, value)| (name.clone(), value.clone())).collect()
 }
 
 fn basic(username: &str, password: &Secret) -> Result<HeaderValue> {
@@ -268,4 +301,5 @@ fn corrupt(cause: impl std::error::Error + Send + Sync + 'static) -> Error {
     Error::new(ErrorKind::Corrupt, WHAT).with_source(cause)
 }
 
+const MAX_LOGGED_HEADERS: usize = 8 * 1024;
 const TRACEPARENT: HeaderName = HeaderName::from_static("traceparent");

@@ -75,6 +75,9 @@ pub(crate) fn notice_types() -> impl Iterator<Item = EventTypeSpec> {
 /// The store's; what was taken is then kept for the next call.
 pub(crate) async fn publish_notices(context: &Context) -> Result<usize> {
     let taken = context.notice_events.take();
+    if taken.is_empty() {
+        return Ok(0);
+    }
     let published = publish_taken(context, &taken).await;
     if published.is_err() {
         taken.into_iter().for_each(|notice| context.notice_events.keep(notice));

@@ -190,8 +190,8 @@ pub struct Advanced {
 /// - A disabling settlement or judgement disables the webhook as a save would; it is idempotent. A judgement that changes
 ///   nothing writes no activity; a warning counts only while the webhook fails, and only if it is a higher one.
 /// - `pause_until` never shortens a pause. A brake change whose `seen` is not the present version changes nothing.
-/// - `expire` ends pending and stopped deliveries made before `before` as dead letters, unless they are leased, and those of
-///   disabled or deleted webhooks whose lease has ended as skipped.
+/// - `expire` ends pending and stopped deliveries made before `before` as dead letters, unless they are leased, and those whose
+///   lease has ended as skipped if their webhook is disabled or deleted or their event was erased.
 /// - `advance_replays` makes at most one second's worth of each due replay, oldest first, at most one delivery for each given id, of
 ///   deliveries with [`Origin::Live`](crate::webhooks::Origin) only, whose payload is there; if ids are missing, `wanted` says at
 ///   most how many. A crash between two calls makes nothing twice. A replay of a disabled webhook waits.

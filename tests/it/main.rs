@@ -8,6 +8,7 @@ mod certificates;
 mod child;
 mod conformance;
 mod egress;
+mod history;
 mod http_client;
 mod http_pool;
 mod loopback;
@@ -33,6 +34,7 @@ fn main() -> ExitCode {
     trials.extend(catalog::trials());
     trials.extend(conformance::trials());
     trials.extend(egress::trials());
+    trials.extend(history::trials());
     trials.extend(http_client::trials());
     trials.extend(http_pool::trials());
     trials.extend(manifest::trials());

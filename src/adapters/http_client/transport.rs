@@ -129,7 +129,8 @@ impl HttpTransport {
         answer.headers = head.headers;
         let mut whole = true;
         if !body.is_end_stream() {
-            let taken = link.take(body, request.limits).await?;
+            // Boxed, because most answers have no body, and all of them would pay for room for one.
+            let taken = Box::pin(link.take(body, request.limits)).await?;
             answer.body = taken.kept;
             answer.truncated = taken.truncated;
             whole = taken.whole;

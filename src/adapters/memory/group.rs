@@ -176,11 +176,12 @@ impl Group {
     pub(super) fn pop_due(&mut self, caps: Caps, now: DateTime<Utc>) -> Option<Slot<Row>> {
         let is_due = |lane: &BTreeSet<DueKey>| lane.first().is_some_and(|&(due, ..)| due <= now);
         let may_replay = is_due(&self.replay) && self.replay_leases.len() < caps.replays_in_flight as usize;
-        self.replayed_last = may_replay && !(self.replayed_last && is_due(&self.live));
-        let lane = if self.replayed_last { &mut self.replay } else { &mut self.live };
-        if !is_due(lane) {
+        let may_go = is_due(&self.live);
+        if !may_replay && !may_go {
             return None;
         }
+        self.replayed_last = may_replay && !(self.replayed_last && may_go);
+        let lane = if self.replayed_last { &mut self.replay } else { &mut self.live };
         lane.pop_first().map(|(.., slot)| slot)
     }
 

@@ -115,12 +115,6 @@ impl State {
                 Some(at) => Turn::At(at),
             };
             self.set_turn(slot, turn);
-            let group = &self.groups[slot];
-            if group.refusal().is_some() && !group.leases.is_empty() {
-                self.orphans.insert(slot);
-            } else {
-                self.orphans.remove(&slot);
-            }
             self.drop_group_if_unused(slot);
         }
     }

@@ -9,8 +9,9 @@
 //! | `retention` | what goes, and when |
 //! | `ports` | the ports, each method one step under the lock |
 
-use std::fmt;
+use std::ops::{Deref, DerefMut};
 use std::sync::{Arc, Mutex, MutexGuard};
+use std::{fmt, mem};
 
 mod claim;
 mod deliveries;
@@ -25,7 +26,7 @@ mod slab;
 mod state;
 mod webhooks;
 
-use crate::adapters::memory::state::{Limits, State};
+use crate::adapters::memory::state::{Forgotten, Limits, State};
 use crate::error::{Error, ErrorKind, Result};
 
 /// Keeps everything in memory: the default store, and the double for every store in tests.
@@ -78,9 +79,36 @@ impl MemoryStore {
         MemoryStoreBuilder { history: 10_000, activity: 10_000 }
     }
 
-    fn lock(&self, step: &'static str) -> Result<MutexGuard<'_, State>> {
+    fn lock(&self, step: &'static str) -> Result<Locked<'_>> {
         // Only a defect in this folder can panic under the lock; what it left behind is not to be trusted.
-        self.0.lock().map_err(|_| Error::new(ErrorKind::Internal, step))
+        let state = self.0.lock().map_err(|_| Error::new(ErrorKind::Internal, step))?;
+        Ok(Locked { state, forgotten: Vec::new() })
+    }
+}
+
+/// The state, and what is to be dropped once its lock is free again: fields are dropped in this order.
+struct Locked<'a> {
+    state: MutexGuard<'a, State>,
+    forgotten: Vec<Forgotten>,
+}
+
+impl Deref for Locked<'_> {
+    type Target = State;
+
+    fn deref(&self) -> &State {
+        &self.state
+    }
+}
+
+impl DerefMut for Locked<'_> {
+    fn deref_mut(&mut self) -> &mut State {
+        &mut self.state
+    }
+}
+
+impl Drop for Locked<'_> {
+    fn drop(&mut self) {
+        self.forgotten = mem::take(&mut self.state.forgotten);
     }
 }
 

@@ -3,6 +3,8 @@
 use chrono::{DateTime, Utc};
 
 use crate::activity::model::Activity;
+use crate::adapters::memory::group::Group;
+use crate::adapters::memory::slab::Slot;
 use crate::adapters::memory::state::{Ended, KeyPlace, Place, State};
 use crate::webhooks::model::{DeadReason, DeliveryStatus, Replay, ReplayState};
 use crate::webhooks::queue::{Expired, Retention};
@@ -46,19 +48,9 @@ impl State {
     pub(super) fn expire(&mut self, before: DateTime<Utc>, now: DateTime<Utc>, limit: usize) -> Expired {
         let mut expired = Expired::default();
         let mut left = limit;
-        let orphans: Vec<_> = self.orphans.iter().copied().collect();
-        for group in orphans {
-            while left > 0
-                && let Some(reason) = self.groups[group].refusal()
-                && let Some(&(until, slot)) = self.groups[group].leases.first()
-                && until <= now
-            {
-                self.end(slot, DeliveryStatus::Skipped(reason), now);
-                left -= 1;
-            }
-        }
         let groups: Vec<_> = self.groups.slots().collect();
         for group in groups {
+            left -= self.skip_lost(group, now, left);
             if left == 0 {
                 break;
             }
@@ -74,6 +66,17 @@ impl State {
         }
         self.finish_step(now);
         expired
+    }
+
+    /// Ends what was claimed and lost, and cannot wait any longer; says how many there were.
+    fn skip_lost(&mut self, group: Slot<Group>, now: DateTime<Utc>, most: usize) -> usize {
+        let leases = self.groups[group].leases.iter();
+        let lost = leases.take_while(|&&(until, _)| until <= now).map(|&(_, slot)| slot);
+        let refused: Vec<_> = lost.filter_map(|slot| Some((slot, self.refusal(slot)?))).take(most).collect();
+        for &(slot, reason) in &refused {
+            self.end(slot, DeliveryStatus::Skipped(reason), now);
+        }
+        refused.len()
     }
 
     pub(super) fn tidy(&mut self, retention: Retention, now: DateTime<Utc>) -> u64 {

@@ -56,10 +56,26 @@ impl State {
         }
         let group_slot = self.rows[slot].group;
         self.apply_fate(slot, settlement.fate, now);
-        let group = &mut self.groups[group_slot];
-        if settlement.health != HealthChange::None && group.webhook.is_some() {
-            if !health.iter().any(|&(known, _)| known == group_slot) {
-                health.push((group_slot, group.health));
+        if self.groups[group_slot].webhook.is_some() {
+            self.apply_to_webhook(group_slot, settlement, now, health);
+        }
+        if let Some(reason) = settlement.disable {
+            self.disable(group_slot, reason, now);
+        }
+        self.note(&settlement.activity);
+    }
+
+    fn apply_to_webhook(
+        &mut self,
+        slot: Slot<Group>,
+        settlement: &Settlement,
+        now: DateTime<Utc>,
+        health: &mut Vec<(Slot<Group>, WebhookHealth)>,
+    ) {
+        let group = &mut self.groups[slot];
+        if settlement.health != HealthChange::None {
+            if !health.iter().any(|&(known, _)| known == slot) {
+                health.push((slot, group.health));
             }
             group.health = group.health.after(settlement.health, now);
         }
@@ -68,10 +84,6 @@ impl State {
             group.brake = change.brake;
             group.brake_version += 1;
         }
-        if let Some(reason) = settlement.disable {
-            self.disable(group_slot, reason, now);
-        }
-        self.note(&settlement.activity);
     }
 
     fn apply_fate(&mut self, slot: Slot<Row>, fate: Fate, now: DateTime<Utc>) {
@@ -100,7 +112,7 @@ impl State {
     }
 
     /// Why this delivery cannot wait any longer, if it cannot.
-    fn refusal(&self, slot: Slot<Row>) -> Option<SkipReason> {
+    pub(super) fn refusal(&self, slot: Slot<Row>) -> Option<SkipReason> {
         let row = &self.rows[slot];
         let erased = || (!self.events[row.event].has_payload).then_some(SkipReason::Erased);
         self.groups[row.group].refusal().or_else(erased)

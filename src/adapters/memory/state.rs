@@ -42,10 +42,16 @@ pub(super) struct State {
     pub(super) timers: BTreeSet<(DateTime<Utc>, Slot<Group>)>,
     /// Groups whose turn must be thought over.
     pub(super) touched: Vec<Slot<Group>>,
-    /// Disabled or deleted groups in which leases are still out.
-    pub(super) orphans: BTreeSet<Slot<Group>>,
     pub(super) caps: Caps,
     pub(super) counter: u64,
+    /// What nobody needs any more: dropped when the lock is free again, because it is much and lies far apart.
+    pub(super) forgotten: Vec<Forgotten>,
+}
+
+/// What was kept about a delivery or an event.
+pub(super) enum Forgotten {
+    Log(#[expect(dead_code, reason = "it is only kept to be dropped later")] Vec<Arc<Attempt>>),
+    Event(#[expect(dead_code, reason = "it is only kept to be dropped later")] Arc<Event>),
 }
 
 /// How much of what has ended is kept.
@@ -156,9 +162,9 @@ impl State {
             ready: BTreeMap::new(),
             timers: BTreeSet::new(),
             touched: Vec::new(),
-            orphans: BTreeSet::new(),
             caps: Caps::default(),
             counter: 0,
+            forgotten: Vec::new(),
         }
     }
 
@@ -293,7 +299,9 @@ impl State {
             self.rows[older].newer = row.newer;
         }
         self.drop_group_if_unused(row.group);
-        1 + row.log.len() as u64 + self.drop_event_if_unused(row.event)
+        let attempts = row.log.len() as u64;
+        self.forgotten.push(Forgotten::Log(row.log));
+        1 + attempts + self.drop_event_if_unused(row.event)
     }
 
     pub(super) fn drop_event_if_unused(&mut self, slot: Slot<EventRow>) -> u64 {
@@ -312,6 +320,7 @@ impl State {
                 }
             }
         }
+        self.forgotten.push(Forgotten::Event(row.event));
         1
     }
 
@@ -319,7 +328,6 @@ impl State {
         let group = &self.groups[slot];
         if group.webhook.is_none() && group.rows.is_empty() && !group.is_touched {
             let group = self.groups.remove(slot);
-            self.orphans.remove(&slot);
             self.tenants[group.tenant].groups.remove(&group.id);
         }
     }

@@ -41,7 +41,7 @@ use crate::webhooks::service::webhooks::WebhookAdmin;
 pub struct Diagnosis {
     /// What stands in the way, the most decisive first; empty if nothing does.
     pub findings: Vec<Finding>,
-    /// The last attempt of the newest delivery that was tried.
+    /// The newest attempt among the newest deliveries.
     pub last_attempt: Option<Arc<Attempt>>,
     /// How the receiver has done.
     pub health: WebhookHealth,
@@ -89,7 +89,9 @@ impl WebhookAdmin {
         may_read(&self.context, &self.actor, WHAT)?;
         let webhook = self.stored(id, WHAT).await?;
         let facts = self.facts(&webhook, about).await?;
-        let last_attempt = self.last_attempt(id).await?;
+        let attempts = facts.newest.iter().flat_map(|record| &record.attempts);
+        let last_attempt =
+            attempts.max_by_key(|attempt| (attempt.started_at, attempt.number)).map(Arc::clone);
         Ok(Diagnosis { findings: findings(&webhook, &facts), last_attempt, health: facts.health })
     }
 
@@ -113,6 +115,11 @@ impl WebhookAdmin {
                 (Some(hearing(&event.head, webhook)), Some((event.head.published_at, delivery)))
             }
         };
+        let newest = {
+            let include = Include { attempts: true, ..Include::default() };
+            let page = PageRequest::first(LOOKED_AT);
+            repository.deliveries(tenant, &of_webhook, include, page).await?.items
+        };
         let with = |status| DeliveryFilter { statuses: vec![status], ..of_webhook.clone() };
         Ok(Facts {
             now,
@@ -121,7 +128,7 @@ impl WebhookAdmin {
             held_until: repository.backlog(tenant, Some(webhook.id), now).await?.held_until,
             heard,
             asked,
-            newest: first(of_webhook.clone(), LOOKED_AT).await?,
+            newest,
             waiting: first(with(StatusKind::Pending), LOOKED_AT).await?,
             stopped: !first(with(StatusKind::Stopped), 1).await?.is_empty(),
         })
@@ -136,15 +143,6 @@ impl WebhookAdmin {
         event.owner = webhook.owner.clone();
         event.channels = webhook.channels.clone();
         hearing(&event, webhook)
-    }
-
-    async fn last_attempt(&self, id: WebhookId) -> Result<Option<Arc<Attempt>>> {
-        let filter = DeliveryFilter { webhook: Some(id), ..DeliveryFilter::default() };
-        let include = Include { attempts: true, ..Include::default() };
-        let page = PageRequest::first(LOOKED_AT);
-        let page = self.context.repository.deliveries(self.actor.tenant(), &filter, include, page).await?;
-        let attempts = page.items.into_iter().flat_map(|record| record.attempts);
-        Ok(attempts.max_by_key(|attempt| (attempt.started_at, attempt.number)))
     }
 }
 

@@ -7,10 +7,21 @@ use crate::primitives::egress::UrlRefusal;
 use crate::webhooks::fan_out::Hearing;
 use crate::webhooks::health::WebhookHealth;
 use crate::webhooks::model::{
-    AttemptError, DeadReason, Delivery, DeliveryStatus, DisableReason, Origin, Webhook, WebhookState,
+    AttemptError, DeadReason, Delivery, DeliveryRecord, DeliveryStatus, DisableReason, Origin, Webhook,
+    WebhookState,
 };
 
 /// One thing that stands in the way, and what to do about it.
+///
+/// ```
+/// use crossdock::webhooks::{Cause, Diagnosis};
+///
+/// /// What a page shows under "Why does nothing arrive?".
+/// fn advice(diagnosis: &Diagnosis) -> Vec<String> {
+///     let findings = diagnosis.findings.iter();
+///     findings.map(|finding| format!("{}: {}", finding.cause.as_str(), finding.what_to_do)).collect()
+/// }
+/// ```
 #[derive(Clone, Debug, Eq, PartialEq)]
 #[non_exhaustive]
 pub struct Finding {
@@ -21,6 +32,12 @@ pub struct Finding {
 }
 
 /// What stands in the way of deliveries.
+///
+/// ```
+/// use crossdock::webhooks::Cause;
+///
+/// assert_eq!(Cause::Refused(401).as_str(), "refused");
+/// ```
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 #[non_exhaustive]
 pub enum Cause {
@@ -52,6 +69,27 @@ pub enum Cause {
     NoWorker(DateTime<Utc>),
 }
 
+impl Cause {
+    /// The word that logs and pages use.
+    pub const fn as_str(&self) -> &'static str {
+        match self {
+            Self::Disabled(_) => "disabled",
+            Self::Paused => "paused",
+            Self::UrlRefused(_) => "url_refused",
+            Self::NotHeard(_) => "not_heard",
+            Self::NothingPublished => "nothing_published",
+            Self::Ended(_) => "ended",
+            Self::Refused(_) => "refused",
+            Self::ReceiverFails(_) => "receiver_fails",
+            Self::NoAnswer(_) => "no_answer",
+            Self::Unsendable => "unsendable",
+            Self::OrderStopped => "order_stopped",
+            Self::HeldBack(_) => "held_back",
+            Self::NoWorker(_) => "no_worker",
+        }
+    }
+}
+
 /// What was found out, before anybody judges it.
 pub(super) struct Facts {
     pub(super) now: DateTime<Utc>,
@@ -61,7 +99,8 @@ pub(super) struct Facts {
     pub(super) heard: Option<Hearing>,
     /// If an event was asked about: when it was published, and its newest delivery.
     pub(super) asked: Option<(DateTime<Utc>, Option<Delivery>)>,
-    pub(super) newest: Vec<Delivery>,
+    /// With their attempts.
+    pub(super) newest: Vec<DeliveryRecord>,
     pub(super) waiting: Vec<Delivery>,
     pub(super) stopped: bool,
 }
@@ -90,7 +129,7 @@ pub(super) fn findings(webhook: &Webhook, facts: &Facts) -> Vec<Finding> {
     }
     let held_until = facts.held_until.filter(|&until| facts.now < until);
     causes.extend(held_until.map(Cause::HeldBack));
-    let tested_only = facts.newest.iter().all(|delivery| delivery.origin == Origin::Test);
+    let tested_only = facts.newest.iter().all(|record| record.delivery.origin == Origin::Test);
     if tested_only && facts.asked.is_none() && deaf.is_none() {
         causes.push(Cause::NothingPublished);
     }
@@ -105,8 +144,8 @@ fn receiver(facts: &Facts) -> Option<Cause> {
     let asked = facts.asked.as_ref().and_then(|(_, delivery)| delivery.as_ref());
     // Of the event that was asked about, if it was tried; else of whatever was tried last.
     let tried = asked.filter(|delivery| delivery.attempts > 0).or_else(|| {
-        let tried = facts.newest.iter().filter(|delivery| delivery.attempts > 0);
-        tried.max_by_key(|delivery| delivery.updated_at)
+        let tried = facts.newest.iter().filter(|record| record.delivery.attempts > 0);
+        tried.max_by_key(|record| tried_at(record)).map(|record| &record.delivery)
     })?;
     if tried.status == DeliveryStatus::DeadLetter(DeadReason::Unsendable) {
         return Some(Cause::Unsendable);
@@ -117,6 +156,11 @@ fn receiver(facts: &Facts) -> Option<Cause> {
         AttemptError::Transport(kind) => Some(Cause::NoAnswer(kind)),
         AttemptError::Unsendable => Some(Cause::Unsendable),
     }
+}
+
+/// When a delivery was last tried. A person may have ended it later: that says nothing about the receiver.
+fn tried_at(record: &DeliveryRecord) -> DateTime<Utc> {
+    record.attempts.last().map_or(record.delivery.updated_at, |attempt| attempt.started_at)
 }
 
 /// Since when something has been due that a worker would long have taken.
@@ -222,6 +266,7 @@ mod tests {
         let health = WebhookHealth::default();
         let waiting: Vec<_> =
             newest.iter().filter(|one| one.status == DeliveryStatus::Pending).cloned().collect();
+        let newest = newest.into_iter().map(DeliveryRecord::new).collect();
         Facts {
             now: NOW,
             url: None,

@@ -54,6 +54,15 @@ pub(crate) enum Switch {
 }
 
 /// What came of one step.
+///
+/// ```
+/// use crossdock::webhooks::StepOutcome;
+///
+/// /// The new secrets among several outcomes, to be shown once.
+/// fn new_secrets(outcomes: &[StepOutcome]) -> Vec<String> {
+///     outcomes.iter().filter_map(|outcome| outcome.secret.as_ref()).map(|secret| secret.reveal()).collect()
+/// }
+/// ```
 #[derive(Debug)]
 #[non_exhaustive]
 pub struct StepOutcome {

@@ -98,6 +98,15 @@ pub struct WebhookView {
 }
 
 /// One signing secret, without the secret.
+///
+/// ```
+/// use crossdock::webhooks::{SecretView, WebhookView};
+///
+/// /// The secrets that will end by themselves.
+/// fn ending(webhook: &WebhookView) -> impl Iterator<Item = &SecretView> {
+///     webhook.secrets.iter().filter(|secret| secret.expires_at.is_some())
+/// }
+/// ```
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 #[non_exhaustive]
 pub struct SecretView {
@@ -108,6 +117,14 @@ pub struct SecretView {
 }
 
 /// How requests log in, without what they log in with.
+///
+/// ```
+/// use crossdock::webhooks::AuthView;
+///
+/// let view = AuthView::Basic { username: "crossdock".into(), has_password: true };
+///
+/// assert_eq!(view.as_str(), "basic");
+/// ```
 #[derive(Clone, Debug, Eq, PartialEq)]
 #[non_exhaustive]
 pub enum AuthView {
@@ -127,6 +144,18 @@ pub enum AuthView {
 }
 
 /// A webhook with a new secret, which is shown this once.
+///
+/// ```
+/// use crossdock::webhooks::Created;
+///
+/// /// What a page shows after "Create".
+/// fn show_once(created: &Created) -> String {
+///     match &created.secret {
+///         Some(secret) => format!("{}: copy this secret now: {}", created.webhook.name, secret.reveal()),
+///         None => format!("{}: unsigned", created.webhook.name),
+///     }
+/// }
+/// ```
 #[derive(Debug)]
 #[non_exhaustive]
 pub struct Created {
@@ -137,6 +166,20 @@ pub struct Created {
 }
 
 /// What applies to all webhooks of a tenant that do not say otherwise, as people see it.
+///
+/// ```
+/// use crossdock::Hub;
+/// use crossdock::tenancy::Actor;
+/// use crossdock::webhooks::Version;
+///
+/// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// let hub = Hub::builder().build()?;
+///
+/// let defaults = hub.admin(Actor::member("org_42".parse()?, "grace")).defaults().await?;
+///
+/// assert_eq!((defaults.version, defaults.auth), (Version::NONE, None));
+/// # Ok(()) }
+/// ```
 #[derive(Clone, Debug, PartialEq)]
 #[non_exhaustive]
 pub struct DefaultsView {

@@ -10,6 +10,7 @@ use crate::primitives::id::DeliveryId;
 use crate::webhooks::context::Context;
 use crate::webhooks::model::DeadReason;
 use crate::webhooks::notice::{Notice, NoticeKind};
+use crate::webhooks::notice_events::publish_notices;
 use crate::webhooks::worker::status::StatusBoard;
 
 /// Does the chores. Any number of processes may do them at once.
@@ -37,6 +38,7 @@ impl<'a> Chores<'a> {
             if let Err(error) = self.replays().await {
                 self.board.store_failed(&error, clock.now());
             }
+            self.notices().await;
             if round == 0
                 && let Err(error) = self.cleaning().await
             {
@@ -61,6 +63,15 @@ impl<'a> Chores<'a> {
                 Some(now + EVERY)
             }
         }
+    }
+
+    /// Publishes the notices that are events as well; says how many there were.
+    pub(super) async fn notices(&self) -> usize {
+        publish_notices(self.context).await.unwrap_or_else(|error| {
+            // They are kept for the next time.
+            self.board.store_failed(&error, self.context.clock.now());
+            0
+        })
     }
 
     async fn replays(&self) -> Result<u64> {

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use futures_util::future::select;
+use futures_util::future::{Either, select};
 
 use crate::error::Result;
 use crate::ports::EntropyExt;
@@ -35,16 +35,19 @@ impl<'a> Distributing<'a> {
     pub(super) async fn for_ever(&self) {
         let clock = &*self.context.clock;
         let mut failures = 0;
+        // Kept from one look to the next: a timer costs more than a look.
+        let mut alarm = clock.sleep_until(clock.now() + LOOK_AGAIN);
         loop {
             // Before the look, so that an event published during it is not missed.
             let woken = self.context.wake.listen();
             match self.one_batch().await {
-                Ok(count) => {
+                Ok(0) => {
                     failures = 0;
-                    if count == 0 {
-                        select(woken, clock.sleep_until(clock.now() + LOOK_AGAIN)).await;
+                    if let Either::Right(((), _)) = select(woken, &mut alarm).await {
+                        alarm = clock.sleep_until(clock.now() + LOOK_AGAIN);
                     }
                 }
+                Ok(_) => failures = 0,
                 Err(error) => {
                     failures += 1;
                     self.board.store_failed(&error, clock.now());

@@ -6,7 +6,7 @@
 //! | `outcome` | one attempt's verdict becomes a settlement |
 //! | `circuits` | the results of the last minute, per webhook |
 //! | `distributing` | published events become deliveries |
-//! | `chores` | replays, expiry, retention |
+//! | `chores` | replays, notices, expiry, retention |
 //! | `status` | what an operator asks of a running worker |
 
 mod chores;
@@ -142,7 +142,7 @@ impl Worker {
             let next_chore = chores.all().await;
             distributing.until_empty().await;
             let next_due = self.runner(&delivering).run_until_idle().await;
-            if distributing.is_empty().await {
+            if chores.notices().await == 0 && distributing.is_empty().await {
                 return [next_due, next_chore].into_iter().flatten().min();
             }
         }

@@ -195,32 +195,30 @@ async fn logged() -> Told {
     let house = house()?;
     let admin = house.admin("t");
     let webhooks = admin.webhooks();
-    // Entries of one and the same millisecond have no order.
-    let tick = || house.clock.advance(Duration::from_millis(1));
     let seen = webhooks.create(new("https://a.example.com/hooks/secret-path")).await?.webhook;
     let update =
         WebhookUpdate::of(&seen).name("ERP").auth(Auth::bearer("token")).timeout(Duration::from_secs(3));
-    tick();
+    house.tick();
     webhooks.update(update).await?;
-    tick();
+    house.tick();
     webhooks.rotate(seen.id, Rotation::new()).await?;
-    tick();
+    house.tick();
     webhooks.test(seen.id, "order.placed").await?;
-    tick();
+    house.tick();
     webhooks.pause(seen.id).await?;
-    tick();
+    house.tick();
     webhooks.resume(seen.id).await?;
-    tick();
+    house.tick();
     webhooks.disable(seen.id).await?;
-    tick();
+    house.tick();
     webhooks.enable(seen.id).await?;
-    tick();
+    house.tick();
     webhooks.delete(seen.id).await?;
-    tick();
+    house.tick();
     admin
         .update_defaults(DefaultsUpdate::of(&admin.defaults().await?).timeout(Duration::from_secs(3)))
         .await?;
-    tick();
+    house.tick();
     admin.erase_subject("customer-7").await?;
 
     let log = admin.activity(&ActivityFilter::default(), PageRequest::first(100)).await?.items;
@@ -296,7 +294,7 @@ async fn pages() -> Told {
     let mut made = Vec::new();
     for number in 0..5 {
         made.push(house.subscribe("t", &format!("https://h{number}.example.com/")).await?);
-        house.clock.advance(Duration::from_millis(1));
+        house.tick();
     }
 
     let mut listed = Vec::new();

@@ -160,6 +160,7 @@ async fn stopped() -> Told {
     house.work().await;
     assert_eq!(house.transport.requests().len(), 2, "the head fails again, and stops the order again");
 
+    house.tick();
     assert_eq!(webhooks.release_stopped(id, StoppedHead::Skip).await?, 1);
     house.work().await;
     assert_eq!(house.transport.requests().len(), 3);

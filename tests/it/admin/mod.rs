@@ -6,6 +6,7 @@ mod changes;
 mod diagnosis;
 mod inputs;
 mod publishing;
+mod races;
 mod secrets;
 mod switching;
 mod tenants;
@@ -13,6 +14,7 @@ mod tenants;
 use std::error::Error as StdError;
 use std::future::Future;
 use std::sync::Arc;
+use std::time::Duration;
 
 use crossdock::events::{EventCatalog, EventTypeSpec, NewEvent};
 use crossdock::hub::Admin;
@@ -33,6 +35,7 @@ pub(crate) fn trials() -> Vec<Trial> {
         diagnosis::trials(),
         inputs::trials(),
         publishing::trials(),
+        races::trials(),
         secrets::trials(),
         switching::trials(),
         tenants::trials(),
@@ -92,6 +95,11 @@ impl House {
     async fn subscribe(&self, tenant: &str, url: &str) -> Result<WebhookId> {
         let created = self.admin(tenant).webhooks().create(NewWebhook::to(url).events(["*"])).await?;
         Ok(created.webhook.id)
+    }
+
+    /// Lets a millisecond pass: what happens within the same one has no order in listings.
+    fn tick(&self) {
+        self.clock.advance(Duration::from_millis(1));
     }
 
     async fn publish(&self, tenant: &str, event_type: &str) -> Result<Published> {

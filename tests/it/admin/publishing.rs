@@ -195,7 +195,7 @@ async fn replayed() -> Told {
     let (replays, deliveries) = (house.admin("t").replays(), house.admin("t").deliveries());
     for _ in 0..25 {
         house.publish("t", "order.paid").await?;
-        house.clock.advance(Duration::from_millis(1));
+        house.tick();
     }
     house.work().await;
     let skipped = deliveries.list(DeliveryQuery::new().undelivered()).await?.items;

@@ -16,6 +16,7 @@ pub(super) fn trials() -> Vec<Trial> {
         story("a_paused_webhook_loses_nothing_and_a_disabled_one_records_skips", switches),
         story("a_webhook_that_was_enabled_again_gets_its_chance", second_chance),
         story("the_notice_of_a_disabled_webhook_can_be_subscribed", notice_events),
+        story("what_the_worker_notices_can_be_subscribed", notices_of_the_worker),
     ]
 }
 
@@ -34,6 +35,7 @@ async fn switches() -> Told {
     house.work().await;
     assert_eq!(statuses().await?, [skipped]);
 
+    house.tick();
     webhooks.enable(id).await?;
     webhooks.pause(id).await?;
     house.publish("t", "order.paid").await?;
@@ -106,5 +108,32 @@ async fn notice_events() -> Told {
     // Nobody else may publish under these names by accident: they are declared once.
     assert!(house.hub.event_types().find("webhook.dead_letter").is_some());
     assert!(house.hub.check(event("t", "webhook.disabled")).is_ok());
+    Ok(())
+}
+
+async fn notices_of_the_worker() -> Told {
+    let house = house_with(
+        |receivers| receivers.host("gone.example.com", [Reply::status(410)]),
+        |builder| builder.publish_notices(),
+    )?;
+    let watcher = NewWebhook::to("https://ops.example.com/").events(["webhook.*"]);
+    house.admin("t").webhooks().create(watcher).await?;
+    house
+        .admin("t")
+        .webhooks()
+        .create(NewWebhook::to("https://gone.example.com/").events(["order.paid"]))
+        .await?;
+
+    house.publish("t", "order.paid").await?;
+    house.work().await;
+
+    let mut heard = Vec::new();
+    for request in house.transport.requests().iter().filter(|request| request.url.host() == "ops.example.com")
+    {
+        let body: serde_json::Value = serde_json::from_slice(&request.body)?;
+        heard.push(format!("{} {}", body["type"], body["data"]["reason"]));
+    }
+    heard.sort();
+    assert_eq!(heard, [r#""webhook.dead_letter" "gone""#, r#""webhook.disabled" "gone""#]);
     Ok(())
 }

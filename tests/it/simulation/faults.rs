@@ -20,6 +20,7 @@ faults! {
     StallPastLease => "a worker stands still until its leases have ended, then goes on",
     ErrorBeforeWrite => "the store fails without having written",
     ErrorAfterWrite => "the store fails after having written",
+    StorePanics => "the store panics",
     LostWake => "a wake-up is lost",
     Hang => "a receiver hangs until the timeout",
     Slow => "a receiver takes its time",

@@ -11,7 +11,7 @@ mod store;
 mod world;
 
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Mutex, Once, PoisonError};
+use std::sync::{Mutex, PoisonError};
 
 use libtest_mimic::Trial;
 
@@ -35,7 +35,6 @@ const MANY: u64 = 100_000;
 const WITHIN: u64 = 1_000;
 
 fn no_rule_breaks() -> Result<(), String> {
-    keep_quiet_about_planned_panics();
     if let Some(seed) = number("CROSSDOCK_SIM_SEED") {
         return play(seed, Defect::None).map(drop).map_err(|rule| broken(seed, &rule));
     }
@@ -73,7 +72,6 @@ fn no_rule_breaks() -> Result<(), String> {
 }
 
 fn same_seed_same_world() -> Result<(), String> {
-    keep_quiet_about_planned_panics();
     for seed in 0..20 {
         let first = play(seed, Defect::None).map_err(|rule| broken(seed, &rule))?;
         let second = play(seed, Defect::None).map_err(|rule| broken(seed, &rule))?;
@@ -88,7 +86,6 @@ fn same_seed_same_world() -> Result<(), String> {
 
 /// The rules would be worth nothing if they found nothing: a known defect must be found within a thousand seeds.
 fn is_found(defect: Defect) -> Result<(), String> {
-    keep_quiet_about_planned_panics();
     for seed in 0..WITHIN {
         if let Err(rule) = play(seed, defect) {
             eprintln!(
@@ -107,18 +104,4 @@ fn broken(seed: u64, rule: &str) -> String {
 
 fn number(variable: &str) -> Option<u64> {
     std::env::var(variable).ok()?.parse().ok()
-}
-
-fn keep_quiet_about_planned_panics() {
-    static ONCE: Once = Once::new();
-    ONCE.call_once(|| {
-        let tell = std::panic::take_hook();
-        std::panic::set_hook(Box::new(move |info| {
-            let planned =
-                info.payload().downcast_ref::<&str>().is_some_and(|text| *text == receivers::PLANNED_PANIC);
-            if !planned {
-                tell(info);
-            }
-        }));
-    });
 }

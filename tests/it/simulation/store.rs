@@ -21,6 +21,7 @@ use super::dice::Dice;
 use super::executor::yield_once;
 use super::faults::Fault;
 use super::ledger::Ledger;
+use super::receivers::planned_panic;
 
 /// What is wrong with the store.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -42,6 +43,8 @@ pub(super) struct FaultyStore {
     /// Shared by all processes of a world: what a store with counters would have on its disk.
     pub(super) counters: Arc<std::sync::Mutex<BTreeMap<WebhookId, i64>>>,
     pub(super) phase: Arc<Phase>,
+    /// Whether whoever calls can bear a panic: a worker must, a publishing host need not.
+    pub(super) may_panic: bool,
 }
 
 /// Where a process is: what a crash is counted as.
@@ -70,11 +73,16 @@ impl Drop for During<'_> {
 
 impl FaultyStore {
     const ERRORS_PER_MILLE: u32 = 8;
+    const PANICS_PER_MILLE: u32 = 1;
 
     async fn write<T>(&self, what: &'static str, write: impl Future<Output = Result<T>>) -> Result<T> {
         {
             let _before = During::new(&self.phase.before_write);
             yield_once().await;
+        }
+        if self.panics() {
+            self.ledger.books().fault(Fault::StorePanics);
+            planned_panic();
         }
         if self.fails() {
             self.ledger.books().fault(Fault::ErrorBeforeWrite);
@@ -90,6 +98,10 @@ impl FaultyStore {
             return Err(Error::new(ErrorKind::Unavailable, what));
         }
         result
+    }
+
+    fn panics(&self) -> bool {
+        self.may_panic && !self.ledger.books().calm && self.dice.per_mille(Self::PANICS_PER_MILLE)
     }
 
     fn fails(&self) -> bool {

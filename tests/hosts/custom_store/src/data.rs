@@ -22,13 +22,16 @@ pub(crate) type Time = DateTime<Utc>;
 /// A webhook's name, whole: another tenant's id is another name.
 pub(crate) type Name = (TenantId, WebhookId);
 
+/// What an idempotency key was used for: the event, the digest, and when.
+pub type UsedFor = (EventId, [u8; 32], Time);
+
 #[derive(Debug, Default)]
 pub(crate) struct Data {
     pub hooks: BTreeMap<Name, Hook>,
     pub defaults: BTreeMap<TenantId, Arc<TenantDefaults>>,
     pub events: BTreeMap<EventId, StoredEvent>,
     pub outbox: BTreeMap<u64, EventId>,
-    pub keys: BTreeMap<(TenantId, Arc<str>), (EventId, [u8; 32], Time)>,
+    pub keys: BTreeMap<(TenantId, Arc<str>), UsedFor>,
     pub rows: BTreeMap<DeliveryId, Row>,
     pub replays: BTreeMap<ReplayId, Replay>,
     pub log: BTreeMap<ActivityId, Activity>,
@@ -133,6 +136,10 @@ impl Data {
         self.hooks.get(&(tenant.clone(), id))
     }
 
+    pub fn is_enabled(&self, name: &Name) -> bool {
+        self.hooks.get(name).is_some_and(|hook| hook.webhook.is_enabled())
+    }
+
     pub fn row(&self, tenant: &TenantId, id: DeliveryId) -> Option<&Row> {
         self.rows.get(&id).filter(|row| row.delivery.tenant == *tenant)
     }
@@ -155,18 +162,21 @@ impl Data {
         }
     }
 
-    /// Ends what waits, is not claimed, and cannot wait any longer; says how many there were.
-    pub fn skip_refused(&mut self, now: Time) -> u64 {
+    /// Ends those of them that wait, are not claimed, and cannot wait any longer.
+    pub fn skip_refused(&mut self, now: Time, which: impl Fn(&Row) -> bool) {
+        self.skip(now, |data, row| data.refusal(&row.name(), row.delivery.event).filter(|_| which(row)));
+    }
+
+    /// Ends what waits, is not claimed, and has a reason to; says how many there were.
+    pub fn skip(&mut self, now: Time, why: impl Fn(&Self, &Row) -> Option<SkipReason>) -> u64 {
         let waiting = self.rows.values().filter(|row| row.waits() && !row.is_leased(now));
-        let refused: Vec<_> = waiting
-            .filter_map(|row| Some((row.delivery.id, self.refusal(&row.name(), row.delivery.event)?)))
-            .collect();
-        for (id, reason) in &refused {
+        let skipped: Vec<_> = waiting.filter_map(|row| Some((row.delivery.id, why(self, row)?))).collect();
+        for (id, reason) in &skipped {
             if let Some(row) = self.rows.get_mut(id) {
                 row.rest(DeliveryStatus::Skipped(*reason), now);
             }
         }
-        refused.len() as u64
+        skipped.len() as u64
     }
 
     pub fn disable(&mut self, name: &Name, reason: DisableReason, now: Time) -> bool {
@@ -176,7 +186,7 @@ impl Data {
         let webhook = Arc::make_mut(&mut hook.webhook);
         webhook.state = WebhookState::Disabled { reason, at: now };
         (webhook.version, webhook.updated_at) = (webhook.version.next(), now);
-        self.skip_refused(now);
+        self.skip_refused(now, |row| row.name() == *name);
         true
     }
 

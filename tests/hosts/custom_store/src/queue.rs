@@ -110,8 +110,7 @@ impl DeliveryQueue for SimpleStore {
 
     async fn claim(&self, request: ClaimRequest) -> Result<Claimed> {
         let mut data = self.data();
-        // A lost lease of something that was erased meanwhile.
-        data.skip_erased(request.now);
+        data.skip_erased(&request);
         let (mut claims, mut after) = (Vec::new(), request.after.clone());
         while claims.len() < request.limit
             && let Some(id) = data.next_claimable(after.as_ref(), &request)
@@ -153,7 +152,7 @@ impl DeliveryQueue for SimpleStore {
 
     async fn expire(&self, before: DateTime<Utc>, now: DateTime<Utc>, limit: usize) -> Result<Expired> {
         let mut data = self.data();
-        data.skip_refused(now);
+        data.skip_refused(now, |row| row.lease.is_some());
         let mut expired = Expired::default();
         let waiting = data.rows.values_mut().filter(|row| row.waits() && !row.is_leased(now));
         for row in waiting.filter(|row| row.delivery.created_at < before).take(limit) {
@@ -199,14 +198,11 @@ impl DeliveryQueue for SimpleStore {
 }
 
 impl Data {
-    fn skip_erased(&mut self, now: Time) {
-        let lost = self.rows.values().filter(|row| row.waits() && row.lease.is_some() && !row.is_leased(now));
-        let erased = lost.filter(|row| !self.has_payload(row.delivery.event)).map(|row| row.delivery.id);
-        for id in erased.collect::<Vec<_>>() {
-            if let Some(row) = self.rows.get_mut(&id) {
-                row.rest(DeliveryStatus::Skipped(crossdock::webhooks::SkipReason::Erased), now);
-            }
-        }
+    /// Ends what was erased while it was claimed, instead of giving it again.
+    fn skip_erased(&mut self, request: &ClaimRequest) {
+        let open = self.hooks.iter().filter(|(name, hook)| self.is_open(name, hook, request));
+        let open: Vec<_> = open.map(|(name, _)| name.clone()).collect();
+        self.skip_refused(request.now, |row| row.lease.is_some() && open.contains(&row.name()));
     }
 
     /// Round robin over tenants from behind this one, then over webhooks, then by lane, then by due time.
@@ -367,11 +363,12 @@ impl Data {
     ) {
         let mut replay = self.replays[&id].clone();
         let name = (replay.tenant.clone(), replay.webhook);
-        if self.hooks.get(&name).is_none_or(|hook| !hook.webhook.is_enabled()) {
+        if !self.is_enabled(&name) {
             return;
         }
         let rest = self.replayed(&name, &replay.filter, replay.position);
-        let share = rest.len().min(replay.per_second.max(1) as usize);
+        let most = replay.per_second.max(1);
+        let share = rest.len().min(most as usize);
         let made = share.min(ids.len());
         for past in &rest[..made] {
             let past = self.rows[past].delivery.clone();
@@ -383,15 +380,15 @@ impl Data {
         advanced.made += made as u64;
         advanced.wanted += (share - made) as u64;
         replay.made += made as u64;
-        // What could not be made for want of ids is due at once.
-        if made == share {
-            replay.next_at = now + TimeDelta::seconds(1);
-        }
+        // As far as the rate was used: what could not be made for want of ids is due at once.
+        replay.next_at = now + TimeDelta::seconds(1) * made as i32 / most as i32;
         if made == rest.len() {
             replay.state = ReplayState::Completed;
             advanced.completed.push((name.0, name.1, id));
         }
-        replay.updated_at = now;
+        if made > 0 || replay.state == ReplayState::Completed {
+            replay.updated_at = now;
+        }
         self.replays.insert(id, replay);
     }
 }

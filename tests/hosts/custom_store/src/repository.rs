@@ -34,9 +34,11 @@ impl WebhookRepository for SimpleStore {
         let mut data = self.data();
         data.check(tenant, &changes)?;
         for change in changes {
-            data.apply(tenant, change, now);
+            let changed = data.apply(tenant, change, now).map(|id| (tenant.clone(), id));
+            if let Some(name) = changed.filter(|name| !data.is_enabled(name)) {
+                data.skip_refused(now, |row| row.name() == name);
+            }
         }
-        data.skip_refused(now);
         data.note(&activity);
         Ok(())
     }
@@ -240,12 +242,14 @@ impl WebhookRepository for SimpleStore {
         now: DateTime<Utc>,
     ) -> Result<Erasure> {
         let mut data = self.data();
-        let mine = data.events.values().filter(|stored| stored.has_payload).map(|stored| &stored.event.head);
+        let mine = data.events.values().map(|stored| &stored.event.head);
         let mine = mine.filter(|head| head.tenant == *tenant && head.subject.as_deref() == Some(subject));
         let events: Vec<_> = mine.map(|head| head.id).collect();
-        events.iter().for_each(|id| data.drop_payload(*id));
         let mut erasure = Erasure::default();
-        (erasure.events, erasure.skipped) = (events.len() as u64, data.skip_refused(now));
+        erasure.events = events.iter().filter(|id| data.has_payload(**id)).count() as u64;
+        events.iter().for_each(|id| data.drop_payload(*id));
+        let is_erased = |row: &Row| events.contains(&row.delivery.event);
+        erasure.skipped = data.skip(now, |_, row| is_erased(row).then_some(SkipReason::Erased));
         data.note(&activity);
         Ok(erasure)
     }
@@ -314,19 +318,24 @@ impl Data {
         Ok(())
     }
 
-    fn apply(&mut self, tenant: &TenantId, change: Change, now: Time) {
+    /// Makes a change; says of which webhook.
+    fn apply(&mut self, tenant: &TenantId, change: Change, now: Time) -> Option<WebhookId> {
         match change {
             Change::Insert(webhook) => {
-                self.hooks.insert((tenant.clone(), webhook.id), Hook::new(webhook));
+                let id = webhook.id;
+                self.hooks.insert((tenant.clone(), id), Hook::new(webhook));
+                Some(id)
             }
             Change::Replace { webhook, release, .. } => {
-                let Some(hook) = self.hooks.get_mut(&(tenant.clone(), webhook.id)) else { return };
+                let id = webhook.id;
+                let hook = self.hooks.get_mut(&(tenant.clone(), id))?;
                 hook.webhook = Arc::new(webhook);
                 if release == Release::Release {
                     (hook.held_until, hook.brake, hook.health) =
                         (None, Brake::RELEASED, hook.health.forgiven());
                     hook.brake_version += 1;
                 }
+                Some(id)
             }
             Change::Remove { id, .. } => {
                 self.hooks.remove(&(tenant.clone(), id));
@@ -334,11 +343,13 @@ impl Data {
                 for replay in running.filter(|replay| replay.tenant == *tenant && replay.webhook == id) {
                     (replay.state, replay.updated_at) = (ReplayState::Cancelled, now);
                 }
+                Some(id)
             }
             Change::Defaults { defaults, .. } => {
                 self.defaults.insert(tenant.clone(), Arc::new(defaults));
+                None
             }
-            _ => {}
+            _ => None,
         }
     }
 

@@ -13,6 +13,7 @@ mod http_client;
 mod http_pool;
 mod loopback;
 mod manifest;
+mod memory;
 mod signature_vectors;
 mod signatures;
 mod simulation;
@@ -39,6 +40,7 @@ fn main() -> ExitCode {
     trials.extend(http_pool::trials());
     trials.extend(manifest::trials());
     trials.extend(signature_vectors::trials());
+    trials.extend(memory::trials());
     trials.extend(signatures::trials());
     trials.extend(simulation::trials());
     trials.extend(ssrf::trials());

@@ -146,6 +146,8 @@ impl Books {
 
     /// From now on, and until it is enabled, nothing may be sent.
     pub(super) fn ended(&mut self, webhook: WebhookId, now: DateTime<Utc>) {
+        // A worker that has stalled settles with the time at which it did: the store knows of it only now.
+        let now = self.latest.max(now);
         if let Some(hook) = self.webhooks.get_mut(&webhook) {
             hook.ended_at.get_or_insert(now);
         }

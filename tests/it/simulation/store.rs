@@ -214,14 +214,17 @@ impl FaultyStore {
     }
 }
 
-/// The deliveries that a batch holds only lost results of.
+/// The deliveries that a batch holds only lost results of, and that no other result in it may end by disabling their
+/// webhook.
 fn untouched(settlements: &[Settlement], present: &[bool]) -> Vec<(TenantId, DeliveryId)> {
-    let all = || settlements.iter().zip(present);
-    all()
-        .filter(|(lost, present)| {
-            !**present && !all().any(|(other, present)| *present && other.delivery == lost.delivery)
-        })
-        .map(|(lost, _)| (lost.tenant.clone(), lost.delivery))
+    let applied =
+        || settlements.iter().zip(present).filter(|(_, present)| **present).map(|(result, _)| result);
+    let touches = |other: &Settlement, lost: &Settlement| {
+        other.delivery == lost.delivery || (other.disable.is_some() && other.webhook == lost.webhook)
+    };
+    let lost = settlements.iter().zip(present).filter(|(_, present)| !**present).map(|(result, _)| result);
+    lost.filter(|lost| !applied().any(|other| touches(other, lost)))
+        .map(|lost| (lost.tenant.clone(), lost.delivery))
         .collect()
 }
 

@@ -224,7 +224,7 @@ impl DeliveryAdmin {
             ErrorKind::Conflict => Error::new(ErrorKind::Conflict, WHAT).with_problem(disabled()),
             _ => error,
         })?;
-        self.context.wake.wake();
+        self.context.something_is_due();
         Ok(resent)
     }
 

@@ -53,6 +53,13 @@ impl Context {
         Activity::new(ActivityId::mint(now, self.entropy.bytes()), now, actor, kind, subject)
     }
 
+    /// Says that there may be something to claim that was not just published, such as a resend: here at once, and in
+    /// other processes once their workers have looked for events.
+    pub(crate) fn something_is_due(&self) {
+        self.due.wake();
+        self.wake.wake();
+    }
+
     /// Tells the operator.
     pub(crate) fn tell(&self, notice: Notice) {
         self.notices.tell(&notice);

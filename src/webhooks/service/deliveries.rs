@@ -224,9 +224,7 @@ impl DeliveryAdmin {
             ErrorKind::Conflict => Error::new(ErrorKind::Conflict, WHAT).with_problem(disabled()),
             _ => error,
         })?;
-        // Nothing is to be fanned out: this process's runners may claim it at once, others hear of it by the hint.
-        self.context.due.wake();
-        self.context.wake.wake();
+        self.context.something_is_due();
         Ok(resent)
     }
 

@@ -77,7 +77,10 @@ impl Engine {
             }
         }
         let (stop, stopped) = oneshot::channel();
-        let worker = hub.worker();
+        let mut worker = hub.worker();
+        if let Ok(n) = std::env::var("RUNNERS") {
+            worker = worker.runners(n.parse()?);
+        }
         let worker = tokio::spawn(async move {
             // Either way it ends: told to, or dropped.
             let stopped = async { stopped.await.unwrap_or(()) };

@@ -37,15 +37,13 @@ pub(crate) fn report(sent: &DeliveryRecord, delivered: bool) -> Value {
 }
 
 /// A header that came more than once is a list.
-fn headers<'a>(
-    headers: impl Iterator<Item = (&'a http::HeaderName, &'a http::HeaderValue)>,
-) -> Map<String, Value> {
+fn headers<'a>(headers: impl Iterator<Item = (&'a str, &'a [u8])>) -> Map<String, Value> {
     let mut object = Map::new();
     for (name, value) in headers {
-        let value = Value::from(String::from_utf8_lossy(value.as_bytes()));
-        match object.get_mut(name.as_str()) {
+        let value = Value::from(String::from_utf8_lossy(value));
+        match object.get_mut(name) {
             None => {
-                object.insert(name.as_str().to_owned(), value);
+                object.insert(name.to_owned(), value);
             }
             Some(Value::Array(values)) => values.push(value),
             Some(first) => *first = Value::from(vec![first.take(), value]),

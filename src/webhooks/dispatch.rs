@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
-use bytes::BytesMut;
+use bytes::Bytes;
 use chrono::{DateTime, Utc};
 use http::{HeaderMap, HeaderName, HeaderValue, header};
 
@@ -18,7 +18,7 @@ use crate::ports::{
 use crate::primitives::id::{AttemptId, DeliveryId, WebhookId};
 use crate::primitives::secret::Secret;
 use crate::webhooks::classify::{Verdict, attempt_error, classify};
-use crate::webhooks::model::{Attempt, AttemptHeaders, StoredAuth, TenantDefaults, Version, Webhook};
+use crate::webhooks::model::{Attempt, LoggedHeaders, StoredAuth, TenantDefaults, Version, Webhook};
 use crate::webhooks::sealing::{AUTH, SECRET, defaults_place, webhook_place};
 use crate::webhooks::settings::Settings;
 use crate::webhooks::sign::{Message, MessageId, Signer, SigningSecret};
@@ -56,7 +56,7 @@ struct Ready {
     signer: Signer,
     headers: HeaderMap,
     /// The same headers as the log shows them.
-    logged: Arc<HeaderMap>,
+    logged: LoggedHeaders,
 }
 
 const WHAT: &str = "make the request of a webhook";
@@ -118,7 +118,7 @@ impl Dispatcher {
         webhook: &Webhook,
         event: &Event,
         now: DateTime<Utc>,
-    ) -> (HeaderMap, AttemptHeaders, bytes::Bytes) {
+    ) -> (HeaderMap, LoggedHeaders, Bytes) {
         let body = webhook.format.render(event);
         let mut headers = HeaderMap::with_capacity(ready.headers.len() + Self::VARYING + body.headers.len());
         headers.insert(header::CONTENT_TYPE, body.content_type);
@@ -132,7 +132,7 @@ impl Dispatcher {
         let message = Message { id: &id, timestamp: now, url: webhook.url.as_str(), body: &body.bytes };
         ready.signer.sign(&message, &mut headers);
 
-        let logged = AttemptHeaders::new(Arc::clone(&ready.logged), copied(&headers));
+        let logged = LoggedHeaders::from(&headers).behind(&ready.logged);
         headers.extend(ready.headers.iter().map(|(name, value)| (name.clone(), value.clone())));
         (headers, logged, body.bytes)
     }
@@ -207,11 +207,7 @@ impl Dispatcher {
                 }
             }
         }
-        let logged = headers.iter().map(|(name, value)| {
-            let value = if value.is_sensitive() { AttemptHeaders::REDACTED } else { value.clone() };
-            (name.clone(), value)
-        });
-        let logged = Arc::new(logged.collect());
+        let logged = LoggedHeaders::from(&headers);
         Ok(Ready { of: (webhook.version, defaults.version), until, signer, headers, logged })
     }
 
@@ -230,23 +226,9 @@ impl fmt::Debug for Dispatcher {
     }
 }
 
-/// The same headers in one piece of memory of their own: the log keeps them for a long time, and many pieces would
-/// make it larger and slower to drop.
-fn copied(headers: &HeaderMap) -> Vec<(HeaderName, HeaderValue)> {
-    let mut text = BytesMut::with_capacity(headers.values().map(HeaderValue::len).sum());
-    let copy = |(name, value): (&HeaderName, &HeaderValue)| {
-        text.extend_from_slice(value.as_bytes());
-        let mut copy =
-            HeaderValue::from_maybe_shared(text.split().freeze()).unwrap_or_else(|_| value.clone());
-        copy.set_sensitive(value.is_sensitive());
-        (name.clone(), copy)
-    };
-    headers.iter().map(copy).collect()
-}
-
 fn logged_attempt(
     name: AttemptName,
-    headers: AttemptHeaders,
+    headers: LoggedHeaders,
     result: Result<Answer, TransportError>,
 ) -> Attempt {
     let mut attempt = Attempt::new(name.id, name.delivery, name.number, name.started_at);
@@ -256,7 +238,7 @@ fn logged_attempt(
         Ok(answer) => {
             attempt.peer = answer.peer;
             attempt.status = Some(answer.status.as_u16());
-            attempt.response_headers = bounded(answer.headers, &mut attempt.truncated);
+            attempt.response_headers = bounded(&answer.headers, &mut attempt.truncated);
             attempt.response_body = answer.body;
             attempt.truncated |= answer.truncated;
             attempt.timings = answer.timings;
@@ -270,10 +252,10 @@ fn logged_attempt(
 }
 
 /// The headers that the log keeps: a receiver chooses their size, and every attempt keeps its own.
-fn bounded(headers: HeaderMap, truncated: &mut bool) -> HeaderMap {
+fn bounded(headers: &HeaderMap, truncated: &mut bool) -> LoggedHeaders {
     let size = |(name, value): (&HeaderName, &HeaderValue)| name.as_str().len() + value.len();
     if headers.iter().map(size).sum::<usize>() <= MAX_LOGGED_HEADERS {
-        return headers;
+        return LoggedHeaders::from(headers);
     }
     *truncated = true;
     let mut room = MAX_LOGGED_HEADERS;
@@ -283,7 +265,8 @@ fn bounded(headers: HeaderMap, truncated: &mut bool) -> HeaderMap {
         room -= if fits { size } else { 0 };
         fits
     };
-    headers.iter().filter(fits).map(|(name, value)| (name.clone(), value.clone())).collect()
+    let kept = headers.iter().filter(fits);
+    LoggedHeaders::from_lines(kept.map(|(name, value)| (name.as_str(), value.as_bytes())))
 }
 
 fn basic(username: &str, password: &Secret) -> Result<HeaderValue> {

@@ -7,13 +7,13 @@
 
 use std::error::Error as StdError;
 use std::future::{Future, poll_fn};
+use std::io;
 use std::net::SocketAddr;
 use std::pin::{Pin, pin};
 use std::task::{Context, Poll, Waker};
-use std::{io, mem};
 
-use bytes::{Bytes, BytesMut};
-use http::{HeaderMap, HeaderName, HeaderValue, Request, Response};
+use bytes::Bytes;
+use http::{HeaderName, HeaderValue, Request, Response};
 use http_body_util::Full;
 use hyper::body::{Body, Incoming};
 use hyper::client::conn::http1;
@@ -165,22 +165,6 @@ impl Link {
         if !self.ended {
             // What went wrong reaches whoever waits through the handle or the body.
             self.ended = Pin::new(&mut *self.connection).poll(cx).is_ready();
-        }
-    }
-}
-
-/// The same headers in memory of their own: as hyper gives them, each keeps the whole read buffer alive, and the
-/// log keeps some of them for a long time.
-pub(super) fn own(headers: &mut HeaderMap) {
-    let total = headers.values().map(HeaderValue::len).sum();
-    let mut buffer = BytesMut::with_capacity(total);
-    let last = headers.len().saturating_sub(1);
-    for (index, value) in headers.values_mut().enumerate() {
-        buffer.extend_from_slice(value.as_bytes());
-        // The last one takes what is left as it is: a single header, which many answers have, costs one allocation.
-        let piece = if index == last { mem::take(&mut buffer) } else { buffer.split() };
-        if let Ok(copy) = HeaderValue::from_maybe_shared(piece.freeze()) {
-            *value = copy;
         }
     }
 }

@@ -139,7 +139,6 @@ impl HttpTransport {
         if whole && answer.status != StatusCode::SWITCHING_PROTOCOLS {
             self.pool.put(request.url.origin(), link, started + progress.timings.total);
         }
-        link::own(&mut answer.headers);
         answer.peer = progress.peer.map(|peer| peer.ip());
         answer.timings = progress.timings;
         Ok(answer)

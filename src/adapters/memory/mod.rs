@@ -2,7 +2,7 @@
 //!
 //! | file | decides |
 //! |---|---|
-//! | `state`, `slab` | what is kept, and how rows come and go |
+//! | `state`, `slab`, `id_map` | what is kept, and how rows come and go |
 //! | `group`, `lane` | what a webhook's lanes hold, and when they have work |
 //! | `publish`, `claim`, `settle` | the engine's steps |
 //! | `webhooks`, `deliveries`, `replays` | what an administrator sees and changes |
@@ -16,6 +16,7 @@ use std::{fmt, mem};
 mod claim;
 mod deliveries;
 mod group;
+mod id_map;
 mod lane;
 mod ports;
 mod publish;
@@ -82,14 +83,14 @@ impl MemoryStore {
     fn lock(&self, step: &'static str) -> Result<Locked<'_>> {
         // Only a defect in this folder can panic under the lock; what it left behind is not to be trusted.
         let state = self.0.lock().map_err(|_| Error::new(ErrorKind::Internal, step))?;
-        Ok(Locked { state, forgotten: Vec::new() })
+        Ok(Locked { state, forgotten: Forgotten::default() })
     }
 }
 
 /// The state, and what is to be dropped once its lock is free again: fields are dropped in this order.
 struct Locked<'a> {
     state: MutexGuard<'a, State>,
-    forgotten: Vec<Forgotten>,
+    forgotten: Forgotten,
 }
 
 impl Deref for Locked<'_> {

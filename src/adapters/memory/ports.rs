@@ -37,12 +37,12 @@ impl DeliveryQueue for MemoryStore {
         idempotency_keys: Duration,
         now: DateTime<Utc>,
     ) -> Result<Vec<Published>> {
-        let heads = publications.iter().map(|new| Arc::new(new.event.head.clone())).collect();
-        self.lock("publish events")?.publish(publications, heads, idempotency_keys, now)
+        self.lock("publish events")?.publish(publications, idempotency_keys, now)
     }
 
     async fn outbox(&self, limit: usize, _now: DateTime<Utc>) -> Result<Outbox> {
-        Ok(self.lock("read the outbox")?.outbox(limit))
+        let outbox = self.lock("read the outbox")?.outbox(limit);
+        Ok(outbox.into())
     }
 
     async fn fan_out(&self, entries: Vec<(Sequence, FanOut)>, now: DateTime<Utc>) -> Result<usize> {

@@ -9,7 +9,7 @@ use chrono::{DateTime, Utc};
 use crate::adapters::memory::slab::Slot;
 use crate::adapters::memory::state::{Ended, EventRow, Key, KeyPlace, OutboxEntry, State, Tenant};
 use crate::error::{Error, ErrorKind, Problem, Result};
-use crate::events::model::EventHead;
+use crate::events::model::{Event, EventHead};
 use crate::primitives::id::{DeliveryId, EventId, WebhookId};
 use crate::tenancy::model::TenantId;
 use crate::webhooks::fan_out::FanOut;
@@ -18,22 +18,33 @@ use crate::webhooks::model::{
 };
 use crate::webhooks::queue::{Outbox, Sequence};
 
+/// What is in the outbox, before its heads are copied outside the lock.
+pub(super) struct OutboxEvents {
+    entries: Vec<(Sequence, Arc<Event>)>,
+    webhooks: HashMap<TenantId, Arc<[Arc<Webhook>]>>,
+}
+
+impl From<OutboxEvents> for Outbox {
+    fn from(OutboxEvents { entries, webhooks }: OutboxEvents) -> Self {
+        let heads = entries.into_iter().map(|(place, event)| (place, Arc::new(event.head.clone())));
+        Outbox::new(heads.collect(), webhooks)
+    }
+}
+
 /// Keys that earlier publications of the same call use.
 type CallKeys<'a> = HashMap<(&'a TenantId, &'a str), (EventId, [u8; 32])>;
 
 impl State {
-    /// `heads` belong to the publications one by one: made before the lock was taken.
     pub(super) fn publish(
         &mut self,
         publications: Vec<Publication>,
-        heads: Vec<Arc<EventHead>>,
         remembered: Duration,
         now: DateTime<Utc>,
     ) -> Result<Vec<Published>> {
         let answers = self.answers(&publications, remembered, now)?;
-        for ((publication, head), answer) in publications.into_iter().zip(heads).zip(&answers) {
+        for (publication, answer) in publications.into_iter().zip(&answers) {
             if answer.fresh {
-                self.publish_one(publication, head, now);
+                self.publish_one(publication, now);
             }
         }
         Ok(answers)
@@ -81,21 +92,22 @@ impl State {
         Ok(answers)
     }
 
-    fn publish_one(&mut self, publication: Publication, head: Arc<EventHead>, now: DateTime<Utc>) {
+    fn publish_one(&mut self, publication: Publication, now: DateTime<Utc>) {
+        let id = publication.event.head.id;
         let event = self.insert_event(publication.event, true);
         let tenant = self.events[event].tenant;
         if let Some(text) = publication.idempotency_key {
             let serial = self.number();
-            let key = Key { event: head.id, digest: publication.digest, at: now, serial };
+            let key = Key { event: id, digest: publication.digest, at: now, serial };
             if let Some(old) = self.tenants[tenant].keys.insert(text.clone(), key) {
                 self.keys_by_age.remove(&(old.at, old.serial));
             }
             self.keys_by_age.insert((now, serial), KeyPlace { tenant, key: text });
         }
-        self.outbox.push_back(Some(OutboxEntry { head, event, tenant }));
+        self.outbox.push_back(Some(OutboxEntry { event, tenant }));
     }
 
-    pub(super) fn outbox(&mut self, limit: usize) -> Outbox {
+    pub(super) fn outbox(&mut self, limit: usize) -> OutboxEvents {
         let mut entries = Vec::with_capacity(limit.min(self.outbox.len()));
         let mut webhooks = HashMap::new();
         let mut last = None;
@@ -104,7 +116,7 @@ impl State {
             if entries.len() == limit {
                 break;
             }
-            entries.push((Sequence::new(number), entry.head.clone()));
+            entries.push((Sequence::new(number), self.events[entry.event].event.clone()));
             // Events come in runs of one tenant.
             if last != Some(entry.tenant) {
                 last = Some(entry.tenant);
@@ -120,7 +132,7 @@ impl State {
                 }
             }
         }
-        Outbox::new(entries, webhooks)
+        OutboxEvents { entries, webhooks }
     }
 
     pub(super) fn fan_out(
@@ -159,14 +171,17 @@ impl State {
     }
 
     fn fan_out_one(&mut self, sequence: Sequence, entry: OutboxEntry, wanted: FanOut, now: DateTime<Utc>) {
-        let OutboxEntry { head, event, tenant } = entry;
-        self.events[event].in_outbox = false;
+        let OutboxEntry { event, tenant } = entry;
+        let row = &mut self.events[event];
+        row.in_outbox = false;
+        let whole = row.event.clone();
+        let head = &whole.head;
         for new in wanted.deliveries {
-            self.deliver(&head, (event, tenant), sequence, new, now);
+            self.deliver(head, (event, tenant), sequence, new, now);
         }
         for Skip { id, webhook, reason } in wanted.skips {
             if !self.row_by_id.contains_key(&id) {
-                let delivery = delivery_of(&head, id, webhook, now);
+                let delivery = delivery_of(head, id, webhook, now);
                 let slot = self.insert_row(delivery, event, None, 0);
                 self.end(slot, DeliveryStatus::Skipped(reason), now);
             }

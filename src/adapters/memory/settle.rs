@@ -176,6 +176,6 @@ impl State {
 pub(super) fn forget_contents(attempt: &mut Arc<Attempt>) {
     let attempt = Arc::make_mut(attempt);
     attempt.request_headers = Default::default();
-    attempt.response_headers.clear();
+    attempt.response_headers = Default::default();
     attempt.response_body.clear();
 }

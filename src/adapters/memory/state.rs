@@ -7,8 +7,9 @@ use chrono::{DateTime, Utc};
 
 use crate::activity::model::Activity;
 use crate::adapters::memory::group::{Caps, Group};
+use crate::adapters::memory::id_map::IdMap;
 use crate::adapters::memory::slab::{Slab, Slot};
-use crate::events::model::{Event, EventHead};
+use crate::events::model::Event;
 use crate::lanes::lease::LeaseToken;
 use crate::primitives::id::{ActivityId, DeliveryId, EventId, ReplayId, WebhookId};
 use crate::tenancy::model::TenantId;
@@ -22,9 +23,9 @@ pub(super) struct State {
     pub(super) tenants: Slab<Tenant>,
     pub(super) tenant_by_id: HashMap<TenantId, Slot<Tenant>>,
     pub(super) events: Slab<EventRow>,
-    pub(super) event_by_id: HashMap<EventId, Slot<EventRow>>,
+    pub(super) event_by_id: IdMap<EventId, Slot<EventRow>>,
     pub(super) rows: Slab<Row>,
-    pub(super) row_by_id: HashMap<DeliveryId, Slot<Row>>,
+    pub(super) row_by_id: IdMap<DeliveryId, Slot<Row>>,
     pub(super) groups: Slab<Group>,
     /// From `outbox_begin` on, one entry per sequence number; `None` where it was fanned out already.
     pub(super) outbox: VecDeque<Option<OutboxEntry>>,
@@ -45,13 +46,14 @@ pub(super) struct State {
     pub(super) caps: Caps,
     pub(super) counter: u64,
     /// What nobody needs any more: dropped when the lock is free again, because it is much and lies far apart.
-    pub(super) forgotten: Vec<Forgotten>,
+    pub(super) forgotten: Forgotten,
 }
 
-/// What was kept about a delivery or an event.
-pub(super) enum Forgotten {
-    Log(#[expect(dead_code, reason = "it is only kept to be dropped later")] Vec<Arc<Attempt>>),
-    Event(#[expect(dead_code, reason = "it is only kept to be dropped later")] Arc<Event>),
+/// What was kept about deliveries and events.
+#[derive(Default)]
+pub(super) struct Forgotten {
+    pub(super) logs: Vec<Vec<Arc<Attempt>>>,
+    pub(super) events: Vec<Arc<Event>>,
 }
 
 /// How much of what has ended is kept.
@@ -93,7 +95,6 @@ pub(super) struct KeyPlace {
 }
 
 pub(super) struct OutboxEntry {
-    pub(super) head: Arc<EventHead>,
     pub(super) event: Slot<EventRow>,
     pub(super) tenant: Slot<Tenant>,
 }
@@ -148,9 +149,9 @@ impl State {
             tenants: Slab::default(),
             tenant_by_id: HashMap::new(),
             events: Slab::default(),
-            event_by_id: HashMap::new(),
+            event_by_id: IdMap::default(),
             rows: Slab::default(),
-            row_by_id: HashMap::new(),
+            row_by_id: IdMap::default(),
             groups: Slab::default(),
             outbox: VecDeque::new(),
             outbox_begin: 1,
@@ -164,7 +165,7 @@ impl State {
             touched: Vec::new(),
             caps: Caps::default(),
             counter: 0,
-            forgotten: Vec::new(),
+            forgotten: Forgotten::default(),
         }
     }
 
@@ -300,7 +301,7 @@ impl State {
         }
         self.drop_group_if_unused(row.group);
         let attempts = row.log.len() as u64;
-        self.forgotten.push(Forgotten::Log(row.log));
+        self.forgotten.logs.push(row.log);
         1 + attempts + self.drop_event_if_unused(row.event)
     }
 
@@ -320,7 +321,7 @@ impl State {
                 }
             }
         }
-        self.forgotten.push(Forgotten::Event(row.event));
+        self.forgotten.events.push(row.event);
         1
     }
 

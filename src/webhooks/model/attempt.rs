@@ -2,14 +2,13 @@
 
 use std::fmt;
 use std::net::IpAddr;
-use std::sync::Arc;
 
 use bytes::Bytes;
 use chrono::{DateTime, Utc};
-use http::{HeaderMap, HeaderName, HeaderValue};
 
 use crate::ports::{Timings, TransportErrorKind};
 use crate::primitives::id::{AttemptId, DeliveryId};
+use crate::webhooks::model::logged_headers::LoggedHeaders;
 
 /// One HTTP request and what came of it ("a run").
 #[derive(Clone, PartialEq)]
@@ -26,13 +25,13 @@ pub struct Attempt {
     /// The address that was called, if one was.
     pub peer: Option<IpAddr>,
     /// What was sent along, credentials redacted.
-    pub request_headers: AttemptHeaders,
+    pub request_headers: LoggedHeaders,
     /// The HTTP status, if there was an answer.
     pub status: Option<u16>,
     /// Why it failed; `None` if the receiver took the delivery.
     pub error: Option<AttemptError>,
     /// The answer's headers.
-    pub response_headers: HeaderMap,
+    pub response_headers: LoggedHeaders,
     /// The beginning of the answer's body.
     pub response_body: Bytes,
     /// Whether the answer was longer than what is kept, in its body or (beyond 8 KiB) in its headers.
@@ -57,13 +56,6 @@ pub enum AttemptError {
     Unsendable,
 }
 
-/// A request's headers as the log keeps them: credentials redacted, the unvarying part shared between attempts.
-#[derive(Clone, Default)]
-pub struct AttemptHeaders {
-    fixed: Arc<HeaderMap>,
-    varying: Vec<(HeaderName, HeaderValue)>,
-}
-
 impl Attempt {
     /// An attempt of which nothing is known yet but its beginning.
     pub fn new(id: AttemptId, delivery: DeliveryId, number: u32, started_at: DateTime<Utc>) -> Self {
@@ -73,10 +65,10 @@ impl Attempt {
             number,
             started_at,
             peer: None,
-            request_headers: AttemptHeaders::default(),
+            request_headers: LoggedHeaders::default(),
             status: None,
             error: None,
-            response_headers: HeaderMap::new(),
+            response_headers: LoggedHeaders::default(),
             response_body: Bytes::new(),
             truncated: false,
             timings: Timings::default(),
@@ -108,39 +100,6 @@ impl fmt::Display for AttemptError {
             Self::Status(status) => write!(f, "status {status}"),
             other => f.write_str(other.as_str()),
         }
-    }
-}
-
-impl AttemptHeaders {
-    /// Stands in the log where a credential stood in the request.
-    pub const REDACTED: HeaderValue = HeaderValue::from_static("redacted");
-
-    /// Headers that every attempt shares, and those of this one. Sensitive values must have been replaced by
-    /// [`AttemptHeaders::REDACTED`].
-    pub fn new(fixed: Arc<HeaderMap>, varying: Vec<(HeaderName, HeaderValue)>) -> Self {
-        Self { fixed, varying }
-    }
-
-    /// Every header.
-    pub fn iter(&self) -> impl Iterator<Item = (&HeaderName, &HeaderValue)> {
-        self.fixed.iter().chain(self.varying.iter().map(|(name, value)| (name, value)))
-    }
-
-    /// The first value of this header.
-    pub fn value(&self, name: &str) -> Option<&HeaderValue> {
-        self.iter().find(|(candidate, _)| candidate.as_str() == name).map(|(_, value)| value)
-    }
-}
-
-impl PartialEq for AttemptHeaders {
-    fn eq(&self, other: &Self) -> bool {
-        self.iter().eq(other.iter())
-    }
-}
-
-impl fmt::Debug for AttemptHeaders {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_map().entries(self.iter()).finish()
     }
 }
 

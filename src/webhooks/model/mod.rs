@@ -2,15 +2,17 @@
 
 mod attempt;
 mod delivery;
+mod logged_headers;
 mod replay;
 mod settlement;
 mod webhook;
 
-pub use attempt::{Attempt, AttemptError, AttemptHeaders};
+pub use attempt::{Attempt, AttemptError};
 pub use delivery::{
     DeadReason, Delivery, DeliveryFilter, DeliveryRecord, DeliveryStatus, Include, NewDelivery, Origin, Skip,
     SkipReason, StatusKind,
 };
+pub use logged_headers::LoggedHeaders;
 pub use replay::{Replay, ReplayFilter, ReplayState};
 pub use settlement::{BrakeChange, Claim, Fate, HealthChange, Publication, Published, Settlement};
 pub use webhook::{

@@ -3,14 +3,13 @@
 use std::sync::Arc;
 
 use bytes::Bytes;
-use http::{HeaderMap, HeaderName, HeaderValue};
 
 use crate::activity::model::ActivityKind;
 use crate::ports::TransportErrorKind;
 use crate::testing::conformance::world::{IN_ORDER, World, at, just_before};
 use crate::testing::conformance::{Check, StoreHarness, Verdict, holds, same};
 use crate::webhooks::model::{
-    AttemptError, AttemptHeaders, DeadReason, DeliveryStatus, DisableReason, Fate, SkipReason, WebhookState,
+    AttemptError, DeadReason, DeliveryStatus, DisableReason, Fate, LoggedHeaders, SkipReason, WebhookState,
 };
 
 pub(super) fn checks() -> Vec<Check<dyn StoreHarness>> {
@@ -124,13 +123,11 @@ async fn an_attempt_is_logged_as_it_was(world: World) -> Verdict {
     let claim = world.claim_one(at(0)).await?;
     let mut attempt = world.attempt(&claim, 503, at(1));
     attempt.peer = Some([203, 0, 113, 9].into());
-    let mut fixed = HeaderMap::new();
-    fixed.insert("content-type", HeaderValue::from_static("application/json"));
-    let varying = vec![(HeaderName::from_static("webhook-signature"), AttemptHeaders::REDACTED)];
-    attempt.request_headers = AttemptHeaders::new(Arc::new(fixed), varying);
-    attempt.response_headers.append("retry-after", HeaderValue::from_static("7"));
-    attempt.response_headers.append("set-cookie", HeaderValue::from_static("a=1"));
-    attempt.response_headers.append("set-cookie", HeaderValue::from_static("b=2"));
+    let shared = LoggedHeaders::from_lines([("content-type", b"application/json".as_slice())]);
+    let own = LoggedHeaders::from_lines([("webhook-signature", b"v1,c2lnbmF0dXJl".as_slice())]);
+    attempt.request_headers = own.behind(&shared);
+    let answered = [("retry-after", b"7".as_slice()), ("set-cookie", b"a=1"), ("set-cookie", b"b=\xff")];
+    attempt.response_headers = LoggedHeaders::from_lines(answered);
     attempt.response_body = Bytes::from_static(b"over\0loaded \xff");
     attempt.truncated = true;
     let milliseconds = std::time::Duration::from_millis;

@@ -227,7 +227,7 @@ impl Data {
 pub(crate) fn forget_contents(attempt: &mut Arc<Attempt>) {
     let attempt = Arc::make_mut(attempt);
     attempt.request_headers = Default::default();
-    attempt.response_headers.clear();
+    attempt.response_headers = Default::default();
     attempt.response_body.clear();
 }
 

@@ -55,7 +55,7 @@ async fn start(options: &Options, tenth: Manner) -> Result<Engine, Failure> {
             payload: options.payload,
         });
     }
-    Engine::start(options.store, sources).await
+    Engine::start(options, sources).await
 }
 
 /// Publishes for so many of the webhooks and looks at the first nine.

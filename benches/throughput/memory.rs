@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use crate::engine::{Engine, Failure, HISTORY, Source, Until, places};
+use crate::engine::{Engine, Failure, Source, Until, places};
 use crate::options::Options;
 use crate::receiver::{Manner, Receiver};
 use crate::report::{Report, percent, rounded, whole};
@@ -27,7 +27,7 @@ pub(crate) async fn measure(options: &Options) -> Result<Footprint, Failure> {
         max_in_flight: MAX_IN_FLIGHT,
         payload: options.payload,
     };
-    let engine = Engine::start(options.store, vec![source]).await?;
+    let engine = Engine::start(options, vec![source]).await?;
     let (first, last) = options.memory;
     engine.saturate(1, Until::Events(first)).await?;
     let early = resident_kib()?;
@@ -43,7 +43,7 @@ impl Footprint {
     pub(crate) fn report(&self, options: &Options, limit: Limit) -> Report {
         let (first, last) = options.memory;
         let growth = self.kib[1] as f64 / self.kib[0] as f64 - 1.0;
-        let title = format!("Memory: one webhook, history of {} deliveries", whole(HISTORY as f64));
+        let title = format!("Memory: one webhook, history of {} deliveries", whole(options.history as f64));
         let mut report = Report::new("memory", title, options);
         report.header(["after deliveries", "resident MiB", "growth"]);
         let mib = |kib: u64| format!("{:.1}", kib as f64 / 1024.0);

@@ -19,6 +19,8 @@ pub(crate) struct Options {
     /// Size of an event's data, in bytes.
     pub(crate) payload: usize,
     pub(crate) connections: usize,
+    /// How many deliveries that have ended the store keeps.
+    pub(crate) history: usize,
     /// How long 50 events a second are published.
     pub(crate) low_load: Duration,
     /// How long each measurement of the second table takes, and how often it is repeated.
@@ -58,6 +60,7 @@ cargo bench --bench throughput -- [OPTIONS]
   --webhooks N          webhooks per tenant; each event goes to all of them [1]
   --payload BYTES       size of an event's data [1024]
   --connections N       connections of the bare loop, and requests the engine may have in flight [32]
+  --history N           deliveries that the store keeps after they have ended [10000]
   --memory FIRST,LAST   after how many deliveries memory is compared [100000,1000000]";
 
 impl Default for Options {
@@ -72,6 +75,7 @@ impl Default for Options {
             webhooks: 1,
             payload: 1_024,
             connections: 32,
+            history: 10_000,
             low_load: Duration::from_secs(10),
             hanging: (Duration::from_secs(2), 4),
             memory: (100_000, 1_000_000),
@@ -104,6 +108,7 @@ impl Options {
                 "--webhooks" => options.webhooks = at_least_one(&value()?)?,
                 "--payload" => options.payload = number(&value()?)?,
                 "--connections" => options.connections = at_least_one(&value()?)?,
+                "--history" => options.history = number(&value()?)?,
                 "--memory" => options.memory = pair(&value()?)?,
                 _ => return Err(format!("unknown option {argument}")),
             }

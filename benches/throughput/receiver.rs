@@ -3,6 +3,7 @@
 use std::convert::Infallible;
 use std::io;
 use std::net::{Ipv4Addr, SocketAddr};
+use std::ops::Deref;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, OnceLock};
 use std::time::{Duration, Instant};
@@ -45,6 +46,10 @@ pub(crate) struct Received {
     pub(crate) headers: HeaderMap,
     pub(crate) body: Bytes,
 }
+
+/// A time in nanoseconds, as text: formatting one costs a tenth of a delivery.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Stamp([u8; DIGITS]);
 
 /// How long a hanging receiver lets others wait.
 pub(crate) const HANGS_FOR: Duration = Duration::from_secs(15);
@@ -112,8 +117,22 @@ impl Receiver {
 }
 
 /// The time of publishing as it stands in the data: always as many digits, so that all bodies are equally long.
-pub(crate) fn stamp() -> String {
-    format!("{:0width$}", now(), width = DIGITS)
+pub(crate) fn stamp() -> Stamp {
+    let mut digits = [b'0'; DIGITS];
+    let mut rest = now();
+    for digit in digits.iter_mut().rev() {
+        *digit += (rest % 10) as u8;
+        rest /= 10;
+    }
+    Stamp(digits)
+}
+
+impl Deref for Stamp {
+    type Target = str;
+
+    fn deref(&self) -> &str {
+        std::str::from_utf8(&self.0).expect("digits only")
+    }
 }
 
 fn stamp_in(body: &[u8]) -> Option<u64> {

@@ -99,7 +99,7 @@ async fn start(options: &Options) -> Result<Engine, Failure> {
             payload: options.payload,
         });
     }
-    Engine::start(options.store, sources).await
+    Engine::start(options, sources).await
 }
 
 /// A loop that repeats, byte for byte, a request of the engine, to receivers of its own.

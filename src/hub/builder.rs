@@ -225,6 +225,7 @@ impl HubBuilder {
             clock: self.clock.unwrap_or_else(|| Arc::new(SystemClock::new())),
             entropy,
             wake: self.wake.unwrap_or_else(|| Arc::new(LocalWake::default())),
+            due: Arc::new(LocalWake::default()),
             vault,
             dispatcher,
             catalog,

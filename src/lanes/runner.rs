@@ -129,6 +129,8 @@ struct Turn<'a, W: LaneWork, F> {
     tickets: Vec<Option<W::Ticket>>,
     free: Vec<usize>,
     landed: Vec<W::Outcome>,
+    /// Empty, but with room: becomes `landed` when that is settled.
+    spare: Vec<W::Outcome>,
     settling: Option<Settling<'a, W::Outcome>>,
     /// After a refused batch: how many outcomes are settled one by one, to find the one that is refused.
     singly: usize,
@@ -143,6 +145,7 @@ struct Turn<'a, W: LaneWork, F> {
     listener: Wakened,
     /// Set by the shutdown: what is in flight then is abandoned.
     deadline: Option<DateTime<Utc>>,
+    has_abandoned: bool,
 }
 
 impl<'a, W: LaneWork> Turn<'a, W, ()> {
@@ -156,6 +159,7 @@ impl<'a, W: LaneWork> Turn<'a, W, ()> {
             tickets: Vec::new(),
             free: Vec::new(),
             landed: Vec::new(),
+            spare: Vec::new(),
             settling: None,
             singly: 0,
             claiming: None,
@@ -166,6 +170,7 @@ impl<'a, W: LaneWork> Turn<'a, W, ()> {
             timer: None,
             listener: runner.wake.listen(),
             deadline: None,
+            has_abandoned: false,
         }
     }
 }
@@ -188,7 +193,10 @@ impl<'a, W: LaneWork, F: Future<Output = Landing<W::Outcome>>> Turn<'a, W, F> {
 
     fn start_settling(&mut self) {
         let most = if self.singly > 0 { 1 } else { MAX_BATCH };
-        let rest = self.landed.split_off(most.min(self.landed.len()));
+        let rest = match self.landed.len() > most {
+            true => self.landed.split_off(most),
+            false => std::mem::take(&mut self.spare),
+        };
         let outcomes = std::mem::replace(&mut self.landed, rest);
         let work = self.runner.work;
         self.settling = Some(
@@ -233,10 +241,12 @@ impl<'a, W: LaneWork, F: Future<Output = Landing<W::Outcome>>> Turn<'a, W, F> {
 
     fn poll_settling(&mut self, cx: &mut Context<'_>) -> bool {
         let Some(settling) = &mut self.settling else { return false };
-        let Poll::Ready((outcomes, result)) = settling.as_mut().poll(cx) else { return false };
+        let Poll::Ready((mut outcomes, result)) = settling.as_mut().poll(cx) else { return false };
         self.settling = None;
         match result {
             Ok(()) => {
+                outcomes.clear();
+                self.spare = outcomes;
                 self.failures = 0;
                 self.singly = self.singly.saturating_sub(1);
                 self.may_have_work = true;
@@ -325,7 +335,7 @@ impl<'a, W: LaneWork, F: Future<Output = Landing<W::Outcome>>> Turn<'a, W, F> {
     }
 
     fn may_be_due_before(&self, at: DateTime<Utc>) -> bool {
-        let times = [self.rest_until.or(self.next_due), self.deadline];
+        let times = [self.rest_until.or(self.next_due), self.deadline.filter(|_| !self.has_abandoned)];
         times.into_iter().flatten().any(|time| time < at)
     }
 
@@ -337,7 +347,9 @@ impl<'a, W: LaneWork, F: Future<Output = Landing<W::Outcome>>> Turn<'a, W, F> {
             // second will see changed.
             self.next_due.filter(|&due| due > now).map_or(look_again, |due| due.min(look_again))
         });
-        self.deadline.map_or(target, |deadline| target.min(deadline))
+        // Once it has been acted on, a deadline that has passed would make us spin.
+        let deadline = self.deadline.filter(|_| !self.has_abandoned);
+        deadline.map_or(target, |deadline| target.min(deadline))
     }
 
     fn rest(&mut self) {
@@ -351,6 +363,7 @@ impl<'a, W: LaneWork, F: Future<Output = Landing<W::Outcome>>> Turn<'a, W, F> {
     }
 
     fn abandon(&mut self) {
+        self.has_abandoned = true;
         self.flights = FuturesUnordered::new();
         let tickets = self.tickets.iter_mut().filter_map(Option::take);
         self.landed.extend(tickets.map(|ticket| self.runner.work.abandoned(ticket)));

@@ -43,8 +43,12 @@ macro_rules! id {
 
         impl fmt::Display for $name {
             fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                f.write_str($prefix)?;
-                write_base32(self.0, f)
+                // In one piece: a string then takes its memory once.
+                const START: usize = $prefix.len();
+                let mut text = [0; START + LENGTH];
+                text[..START].copy_from_slice($prefix.as_bytes());
+                text[START..].copy_from_slice(&base32(self.0));
+                f.write_str(std::str::from_utf8(&text).map_err(|_| fmt::Error)?)
             }
         }
 
@@ -100,14 +104,18 @@ fn uuid_v7(now: DateTime<Utc>, random: [u8; 10]) -> Uuid {
 const ALPHABET: &[u8; 32] = b"0123456789abcdefghjkmnpqrstvwxyz";
 const LENGTH: usize = 26;
 
-pub(crate) fn write_base32(uuid: Uuid, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+fn base32(uuid: Uuid) -> [u8; LENGTH] {
     let mut rest = uuid.as_u128();
-    let mut text = [0_u8; LENGTH];
+    let mut text = [0; LENGTH];
     for slot in text.iter_mut().rev() {
         *slot = ALPHABET[(rest & 31) as usize];
         rest >>= 5;
     }
-    f.write_str(std::str::from_utf8(&text).map_err(|_| fmt::Error)?)
+    text
+}
+
+pub(crate) fn write_base32(uuid: Uuid, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+    f.write_str(std::str::from_utf8(&base32(uuid)).map_err(|_| fmt::Error)?)
 }
 
 pub(crate) fn parse_base32(text: &str) -> Option<Uuid> {

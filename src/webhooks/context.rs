@@ -27,7 +27,10 @@ pub(crate) struct Context {
     pub(crate) activity: Arc<dyn ActivityLog>,
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) entropy: Arc<dyn Entropy>,
+    /// Rings when there may be something to fan out, in any process.
     pub(crate) wake: Arc<dyn Wake>,
+    /// Rings within this process, when there may be something to claim.
+    pub(crate) due: Arc<dyn Wake>,
     pub(crate) vault: Arc<dyn Vault>,
     pub(crate) dispatcher: Dispatcher,
     pub(crate) catalog: CompiledCatalog,
@@ -48,6 +51,13 @@ impl Context {
         now: DateTime<Utc>,
     ) -> Activity {
         Activity::new(ActivityId::mint(now, self.entropy.bytes()), now, actor, kind, subject)
+    }
+
+    /// Says that there may be something to claim that was not just published, such as a resend: here at once, and in
+    /// other processes once their workers have looked for events.
+    pub(crate) fn something_is_due(&self) {
+        self.due.wake();
+        self.wake.wake();
     }
 
     /// Tells the operator.

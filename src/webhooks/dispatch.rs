@@ -256,9 +256,9 @@ fn logged_attempt(
         Ok(answer) => {
             attempt.peer = answer.peer;
             attempt.status = Some(answer.status.as_u16());
-            attempt.response_headers = answer.headers;
+            attempt.response_headers = bounded(answer.headers, &mut attempt.truncated);
             attempt.response_body = answer.body;
-            attempt.truncated = answer.truncated;
+            attempt.truncated |= answer.truncated;
             attempt.timings = answer.timings;
         }
         Err(error) => {
@@ -267,6 +267,23 @@ fn logged_attempt(
         }
     }
     attempt
+}
+
+/// The headers that the log keeps: a receiver chooses their size, and every attempt keeps its own.
+fn bounded(headers: HeaderMap, truncated: &mut bool) -> HeaderMap {
+    let size = |(name, value): (&HeaderName, &HeaderValue)| name.as_str().len() + value.len();
+    if headers.iter().map(size).sum::<usize>() <= MAX_LOGGED_HEADERS {
+        return headers;
+    }
+    *truncated = true;
+    let mut room = MAX_LOGGED_HEADERS;
+    let fits = |header: &(&HeaderName, &HeaderValue)| {
+        let size = size(*header);
+        let fits = size <= room;
+        room -= if fits { size } else { 0 };
+        fits
+    };
+    headers.iter().filter(fits).map(|(name, value)| (name.clone(), value.clone())).collect()
 }
 
 fn basic(username: &str, password: &Secret) -> Result<HeaderValue> {
@@ -284,4 +301,5 @@ fn corrupt(cause: impl std::error::Error + Send + Sync + 'static) -> Error {
     Error::new(ErrorKind::Corrupt, WHAT).with_source(cause)
 }
 
+const MAX_LOGGED_HEADERS: usize = 8 * 1024;
 const TRACEPARENT: HeaderName = HeaderName::from_static("traceparent");

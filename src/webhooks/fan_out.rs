@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use crate::events::model::EventHead;
-use crate::primitives::id::{DeliveryId, WebhookId};
+use crate::primitives::id::DeliveryId;
 use crate::webhooks::model::{NewDelivery, Skip, SkipReason, Webhook};
 
 /// Whether a webhook hears of an event, and if not, why.
@@ -75,14 +75,6 @@ pub fn fan_out(event: &EventHead, webhooks: &[Arc<Webhook>], mut mint: impl FnMu
     result
 }
 
-/// Says for each webhook whether it would hear of the event.
-pub fn explain<'a>(
-    event: &EventHead,
-    webhooks: impl IntoIterator<Item = &'a Arc<Webhook>>,
-) -> Vec<(WebhookId, Hearing)> {
-    webhooks.into_iter().map(|webhook| (webhook.id, hearing(event, webhook))).collect()
-}
-
 #[cfg(test)]
 mod tests {
     use std::collections::BTreeSet;
@@ -91,7 +83,7 @@ mod tests {
 
     use super::*;
     use crate::primitives::egress::EgressPolicy;
-    use crate::primitives::id::EventId;
+    use crate::primitives::id::{EventId, WebhookId};
     use crate::tenancy::model::{Entitlement, TenantId};
     use crate::webhooks::model::{DisableReason, WebhookState};
 

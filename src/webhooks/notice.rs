@@ -13,7 +13,8 @@ use crate::primitives::id::{DeliveryId, ReplayId, WebhookId};
 use crate::tenancy::model::TenantId;
 use crate::webhooks::model::{DeadReason, DisableReason};
 
-/// Something an operator should hear of. The activity log holds it too; a notice is only the fast way.
+/// Something an operator should hear of, as it happens. Notices end with the process; what was disabled, given up or stopped also
+/// stands in the activity log and in the deliveries.
 #[derive(Clone, Debug, Eq, PartialEq)]
 #[non_exhaustive]
 pub struct Notice {

@@ -7,10 +7,10 @@
 
 use std::error::Error as StdError;
 use std::future::{Future, poll_fn};
-use std::io;
 use std::net::SocketAddr;
 use std::pin::{Pin, pin};
 use std::task::{Context, Poll, Waker};
+use std::{io, mem};
 
 use bytes::{Bytes, BytesMut};
 use http::{HeaderMap, HeaderName, HeaderValue, Request, Response};
@@ -174,9 +174,12 @@ impl Link {
 pub(super) fn own(headers: &mut HeaderMap) {
     let total = headers.values().map(HeaderValue::len).sum();
     let mut buffer = BytesMut::with_capacity(total);
-    for value in headers.values_mut() {
+    let last = headers.len().saturating_sub(1);
+    for (index, value) in headers.values_mut().enumerate() {
         buffer.extend_from_slice(value.as_bytes());
-        if let Ok(copy) = HeaderValue::from_maybe_shared(buffer.split().freeze()) {
+        // The last one takes what is left as it is: a single header, which many answers have, costs one allocation.
+        let piece = if index == last { mem::take(&mut buffer) } else { buffer.split() };
+        if let Ok(copy) = HeaderValue::from_maybe_shared(piece.freeze()) {
             *value = copy;
         }
     }

@@ -91,6 +91,8 @@ impl State {
         let (now, caps) = (request.now, self.caps);
         self.end_leases(slot, now);
         let most = self.groups[slot].budget(caps, now).min(share);
+        let waiting = self.groups[slot].live.len() + self.groups[slot].replay.len();
+        claims.reserve(most.min(waiting));
         let mut given = 0;
         while given < most
             && let Some(row) = self.groups[slot].pop_due(caps, now)

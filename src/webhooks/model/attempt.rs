@@ -35,7 +35,7 @@ pub struct Attempt {
     pub response_headers: HeaderMap,
     /// The beginning of the answer's body.
     pub response_body: Bytes,
-    /// Whether the answer's body was longer than what is kept.
+    /// Whether the answer was longer than what is kept, in its body or (beyond 8 KiB) in its headers.
     pub truncated: bool,
     /// How long each part took.
     pub timings: Timings,

@@ -1,5 +1,6 @@
 //! What was delivered, what was not, and once more.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use chrono::{DateTime, Utc};
@@ -107,7 +108,7 @@ impl DeliveryQuery {
     /// Only with one of these statuses.
     #[must_use]
     pub fn statuses(mut self, statuses: impl IntoIterator<Item = StatusKind>) -> Self {
-        self.filter.statuses = statuses.into_iter().collect();
+        self.filter.statuses = statuses.into_iter().collect::<BTreeSet<_>>().into_iter().collect();
         self
     }
 
@@ -223,7 +224,7 @@ impl DeliveryAdmin {
             ErrorKind::Conflict => Error::new(ErrorKind::Conflict, WHAT).with_problem(disabled()),
             _ => error,
         })?;
-        self.context.wake.wake();
+        self.context.something_is_due();
         Ok(resent)
     }
 
@@ -241,6 +242,11 @@ pub(super) fn disabled() -> Problem {
 
 /// Types that somebody has typed; an unknown one is fine, because the past knows types that the catalogue no longer does.
 pub(super) fn parse_types(types: &[String], problems: &mut Vec<Problem>) -> Vec<EventType> {
+    if types.len() > MAX_TYPES {
+        let rule = format!("a query names at most {MAX_TYPES} types, this one names {}", types.len());
+        problems.push(Problem::new("event_types", rule, "name fewer, or none for all"));
+        return Vec::new();
+    }
     let mut parsed = Vec::with_capacity(types.len());
     for (index, text) in types.iter().enumerate() {
         match text.parse() {
@@ -254,6 +260,9 @@ pub(super) fn parse_types(types: &[String], problems: &mut Vec<Problem>) -> Vec<
     }
     parsed
 }
+
+/// Every row of a listing is compared with each of them.
+const MAX_TYPES: usize = 100;
 
 #[cfg(test)]
 mod tests {

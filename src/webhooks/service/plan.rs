@@ -263,7 +263,7 @@ impl<'a> Plan<'a> {
         let activity = std::mem::take(&mut self.activity);
         self.context.repository.save(self.tenant(), changes, activity, self.now).await?;
         // What was held back may be due now.
-        self.context.wake.wake();
+        self.context.something_is_due();
         Ok(())
     }
 

@@ -33,7 +33,7 @@ impl WebhookAdmin {
             ErrorKind::NotFound => Error::new(ErrorKind::NotFound, WHAT),
             _ => error,
         })?;
-        self.context.wake.wake();
+        self.context.something_is_due();
         Ok(released)
     }
 }

@@ -1,5 +1,6 @@
 //! The past once more, slowly.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use chrono::{DateTime, Utc};
@@ -102,7 +103,7 @@ impl NewReplay {
     /// Only with one of these statuses.
     #[must_use]
     pub fn statuses(mut self, statuses: impl IntoIterator<Item = StatusKind>) -> Self {
-        self.filter.statuses = statuses.into_iter().collect();
+        self.filter.statuses = statuses.into_iter().collect::<BTreeSet<_>>().into_iter().collect();
         self
     }
 

@@ -127,6 +127,10 @@ impl WebhookAdmin {
     pub async fn apply(&self, steps: Vec<WebhookStep>) -> Result<Vec<StepOutcome>> {
         const WHAT: &str = "apply changes";
         may_manage(&self.context, &self.actor, WHAT)?;
+        if steps.len() > MAX_STEPS {
+            let rule = format!("at most {MAX_STEPS} changes are made together, these are {}", steps.len());
+            return Err(Error::invalid(WHAT, [Problem::new("steps", rule, "apply them in several calls")]));
+        }
         let versioned = steps.iter().any(|step| step.0.is_versioned());
         let mut race = None;
         for _ in 0..Self::RETRIES {
@@ -317,3 +321,6 @@ pub(super) fn lost_race(what: &'static str, race: Option<Error>) -> Error {
         None => error,
     }
 }
+
+/// Each one is an entry of the log, and all of them are planned under one look at the store.
+const MAX_STEPS: usize = 500;

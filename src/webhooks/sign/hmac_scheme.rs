@@ -2,6 +2,7 @@
 
 use http::header::HeaderName;
 
+use crate::primitives::header::is_reserved;
 use crate::webhooks::sign::refusal::SchemeRefusal;
 use crate::webhooks::sign::template::SignedTemplate;
 
@@ -244,7 +245,10 @@ fn usable_header(name: &str) -> Result<HeaderName, SchemeRefusal> {
     }
     let header = HeaderName::from_bytes(name.as_bytes()).map_err(|_| bad())?;
     let text = header.as_str();
-    if RESERVED.contains(&text) || RESERVED_PREFIXES.iter().any(|prefix| text.starts_with(prefix)) {
+    if is_reserved(&header)
+        || RESERVED.contains(&text)
+        || RESERVED_PREFIXES.iter().any(|prefix| text.starts_with(prefix))
+    {
         return Err(SchemeRefusal::ReservedHeader { name: text.to_owned() });
     }
     Ok(header)

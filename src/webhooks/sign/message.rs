@@ -3,6 +3,7 @@
 use std::fmt;
 use std::str::FromStr;
 
+use bytes::Bytes;
 use chrono::{DateTime, Utc};
 use http::header::HeaderValue;
 
@@ -73,7 +74,8 @@ impl FromStr for MessageId {
 
 impl From<EventId> for MessageId {
     fn from(id: EventId) -> Self {
-        id.to_string().parse().expect("an event's id is short and made of letters, digits and an underscore")
+        let value = HeaderValue::from_maybe_shared(Bytes::from(id.to_string()));
+        Self(value.expect("an event's id is short and made of letters, digits and an underscore"))
     }
 }
 

@@ -59,6 +59,14 @@ pub enum SchemeRefusal {
     /// There is no scheme at all.
     #[error("every request is signed by at least one scheme")]
     NoScheme,
+    /// More schemes than anybody needs.
+    #[error("{schemes} schemes stand side by side, at most {most} may")]
+    TooManySchemes {
+        /// How many were given.
+        schemes: usize,
+        /// How many may be given.
+        most: usize,
+    },
     /// Not the name of a header.
     #[error("`{name}` is not the name of a header")]
     BadHeader {
@@ -149,6 +157,7 @@ impl SchemeRefusal {
     pub fn problem(&self) -> Problem {
         let (field, fix) = match self {
             Self::NoScheme => ("schemes", "use `standard`"),
+            Self::TooManySchemes { .. } => ("schemes", "keep those that a receiver still checks"),
             Self::BadHeader { .. } => {
                 ("schemes.header", "use letters, digits and hyphens, such as `x-acme-signature`")
             }

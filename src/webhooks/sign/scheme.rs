@@ -61,6 +61,9 @@ impl SignatureScheme {
         Ok(Self::Hmac(HmacScheme::new(header)?.with_encoding(Encoding::Base64)))
     }
 
+    /// At most this many stand side by side: each of them hashes every request once more.
+    pub const MAX_SCHEMES: usize = 8;
+
     /// Checks that a webhook can have all of these side by side.
     ///
     /// # Errors
@@ -69,6 +72,9 @@ impl SignatureScheme {
     pub fn check_all(schemes: &[Self]) -> Result<(), SchemeRefusal> {
         if schemes.is_empty() {
             return Err(SchemeRefusal::NoScheme);
+        }
+        if schemes.len() > Self::MAX_SCHEMES {
+            return Err(SchemeRefusal::TooManySchemes { schemes: schemes.len(), most: Self::MAX_SCHEMES });
         }
         for (index, scheme) in schemes.iter().enumerate() {
             scheme.check()?;
@@ -153,6 +159,12 @@ mod tests {
         assert_eq!(SignatureScheme::check_all(&shared_timestamp), Ok(()));
 
         assert_eq!(SignatureScheme::check_all(&[]), Err(SchemeRefusal::NoScheme));
+        let many: Vec<_> = (0..9).map(|number| own(&format!("x-{number}"))).collect::<Result<_, _>>()?;
+        assert_eq!(SignatureScheme::check_all(&many[..8]), Ok(()));
+        assert_eq!(
+            SignatureScheme::check_all(&many),
+            Err(SchemeRefusal::TooManySchemes { schemes: 9, most: 8 })
+        );
         for (clash, name) in [
             (vec![own("x-a")?, own("X-A")?], "x-a"),
             (vec![SignatureScheme::Standard, own("x-a")?, SignatureScheme::Standard], "webhook-signature"),

@@ -83,7 +83,10 @@ impl Delivering {
             started_at: now,
         };
         match context.dispatcher.send(&claim.webhook, &claim.defaults, &claim.event, name).await {
-            Ok(sent) => self.sent(&claim, sent),
+            Ok(sent) => {
+                self.board.vault_works();
+                self.sent(&claim, sent)
+            }
             Err(error) => self.unsendable(&claim, name, &error),
         }
     }
@@ -117,7 +120,7 @@ impl Delivering {
     fn unsendable(&self, claim: &Claim, name: AttemptName, error: &Error) -> Settlement {
         if error.is_transient() {
             // Nothing was begun, so the attempt does not count: the vault will be back.
-            self.failed(error);
+            self.board.vault_failed(error, self.now());
             return self.settlement(claim, Fate::Release(self.now() + VAULT_PAUSE), None);
         }
         let mut attempt = Attempt::new(name.id, name.delivery, name.number, name.started_at);
@@ -223,6 +226,7 @@ impl LaneWork for Delivering {
             .with_max_in_flight(settings.max_in_flight);
         request.max_replays_in_flight = settings.max_replays_in_flight;
         let claimed = self.context.queue.claim(request).await?;
+        self.board.store_works();
         *self.after.lock().unwrap_or_else(PoisonError::into_inner) = claimed.after;
         self.correct_offset(before, claimed.now);
         Ok(Claims { items: claimed.claims, next_due: claimed.next_due })

@@ -37,17 +37,29 @@ impl<'a> Distributing<'a> {
         let mut failures = 0;
         // Kept from one look to the next: a timer costs more than a look.
         let mut alarm = clock.sleep_until(clock.now() + LOOK_AGAIN);
+        let mut hinted = false;
         loop {
             // Before the look, so that an event published during it is not missed.
-            let woken = self.context.wake.listen();
+            let hint = self.context.wake.listen();
             match self.one_batch().await {
-                Ok(0) => {
+                Ok(count) => {
                     failures = 0;
-                    if let Either::Right(((), _)) = select(woken, &mut alarm).await {
-                        alarm = clock.sleep_until(clock.now() + LOOK_AGAIN);
+                    // A hint without an event is about something else that is due, such as a resend. Runners hear of it
+                    // from here only: if every published event woke them too, they would ask for what is not yet there.
+                    if count > 0 || hinted {
+                        self.context.due.wake();
+                    }
+                    hinted = false;
+                    if count < BATCH {
+                        hinted = match select(hint, &mut alarm).await {
+                            Either::Left(_) => true,
+                            Either::Right(_) => {
+                                alarm = clock.sleep_until(clock.now() + LOOK_AGAIN);
+                                false
+                            }
+                        };
                     }
                 }
-                Ok(_) => failures = 0,
                 Err(error) => {
                     failures += 1;
                     self.board.store_failed(&error, clock.now());
@@ -92,9 +104,6 @@ impl<'a> Distributing<'a> {
             .collect();
         let count = self.context.queue.fan_out(entries, now).await?;
         self.board.fanned_out(count);
-        if count > 0 {
-            self.context.wake.wake();
-        }
         Ok(looked_at)
     }
 }

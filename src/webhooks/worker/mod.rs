@@ -171,7 +171,7 @@ impl Worker {
         Runner {
             work: delivering,
             clock: &*self.context.clock,
-            wake: &*self.context.wake,
+            wake: &*self.context.due,
             slots: self.slots,
             grace: self.grace,
         }

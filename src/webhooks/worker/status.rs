@@ -11,17 +11,19 @@ use crate::error::Error;
 #[derive(Clone, Debug, Default, Eq, PartialEq)]
 #[non_exhaustive]
 pub struct WorkerStatus {
-    /// How many requests were made and settled.
+    /// How many claims were settled, whatever came of them.
     pub settled: u64,
     /// How many events were fanned out.
     pub fanned_out: u64,
     /// How many results came after their lease was lost.
     pub fenced: u64,
-    /// How many times host code (a transport, a vault, a payload format) panicked while a delivery was made.
+    /// How many times host code (a transport, a vault, a payload format, a store) panicked.
     pub panics: u64,
+    /// Since when the vault has not opened a secret, without a success in between.
+    pub vault_failing_since: Option<DateTime<Utc>>,
     /// Since when the store has failed without a success in between.
     pub store_failing_since: Option<DateTime<Utc>>,
-    /// What the store failed with last.
+    /// What the store, or the vault, failed with last.
     pub last_error: Option<String>,
 }
 
@@ -37,6 +39,7 @@ pub(crate) struct StatusBoard {
 #[derive(Debug, Default)]
 struct Trouble {
     since: Option<DateTime<Utc>>,
+    vault_since: Option<DateTime<Utc>>,
     last: Option<String>,
 }
 
@@ -64,8 +67,20 @@ impl StatusBoard {
         trouble.last = Some(error.to_string());
     }
 
-    fn store_works(&self) {
+    /// The store has answered.
+    pub(super) fn store_works(&self) {
         self.lock().since = None;
+    }
+
+    pub(super) fn vault_failed(&self, error: &Error, now: DateTime<Utc>) {
+        let mut trouble = self.lock();
+        trouble.vault_since.get_or_insert(now);
+        trouble.last = Some(error.to_string());
+    }
+
+    /// A request could be made.
+    pub(super) fn vault_works(&self) {
+        self.lock().vault_since = None;
     }
 
     pub(super) fn read(&self) -> WorkerStatus {
@@ -75,6 +90,7 @@ impl StatusBoard {
             fanned_out: self.fanned_out.load(Ordering::Relaxed),
             fenced: self.fenced.load(Ordering::Relaxed),
             panics: self.panics.load(Ordering::Relaxed),
+            vault_failing_since: trouble.vault_since,
             store_failing_since: trouble.since,
             last_error: trouble.last.clone(),
         }

@@ -2,8 +2,9 @@
 
 use std::collections::BTreeMap;
 use std::ops::Bound;
+use std::time::Duration;
 
-use chrono::{DateTime, Utc};
+use chrono::{DateTime, TimeDelta, Utc};
 
 use crate::adapters::memory::group::{Caps, Group, Turn};
 use crate::adapters::memory::slab::Slot;
@@ -104,7 +105,7 @@ impl State {
 
     fn claim_row(&mut self, slot: Slot<Row>, request: &ClaimRequest) -> Option<Claim> {
         let token = LeaseToken::new(self.number());
-        let lease = Lease::new(token, request.now + request.lease);
+        let lease = Lease::new(token, later(request.now, request.lease));
         self.lease(slot, lease.until);
         let row = &mut self.rows[slot];
         row.token = Some(token);
@@ -146,4 +147,9 @@ fn behind(
     let later =
         place.and_then(|place| ready.range::<TenantId, _>((Bound::Excluded(place), Bound::Unbounded)).next());
     later.or_else(|| ready.first_key_value()).map(|(id, &slot)| (id.clone(), slot))
+}
+
+fn later(now: DateTime<Utc>, span: Duration) -> DateTime<Utc> {
+    let span = TimeDelta::from_std(span).unwrap_or(TimeDelta::MAX);
+    now.checked_add_signed(span).unwrap_or(DateTime::<Utc>::MAX_UTC)
 }

@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
+use std::time::Duration;
 
 use chrono::{DateTime, Utc};
 
@@ -11,6 +12,7 @@ use crate::lanes::throttle::{Brake, TokenBucket};
 use crate::primitives::id::{DeliveryId, WebhookId};
 use crate::webhooks::health::WebhookHealth;
 use crate::webhooks::model::{OrderKey, SkipReason, Webhook, WebhookState};
+use crate::webhooks::queue::ClaimRequest;
 
 /// The deliveries of one webhook: what waits, what is leased, and what holds them back.
 pub(super) struct Group {
@@ -67,10 +69,18 @@ pub(super) enum Turn {
 }
 
 /// Limits that hold for webhooks which say nothing.
-#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(super) struct Caps {
     pub(super) in_flight: u32,
     pub(super) replays_in_flight: u32,
+}
+
+impl Default for Caps {
+    /// What claims usually ask for: the first one need not think over every group.
+    fn default() -> Self {
+        let usual = ClaimRequest::new(DateTime::UNIX_EPOCH, Duration::ZERO, 0);
+        Self { in_flight: usual.max_in_flight, replays_in_flight: usual.max_replays_in_flight }
+    }
 }
 
 impl Group {

@@ -1,6 +1,8 @@
 //! What goes, and when: the bound on history, retention, and what has waited for too long.
 
-use chrono::{DateTime, Utc};
+use std::time::Duration;
+
+use chrono::{DateTime, TimeDelta, Utc};
 
 use crate::activity::model::Activity;
 use crate::adapters::memory::group::Group;
@@ -80,50 +82,70 @@ impl State {
     }
 
     pub(super) fn tidy(&mut self, retention: Retention, now: DateTime<Utc>) -> u64 {
-        let (history, payloads) = (now - retention.history, now - retention.payloads);
-        let mut gone = self.forget_keys(now - retention.idempotency_keys);
-        let old: Vec<_> = self
-            .rows
-            .slots()
-            .filter(|&slot| {
-                let row = &self.rows[slot];
-                row.place == Place::Ended && row.delivery.created_at < history
-            })
-            .collect();
-        for slot in old {
-            gone += self.drop_row(slot);
+        let (history, payloads) = (earlier(now, retention.history), earlier(now, retention.payloads));
+        let mut gone = self.forget_keys(earlier(now, retention.idempotency_keys));
+        gone += self.forget_replays(history);
+        if self.oldest.row < history || self.oldest.payload < payloads {
+            gone += self.forget_rows(history) + self.forget_events(history, payloads);
+            self.ended.retain(|ended| match ended {
+                Ended::Delivery(id) => self.row_by_id.contains_key(id),
+                Ended::Event(id) => self.event_by_id.contains_key(id),
+            });
         }
+        self.finish_step(now);
+        gone
+    }
+
+    fn forget_rows(&mut self, before: DateTime<Utc>) -> u64 {
+        self.oldest.row = DateTime::<Utc>::MAX_UTC;
+        let mut gone = 0;
+        let rows: Vec<_> = self.rows.slots().collect();
+        for slot in rows {
+            let row = &self.rows[slot];
+            if row.place == Place::Ended && row.delivery.created_at < before {
+                gone += self.drop_row(slot);
+            } else {
+                self.oldest.row = self.oldest.row.min(row.delivery.created_at);
+            }
+        }
+        gone
+    }
+
+    fn forget_events(&mut self, history: DateTime<Utc>, payloads: DateTime<Utc>) -> u64 {
+        self.oldest.payload = DateTime::<Utc>::MAX_UTC;
+        let mut gone = 0;
         let events: Vec<_> = self.events.slots().collect();
         for slot in events {
             let row = &self.events[slot];
             let published_at = row.event.head.published_at;
-            if published_at < history && row.deliveries.is_none() {
+            if published_at < history && row.deliveries.is_none() && !row.in_outbox {
                 gone += self.drop_event_if_unused(slot);
                 continue;
             }
             let is_needed = row.in_outbox
                 || self.deliveries_of(slot).any(|delivery| self.rows[delivery].place != Place::Ended);
+            let row = &self.events[slot];
+            self.oldest.row = self.oldest.row.min(published_at);
             if published_at < payloads && row.has_payload && !is_needed {
                 self.drop_payload(slot);
                 gone += 1;
+            } else if row.has_payload {
+                self.oldest.payload = self.oldest.payload.min(published_at);
             }
         }
-        let over = |replay: &Replay| replay.state != ReplayState::Running && replay.updated_at < history;
-        let replays: Vec<_> =
-            self.replays.values().filter(|replay| over(replay)).map(|replay| replay.id).collect();
-        for id in replays {
-            if let Some(replay) = self.replays.remove(&id) {
-                let tenant = self.tenant_slot(&replay.tenant);
-                self.tenants[tenant].replays.remove(&id);
-                gone += 1;
-            }
-        }
-        self.ended.retain(|ended| match ended {
-            Ended::Delivery(id) => self.row_by_id.contains_key(id),
-            Ended::Event(id) => self.event_by_id.contains_key(id),
-        });
-        self.finish_step(now);
         gone
+    }
+
+    fn forget_replays(&mut self, before: DateTime<Utc>) -> u64 {
+        let over = |replay: &&Replay| replay.state != ReplayState::Running && replay.updated_at < before;
+        let over: Vec<_> = self.replays.values().filter(over).map(|replay| replay.id).collect();
+        for id in &over {
+            if let Some(replay) = self.replays.remove(id) {
+                let tenant = self.tenant_slot(&replay.tenant);
+                self.tenants[tenant].replays.remove(id);
+            }
+        }
+        over.len() as u64
     }
 
     fn forget_keys(&mut self, before: DateTime<Utc>) -> u64 {
@@ -137,4 +159,10 @@ impl State {
         }
         gone
     }
+}
+
+/// So much earlier; what is kept for ever reaches back to the beginning of time.
+fn earlier(now: DateTime<Utc>, span: Duration) -> DateTime<Utc> {
+    let span = TimeDelta::from_std(span).unwrap_or(TimeDelta::MAX);
+    now.checked_sub_signed(span).unwrap_or(DateTime::<Utc>::MIN_UTC)
 }

@@ -47,6 +47,16 @@ pub(super) struct State {
     pub(super) counter: u64,
     /// What nobody needs any more: dropped when the lock is free again, because it is much and lies far apart.
     pub(super) forgotten: Forgotten,
+    pub(super) oldest: Oldest,
+}
+
+/// Nothing is older than this: retention need not look before then.
+#[derive(Clone, Copy)]
+pub(super) struct Oldest {
+    /// Deliveries and events.
+    pub(super) row: DateTime<Utc>,
+    /// Events that have their payload.
+    pub(super) payload: DateTime<Utc>,
 }
 
 /// What was kept about deliveries and events.
@@ -166,6 +176,7 @@ impl State {
             caps: Caps::default(),
             counter: 0,
             forgotten: Forgotten::default(),
+            oldest: Oldest { row: DateTime::<Utc>::MAX_UTC, payload: DateTime::<Utc>::MAX_UTC },
         }
     }
 
@@ -213,6 +224,9 @@ impl State {
 
     pub(super) fn insert_event(&mut self, event: Arc<Event>, in_outbox: bool) -> Slot<EventRow> {
         let tenant = self.tenant_slot(&event.head.tenant);
+        let published_at = event.head.published_at;
+        self.oldest.row = self.oldest.row.min(published_at);
+        self.oldest.payload = self.oldest.payload.min(published_at);
         let (id, subject) = (event.head.id, event.head.subject.clone());
         let slot =
             self.events.insert(EventRow { event, tenant, in_outbox, has_payload: true, deliveries: None });
@@ -233,6 +247,7 @@ impl State {
     ) -> Slot<Row> {
         let tenant = self.events[event].tenant;
         let (id, due) = (delivery.id, delivery.created_at);
+        self.oldest.row = self.oldest.row.min(due);
         let group = self.group_slot(tenant, delivery.webhook);
         let arrival = self.number();
         let older = self.events[event].deliveries;

@@ -1,6 +1,7 @@
 //! Webhooks as an administrator changes them.
 
 use std::collections::BTreeMap;
+use std::mem;
 use std::ops::Bound;
 use std::sync::Arc;
 
@@ -126,9 +127,16 @@ impl State {
     fn skip_if_refused(&mut self, slot: Slot<Group>, now: DateTime<Utc>) {
         self.touch(slot);
         let Some(reason) = self.groups[slot].refusal() else { return };
-        let rows: Vec<_> = self.groups[slot].undelivered.iter().map(|&(_, row)| row).collect();
-        for row in rows {
-            if !self.rows[row].is_leased(now) {
+        let undelivered = mem::take(&mut self.groups[slot].undelivered);
+        if self.groups[slot].orders.is_empty() {
+            // Everything in these lanes ends: emptied at once, they need not be emptied one by one.
+            self.groups[slot].live.clear();
+            self.groups[slot].replay.clear();
+        }
+        for (made, row) in undelivered {
+            if self.rows[row].is_leased(now) {
+                self.groups[slot].undelivered.insert((made, row));
+            } else {
                 self.end(row, DeliveryStatus::Skipped(reason), now);
             }
         }

@@ -14,6 +14,25 @@ use crate::testing::conformance::{Check, Failure, Verdict, holds, same};
 
 /// Every check of an [`Exchange`]. The transport's egress policy must permit plain HTTP to 127.0.0.1, on any port, and
 /// nothing else that is not permitted anyway.
+///
+/// ```
+/// use std::sync::Arc;
+/// use crossdock::adapters::http_client::HttpTransport;
+/// use crossdock::primitives::EgressPolicy;
+/// use crossdock::testing::conformance::exchange_suite;
+///
+/// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// let policy = EgressPolicy::default().allow_networks(["127.0.0.1/32".parse()?]);
+/// let policy = policy.dangerous_allow_http().dangerous_allow_all_ports();
+///
+/// for check in exchange_suite() {
+///     # if !check.name().contains("answer_is") { continue; }
+///     let transport = HttpTransport::new(policy.clone())?;
+///     assert_eq!(check.run(Arc::new(transport)).await, Ok(()), "{}", check.name());
+/// }
+/// # Ok(())
+/// # }
+/// ```
 pub fn exchange_suite() -> Vec<Check<dyn Exchange>> {
     checks!["exchange":
         a_request_arrives_as_it_was_given,

@@ -82,6 +82,14 @@ pub use vault::{VaultHarness, vault_suite};
 pub use wake::wake_suite;
 
 /// One named rule of a port's contract, and how to find out whether an adapter keeps it.
+///
+/// ```
+/// use crossdock::testing::conformance::store_suite;
+///
+/// let names: Vec<_> = store_suite().iter().map(|check| check.name()).collect();
+///
+/// assert!(names.contains(&"fencing::a_result_that_comes_twice_is_fenced_the_second_time"));
+/// ```
 pub struct Check<H: ?Sized> {
     name: &'static str,
     run: fn(Arc<H>) -> Checking,

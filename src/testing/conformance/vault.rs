@@ -11,6 +11,36 @@ use crate::primitives::secret::Secret;
 use crate::testing::conformance::{Check, Verdict, holds, refused, same};
 
 /// Stands up vaults for checks.
+///
+/// ```
+/// use std::sync::Arc;
+/// use crossdock::adapters::EphemeralVault;
+/// use crossdock::ports::Vault;
+/// use crossdock::testing::SeededEntropy;
+/// use crossdock::testing::conformance::{VaultHarness, vault_suite};
+///
+/// #[derive(Debug)]
+/// struct OneKey;
+///
+/// #[async_trait::async_trait]
+/// impl VaultHarness for OneKey {
+///     async fn vault(&self) -> Arc<dyn Vault> {
+///         Arc::new(EphemeralVault::new(Arc::new(SeededEntropy::new(7))))
+///     }
+///
+///     async fn stranger(&self) -> Option<Arc<dyn Vault>> {
+///         // Its one key has no name: what another one has sealed looks like damage.
+///         None
+///     }
+/// }
+///
+/// # #[tokio::main(flavor = "current_thread")] async fn main() {
+/// for check in vault_suite() {
+///     # if !check.name().contains("place") { continue; }
+///     assert_eq!(check.run(Arc::new(OneKey)).await, Ok(()), "{}", check.name());
+/// }
+/// # }
+/// ```
 #[async_trait]
 pub trait VaultHarness: Debug + Send + Sync + 'static {
     /// The vault.

@@ -13,6 +13,18 @@ use crate::testing::conformance::{Check, Verdict, holds};
 /// Every check of a [`Wake`].
 ///
 /// Hints may be lost, so a check that waits for one gives it again and again for up to five seconds.
+///
+/// ```
+/// use std::sync::Arc;
+/// use crossdock::LocalWake;
+/// use crossdock::testing::conformance::wake_suite;
+///
+/// # #[tokio::main(flavor = "current_thread")] async fn main() {
+/// for check in wake_suite() {
+///     assert_eq!(check.run(Arc::new(LocalWake::default())).await, Ok(()), "{}", check.name());
+/// }
+/// # }
+/// ```
 pub fn wake_suite() -> Vec<Check<dyn Wake>> {
     checks!["wake":
         a_wake_without_listeners_is_nothing,

@@ -5,7 +5,7 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use async_trait::async_trait;
-use chrono::{DateTime, Utc};
+use chrono::{DateTime, TimeDelta, Utc};
 use crossdock::Result;
 use crossdock::activity::Activity;
 use crossdock::adapters::memory::MemoryStore;
@@ -235,8 +235,11 @@ impl DeliveryQueue for Defective {
     }
 
     async fn tidy(&self, retention: Retention, now: DateTime<Utc>) -> Result<u64> {
-        if self.is(Defect::Forgets) {
-            self.inner.expire(now - retention.history, now, usize::MAX).await?;
+        let history = TimeDelta::from_std(retention.history).ok();
+        if let Some(before) = history.and_then(|history| now.checked_sub_signed(history))
+            && self.is(Defect::Forgets)
+        {
+            self.inner.expire(before, now, usize::MAX).await?;
         }
         self.inner.tidy(retention, now).await
     }

@@ -23,6 +23,7 @@ pub(super) fn checks() -> Vec<Check<dyn StoreHarness>> {
         history_goes_when_its_time_is_over,
         nothing_undelivered_is_ever_dropped,
         an_event_in_the_outbox_is_never_dropped,
+        what_is_kept_for_ever_stays,
         replays_that_have_ended_go,
         idempotency_keys_go_when_their_time_is_over,
     ]
@@ -217,6 +218,21 @@ async fn an_event_in_the_outbox_is_never_dropped(world: World) -> Verdict {
     holds(!event.payload.is_empty(), "with its payload")?;
     same(world.distribute(at(100 * DAY)).await?, 1, "it is fanned out")?;
     same(world.claim_one(at(100 * DAY)).await?.event.payload.clone(), event.payload.clone(), "and sent")
+}
+
+async fn what_is_kept_for_ever_stays(world: World) -> Verdict {
+    let claim = delivered(&world).await?;
+    let queue = &world.stores.queue;
+    let ever = Duration::MAX;
+    queue.publish(vec![keyed(world.head(at(0))?, "k", 1)], ever, at(0)).await?;
+    let for_ever = Retention { payloads: ever, history: ever, idempotency_keys: ever };
+
+    let gone = queue.tidy(for_ever, at(10_000 * DAY)).await?;
+
+    same(gone, 0, "nothing is ever too old")?;
+    holds(world.record(claim.delivery).await?.payload.is_some(), "the payload is there")?;
+    let again = vec![keyed(world.head(at(10_000 * DAY))?, "k", 1)];
+    holds(!queue.publish(again, ever, at(10_000 * DAY)).await?[0].fresh, "the key is remembered")
 }
 
 async fn replays_that_have_ended_go(world: World) -> Verdict {

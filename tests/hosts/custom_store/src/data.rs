@@ -2,9 +2,10 @@
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
+use std::time::Duration;
 
 use bytes::Bytes;
-use chrono::{DateTime, Utc};
+use chrono::{DateTime, TimeDelta, Utc};
 use crossdock::activity::Activity;
 use crossdock::events::Event;
 use crossdock::lanes::{Brake, Lease, TokenBucket};
@@ -221,6 +222,12 @@ impl Data {
         self.rows.insert(id, Row::new(again.clone(), None, sequence));
         again
     }
+}
+
+/// So much earlier; what is kept for ever reaches back to the beginning of time.
+pub(crate) fn earlier(now: Time, span: Duration) -> Time {
+    let span = TimeDelta::from_std(span).unwrap_or(TimeDelta::MAX);
+    now.checked_sub_signed(span).unwrap_or(Time::MIN_UTC)
 }
 
 /// Forgets what an attempt has logged of request and answer.

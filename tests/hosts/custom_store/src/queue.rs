@@ -17,7 +17,7 @@ use crossdock::webhooks::{
 use crossdock::{ErrorKind, Result};
 
 use super::SimpleStore;
-use super::data::{Data, Hook, Name, Row, StoredEvent, Time, error, forget_contents};
+use super::data::{Data, Hook, Name, Row, StoredEvent, Time, earlier, error, forget_contents};
 
 #[async_trait::async_trait]
 impl DeliveryQueue for SimpleStore {
@@ -33,8 +33,10 @@ impl DeliveryQueue for SimpleStore {
         for (index, new) in publications.iter().enumerate() {
             let head = &new.event.head;
             let key = new.idempotency_key.as_ref().map(|key| (head.tenant.clone(), key.clone()));
-            let known =
-                key.as_ref().and_then(|key| keys.get(key)).filter(|known| now < known.2 + idempotency_keys);
+            let known = key
+                .as_ref()
+                .and_then(|key| keys.get(key))
+                .filter(|known| known.2 > earlier(now, idempotency_keys));
             match known {
                 Some((event, digest, _)) if *digest == new.digest => {
                     answers.push(Published::new(*event, false))
@@ -178,8 +180,8 @@ impl DeliveryQueue for SimpleStore {
         let data = &mut *self.data();
         let size = |data: &Data| data.rows.len() + data.events.len() + data.replays.len() + data.keys.len();
         let before = size(data);
-        let (history, payloads) = (now - retention.history, now - retention.payloads);
-        data.keys.retain(|_, (_, _, at)| now < *at + retention.idempotency_keys);
+        let (history, payloads) = (earlier(now, retention.history), earlier(now, retention.payloads));
+        data.keys.retain(|_, (_, _, at)| *at > earlier(now, retention.idempotency_keys));
         data.rows.retain(|_, row| row.waits() || row.delivery.created_at >= history);
         data.replays.retain(|_, replay| replay.state == ReplayState::Running || replay.updated_at >= history);
         let is_old = |event: &StoredEvent, time| event.event.head.published_at < time;

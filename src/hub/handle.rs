@@ -9,6 +9,7 @@ use crate::hub::admin::Admin;
 use crate::hub::builder::HubBuilder;
 use crate::tenancy::model::Actor;
 use crate::webhooks::context::Context;
+use crate::webhooks::host_transaction::Publications;
 use crate::webhooks::model::{Publication, Published};
 use crate::webhooks::notice::NoticeStream;
 use crate::webhooks::service::publish::{self, Explained};
@@ -71,6 +72,14 @@ impl Hub {
     /// `Invalid` with everything that is wrong with the event.
     pub fn prepare(&self, event: NewEvent) -> Result<Publication> {
         publish::prepare(&self.context, event)
+    }
+
+    /// Checks, names and times events that are to be written together, in a transaction of the host's own.
+    ///
+    /// # Errors
+    /// `Invalid` with everything that is wrong with any of the events; the fields of problems begin with `events[<index>]`.
+    pub fn prepare_many(&self, events: Vec<NewEvent>) -> Result<Publications> {
+        publish::prepare_all(&self.context, events).map(Publications::new)
     }
 
     /// Checks an event as publishing would; what a schema under

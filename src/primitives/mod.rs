@@ -6,6 +6,7 @@ pub mod header;
 pub mod id;
 pub mod page;
 pub mod secret;
+pub mod stored;
 
 pub use backoff::{Backoff, Jitter};
 pub use egress::{AddressRefusal, EgressPolicy, LookupRefusal, TenantUrl, UrlRefusal};
@@ -13,3 +14,4 @@ pub use header::{HeaderRefusal, TenantHeader};
 pub use id::{ActivityId, AttemptId, DeliveryId, EventId, InvalidId, ReplayId, WebhookId};
 pub use page::{Cursor, InvalidCursor, Page, PageRequest};
 pub use secret::Secret;
+pub use stored::Stored;

@@ -9,6 +9,7 @@
 //! | [`fan_out`] | which webhooks hear of an event |
 //! | [`repository`] | port: what an administrator sees |
 //! | [`queue`] | port: publish, fan out, claim, settle |
+//! | [`host_transaction`] | publishing inside a transaction of the host's own |
 //! | [`sign`] | the signature headers of a request |
 //! | [`classify`] | an answer becomes a verdict |
 //! | [`retry`] | a verdict becomes what happens next |
@@ -21,6 +22,7 @@ pub(crate) mod context;
 pub(crate) mod dispatch;
 pub mod fan_out;
 pub mod health;
+pub mod host_transaction;
 pub mod model;
 pub mod notice;
 pub(crate) mod notice_events;
@@ -37,13 +39,16 @@ pub mod worker;
 pub use classify::Verdict;
 pub use fan_out::{FanOut, Hearing};
 pub use health::{AutoDisable, Judgement, WebhookHealth};
+pub use host_transaction::{HostTransaction, Pick, Publications};
 pub use model::*;
 pub use notice::{Notice, NoticeKind, NoticeStream};
 pub use queue::{
-    Advanced, ClaimRequest, Claimed, DeliveryQueue, Expired, HealthMoved, Judged, JudgedStep, Outbox,
-    Retention, Sequence, SettleBatch, Settled,
+    Advanced, ClaimRequest, Claimed, DeliveryQueue, Examination, Expired, HealthMoved, Judged, JudgedStep,
+    Outbox, Retention, Sequence, SettleBatch, Settled,
 };
-pub use repository::{Backlog, Change, Durability, Erasure, Release, StoppedHead, WebhookRepository};
+pub use repository::{
+    Backlog, Change, Durability, Erasure, Release, Resealed, StoppedHead, WebhookRepository,
+};
 pub use retry::{Next, RetryPolicy};
 pub use service::{
     After, Auth, AuthView, Cause, Created, DefaultsUpdate, DefaultsView, DeliveryAdmin, DeliveryQuery,

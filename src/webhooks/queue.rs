@@ -1,6 +1,6 @@
 //! Port: what the engine does.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::fmt::Debug;
 use std::sync::Arc;
 use std::time::Duration;
@@ -155,6 +155,28 @@ pub struct Advanced {
     pub completed: Vec<(TenantId, WebhookId, ReplayId)>,
 }
 
+/// How a queue stands: what an operator must know, over all tenants.
+#[derive(Clone, Debug, Default, PartialEq)]
+#[non_exhaustive]
+pub struct Examination {
+    /// How many events are not fanned out yet.
+    pub outbox: u64,
+    /// When the oldest of them was published.
+    pub oldest_in_outbox: Option<DateTime<Utc>>,
+    /// When the delivery that has been due for longest became due; `None` if nothing is due. Deliveries of webhooks that are
+    /// paused or held back count as well.
+    pub oldest_due: Option<DateTime<Utc>>,
+    /// How many deliveries are claimed.
+    pub live_leases: u64,
+    /// How many leases ended unsettled within the last minute, as far as that was noticed: workers die, or are too slow.
+    pub expired_leases_per_minute: u64,
+    /// The store's own clock, if it has one.
+    pub store_clock: Option<DateTime<Utc>>,
+    /// What only this kind of store has, by name, such as `schema_version`, `default_partition_rows`,
+    /// `oldest_transaction_seconds`, `dead_tuples`, `wal_bytes`.
+    pub vitals: BTreeMap<&'static str, i64>,
+}
+
 /// The engine's storage: events go in, claims come out, results go in.
 ///
 /// # Contract
@@ -186,6 +208,8 @@ pub struct Advanced {
 ///   time is over is still the present one until somebody else claims, or the delivery ends.
 /// - A settlement that retries, releases or stops a delivery whose webhook is disabled or deleted by now, or whose event was
 ///   erased, ends it as skipped instead.
+/// - What a settlement says about the webhook (health, pause, circuit, disabling) counts only if the webhook still has the version
+///   that the settlement names: a result of the old URL must not hold back the new one. What it says about the delivery counts.
 /// - `Fate::Release` takes the begun attempt back: the next claim has the same number.
 /// - A disabling settlement or judgement disables the webhook as a save would; it is idempotent. A judgement that changes
 ///   nothing writes no activity; a warning counts only while the webhook fails, and only if it is a higher one.
@@ -196,6 +220,7 @@ pub struct Advanced {
 ///   deliveries with [`Origin::Live`](crate::webhooks::Origin) only, whose payload is there; if ids are missing, `wanted` says at
 ///   most how many. A crash between two calls makes nothing twice. A replay of a disabled webhook waits.
 /// - `tidy` drops what is past its retention, but never an event, payload or delivery that is still undelivered.
+/// - `examine` changes nothing, and asks for no more than a count that an index holds.
 #[async_trait]
 pub trait DeliveryQueue: Debug + Send + Sync + 'static {
     /// Writes events.
@@ -226,6 +251,9 @@ pub trait DeliveryQueue: Debug + Send + Sync + 'static {
 
     /// Drops what is past its retention; answers how many rows went.
     async fn tidy(&self, retention: Retention, now: DateTime<Utc>) -> Result<u64>;
+
+    /// How the queue stands, for an operator.
+    async fn examine(&self, now: DateTime<Utc>) -> Result<Examination>;
 }
 
 impl Sequence {

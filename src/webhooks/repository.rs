@@ -9,6 +9,7 @@ use chrono::{DateTime, Utc};
 use crate::activity::model::Activity;
 use crate::error::Result;
 use crate::events::model::Event;
+use crate::ports::Sealed;
 use crate::primitives::id::{DeliveryId, EventId, ReplayId, WebhookId};
 use crate::primitives::page::{Page, PageRequest};
 use crate::tenancy::model::TenantId;
@@ -90,6 +91,18 @@ pub enum Durability {
     Lasting,
 }
 
+/// A secret that was sealed anew, such as under a newer key.
+#[derive(Clone, Debug, Eq, PartialEq)]
+#[non_exhaustive]
+pub struct Resealed {
+    /// The webhook that holds it; `None` if it is the tenant's defaults.
+    pub webhook: Option<WebhookId>,
+    /// The seal as it was read.
+    pub before: Sealed,
+    /// The seal in its place.
+    pub after: Sealed,
+}
+
 /// What an erasure has done.
 #[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
 #[non_exhaustive]
@@ -125,6 +138,9 @@ pub struct Erasure {
 ///   attempts are counted anew.
 /// - `erase_subject` drops the payloads of the subject's events and the bodies and headers that their attempts have logged;
 ///   rows stay; deliveries of them that still waited or were stopped are skipped (`Erased`), unless they are claimed.
+/// - `tenants` lists every tenant that has a webhook or defaults, in the order of their ids, byte by byte.
+/// - `reseal` puts `after` wherever the record holds `before`, and changes nothing else, no version either; what is no longer
+///   there is passed over and not counted.
 #[async_trait]
 pub trait WebhookRepository: Debug + Send + Sync + 'static {
     /// Whether what is kept outlives the process.
@@ -242,4 +258,17 @@ pub trait WebhookRepository: Debug + Send + Sync + 'static {
         activity: Vec<Activity>,
         now: DateTime<Utc>,
     ) -> Result<Erasure>;
+
+    /// Tenants behind this one, at most so many: for work that goes over all secrets.
+    async fn tenants(&self, after: Option<&TenantId>, limit: usize) -> Result<Vec<TenantId>>;
+
+    /// Puts seals in the place of others; answers how many.
+    async fn reseal(&self, tenant: &TenantId, seals: Vec<Resealed>) -> Result<u64>;
+}
+
+impl Resealed {
+    /// A seal in the place of another.
+    pub fn new(webhook: Option<WebhookId>, before: Sealed, after: Sealed) -> Self {
+        Self { webhook, before, after }
+    }
 }

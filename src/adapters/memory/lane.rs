@@ -87,6 +87,7 @@ impl State {
     pub(super) fn end_leases(&mut self, group: Slot<Group>, now: DateTime<Utc>) {
         while let Some(&(until, slot)) = self.groups[group].leases.first().filter(|(until, _)| *until <= now)
         {
+            self.lapses.push_back(until);
             if self.events[self.rows[slot].event].has_payload {
                 self.leave(slot);
                 self.enter(slot, until);

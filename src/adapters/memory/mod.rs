@@ -7,6 +7,7 @@
 //! | `publish`, `claim`, `settle` | the engine's steps |
 //! | `webhooks`, `deliveries`, `replays` | what an administrator sees and changes |
 //! | `retention` | what goes, and when |
+//! | `examine` | how the queue stands |
 //! | `ports` | the ports, each method one step under the lock |
 
 use std::ops::{Deref, DerefMut};
@@ -15,6 +16,7 @@ use std::{fmt, mem};
 
 mod claim;
 mod deliveries;
+mod examine;
 mod group;
 mod id_map;
 mod lane;

@@ -24,10 +24,12 @@ use crate::webhooks::model::{
     TenantDefaults, Webhook,
 };
 use crate::webhooks::queue::{
-    Advanced, ClaimRequest, Claimed, DeliveryQueue, Expired, Outbox, Retention, Sequence, SettleBatch,
-    Settled,
+    Advanced, ClaimRequest, Claimed, DeliveryQueue, Examination, Expired, Outbox, Retention, Sequence,
+    SettleBatch, Settled,
 };
-use crate::webhooks::repository::{Backlog, Change, Durability, Erasure, StoppedHead, WebhookRepository};
+use crate::webhooks::repository::{
+    Backlog, Change, Durability, Erasure, Resealed, StoppedHead, WebhookRepository,
+};
 
 #[async_trait]
 impl DeliveryQueue for MemoryStore {
@@ -67,6 +69,10 @@ impl DeliveryQueue for MemoryStore {
 
     async fn tidy(&self, retention: Retention, now: DateTime<Utc>) -> Result<u64> {
         Ok(self.lock("drop what is past its retention")?.tidy(retention, now))
+    }
+
+    async fn examine(&self, now: DateTime<Utc>) -> Result<Examination> {
+        Ok(self.lock("examine the queue")?.examine(now))
     }
 }
 
@@ -210,6 +216,14 @@ impl WebhookRepository for MemoryStore {
         now: DateTime<Utc>,
     ) -> Result<Erasure> {
         Ok(self.lock("erase a subject")?.erase_subject(tenant, subject, activity, now))
+    }
+
+    async fn tenants(&self, after: Option<&TenantId>, limit: usize) -> Result<Vec<TenantId>> {
+        Ok(self.lock("list tenants")?.tenants_behind(after, limit))
+    }
+
+    async fn reseal(&self, tenant: &TenantId, seals: Vec<Resealed>) -> Result<u64> {
+        Ok(self.lock("reseal secrets")?.reseal(tenant, &seals))
     }
 }
 

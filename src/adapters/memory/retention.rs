@@ -5,6 +5,7 @@ use std::time::Duration;
 use chrono::{DateTime, TimeDelta, Utc};
 
 use crate::activity::model::Activity;
+use crate::adapters::memory::examine::MINUTE;
 use crate::adapters::memory::group::Group;
 use crate::adapters::memory::slab::Slot;
 use crate::adapters::memory::state::{Ended, KeyPlace, Place, State};
@@ -14,6 +15,9 @@ use crate::webhooks::queue::{Expired, Retention};
 impl State {
     /// What every step that changes something does at its end.
     pub(super) fn finish_step(&mut self, now: DateTime<Utc>) {
+        while self.lapses.front().is_some_and(|&at| at <= now - MINUTE) {
+            self.lapses.pop_front();
+        }
         while self.ended.len() > self.limits.history {
             match self.ended.pop_front() {
                 Some(Ended::Delivery(id)) => {

@@ -56,11 +56,12 @@ impl State {
         }
         let group_slot = self.rows[slot].group;
         self.apply_fate(slot, settlement.fate, now);
-        if self.groups[group_slot].webhook.is_some() {
+        let present = self.groups[group_slot].webhook.as_ref().map(|webhook| webhook.version);
+        if present == Some(settlement.webhook_version) {
             self.apply_to_webhook(group_slot, settlement, now, health);
-        }
-        if let Some(reason) = settlement.disable {
-            self.disable(group_slot, reason, now);
+            if let Some(reason) = settlement.disable {
+                self.disable(group_slot, reason, now);
+            }
         }
         self.note(&settlement.activity);
     }

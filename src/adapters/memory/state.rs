@@ -48,6 +48,8 @@ pub(super) struct State {
     /// What nobody needs any more: dropped when the lock is free again, because it is much and lies far apart.
     pub(super) forgotten: Forgotten,
     pub(super) oldest: Oldest,
+    /// When leases ended that were claimed anew, as long as anybody may ask for them.
+    pub(super) lapses: VecDeque<DateTime<Utc>>,
 }
 
 /// Nothing is older than this: retention need not look before then.
@@ -177,6 +179,7 @@ impl State {
             counter: 0,
             forgotten: Forgotten::default(),
             oldest: Oldest { row: DateTime::<Utc>::MAX_UTC, payload: DateTime::<Utc>::MAX_UTC },
+            lapses: VecDeque::new(),
         }
     }
 

@@ -18,7 +18,7 @@ use crate::primitives::page::{Cursor, Page, PageRequest};
 use crate::tenancy::model::TenantId;
 use crate::webhooks::health::WebhookHealth;
 use crate::webhooks::model::{DeliveryStatus, ReplayState, Version, Webhook};
-use crate::webhooks::repository::{Backlog, Change, Release};
+use crate::webhooks::repository::{Backlog, Change, Release, Resealed};
 
 impl State {
     pub(super) fn save(
@@ -150,6 +150,38 @@ impl State {
         let all = tenant.groups.range((begin, Bound::Unbounded));
         let webhooks = all.filter_map(|(_, &slot)| self.groups[slot].webhook.clone());
         page_of(webhooks, page, |webhook| Cursor::behind(webhook.id.as_uuid()))
+    }
+
+    /// Tenants that have a webhook or defaults, in the order of their ids.
+    pub(super) fn tenants_behind(&self, after: Option<&TenantId>, limit: usize) -> Vec<TenantId> {
+        let has_something = |tenant: &&Tenant| {
+            tenant.defaults.version != Version::NONE
+                || tenant.groups.values().any(|&slot| self.groups[slot].webhook.is_some())
+        };
+        let slots = self.tenant_by_id.iter().filter(|(id, _)| after.is_none_or(|after| after < *id));
+        let tenants = slots.map(|(_, &slot)| &self.tenants[slot]).filter(has_something);
+        let mut ids: Vec<_> = tenants.map(|tenant| tenant.id.clone()).collect();
+        ids.sort_unstable();
+        ids.truncate(limit);
+        ids
+    }
+
+    /// Puts seals in the place of others; says how many.
+    pub(super) fn reseal(&mut self, tenant: &TenantId, seals: &[Resealed]) -> u64 {
+        let Some(&tenant) = self.tenant_by_id.get(tenant) else { return 0 };
+        let mut count = 0;
+        for Resealed { webhook, before, after } in seals {
+            let was_there = match webhook {
+                None => Arc::make_mut(&mut self.tenants[tenant].defaults).reseal(before, after),
+                Some(id) => self.tenants[tenant].groups.get(id).is_some_and(|&slot| {
+                    let webhook = self.groups[slot].webhook.as_mut();
+                    webhook.is_some_and(|webhook| Arc::make_mut(webhook).reseal(before, after))
+                }),
+            };
+            count += u64::from(was_there);
+        }
+        self.tenants[tenant].listed = None;
+        count
     }
 
     pub(super) fn backlog(

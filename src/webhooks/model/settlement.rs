@@ -1,6 +1,7 @@
 //! What goes into the queue and what comes back from it.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use chrono::{DateTime, Utc};
 
@@ -12,7 +13,7 @@ use crate::primitives::id::{DeliveryId, EventId, WebhookId};
 use crate::tenancy::model::TenantId;
 use crate::webhooks::model::attempt::Attempt;
 use crate::webhooks::model::delivery::{DeadReason, Origin};
-use crate::webhooks::model::webhook::{DisableReason, TenantDefaults, Webhook};
+use crate::webhooks::model::webhook::{DisableReason, TenantDefaults, Version, Webhook};
 
 /// An event ready to be written: checked, named and timed. This is all that a store, or a host with a transaction of
 /// its own, has to write.
@@ -25,6 +26,8 @@ pub struct Publication {
     pub idempotency_key: Option<Arc<str>>,
     /// What the key is compared with: SHA-256 over type and payload.
     pub digest: [u8; 32],
+    /// How long the key is remembered when it is written in a transaction of the host's own; 24 hours by default.
+    pub remembered: Duration,
 }
 
 /// What came of one publication.
@@ -73,6 +76,8 @@ pub struct Settlement {
     pub delivery: DeliveryId,
     /// The claim; if it was lost, only the attempt is logged, as fenced.
     pub lease: Lease,
+    /// The webhook's version when it was claimed: what a receiver has done says nothing about the webhook after a change.
+    pub webhook_version: Version,
     /// The request that was made; `None` if none was.
     pub attempt: Option<Arc<Attempt>>,
     /// What becomes of the delivery.
@@ -133,13 +138,20 @@ pub struct BrakeChange {
 impl Publication {
     /// An event to be written.
     pub fn new(event: Arc<Event>, digest: [u8; 32]) -> Self {
-        Self { event, idempotency_key: None, digest }
+        Self { event, idempotency_key: None, digest, remembered: REMEMBERED }
     }
 
     /// With the host's name for this publication.
     #[must_use]
     pub fn with_idempotency_key(mut self, key: impl Into<Arc<str>>) -> Self {
         self.idempotency_key = Some(key.into());
+        self
+    }
+
+    /// With a key that is remembered for so long.
+    #[must_use]
+    pub fn with_remembered(mut self, remembered: Duration) -> Self {
+        self.remembered = remembered;
         self
     }
 }
@@ -192,6 +204,7 @@ impl Settlement {
             webhook: claim.webhook.id,
             delivery: claim.delivery,
             lease: claim.lease,
+            webhook_version: claim.webhook.version,
             attempt: None,
             fate,
             health: HealthChange::None,
@@ -216,3 +229,5 @@ impl BrakeChange {
         Self { seen, brake }
     }
 }
+
+const REMEMBERED: Duration = Duration::from_secs(24 * 60 * 60);

@@ -241,6 +241,17 @@ impl Webhook {
         !matches!(self.state, WebhookState::Disabled { .. })
     }
 
+    /// Every sealed value that the record holds.
+    pub fn seals(&self) -> impl Iterator<Item = &Sealed> {
+        self.secrets.iter().map(|secret| &secret.sealed).chain(self.auth.iter().flat_map(StoredAuth::seals))
+    }
+
+    /// Puts one sealed value in the place of another, wherever it stands; says whether it stood anywhere.
+    pub fn reseal(&mut self, before: &Sealed, after: &Sealed) -> bool {
+        let secrets = self.secrets.iter_mut().map(|secret| &mut secret.sealed);
+        replace_seal(secrets.chain(self.auth.iter_mut().flat_map(StoredAuth::seals_mut)), before, after)
+    }
+
     /// The order in which a delivery stands, or `None` if this webhook keeps none.
     pub fn order_key(&self, ordering_key: Option<&str>) -> Option<OrderKey> {
         match self.ordering {
@@ -323,7 +334,49 @@ impl StoredSecret {
     }
 }
 
+impl StoredAuth {
+    /// Every sealed value in it.
+    pub fn seals(&self) -> impl Iterator<Item = &Sealed> {
+        let (one, many) = match self {
+            Self::None => (None, &[][..]),
+            Self::Basic { password, .. } => (password.as_ref(), &[][..]),
+            Self::Bearer { token } => (Some(token), &[][..]),
+            Self::Headers(headers) => (None, &headers[..]),
+        };
+        one.into_iter().chain(many.iter().map(|(_, sealed)| sealed))
+    }
+
+    fn seals_mut(&mut self) -> impl Iterator<Item = &mut Sealed> {
+        let (one, many) = match self {
+            Self::None => (None, &mut [][..]),
+            Self::Basic { password, .. } => (password.as_mut(), &mut [][..]),
+            Self::Bearer { token } => (Some(token), &mut [][..]),
+            Self::Headers(headers) => (None, &mut headers[..]),
+        };
+        one.into_iter().chain(many.iter_mut().map(|(_, sealed)| sealed))
+    }
+}
+
+fn replace_seal<'a>(seals: impl Iterator<Item = &'a mut Sealed>, before: &Sealed, after: &Sealed) -> bool {
+    let mut was_there = false;
+    for seal in seals.filter(|seal| *seal == before) {
+        *seal = after.clone();
+        was_there = true;
+    }
+    was_there
+}
+
 impl TenantDefaults {
+    /// Every sealed value that the record holds.
+    pub fn seals(&self) -> impl Iterator<Item = &Sealed> {
+        self.auth.iter().flat_map(StoredAuth::seals)
+    }
+
+    /// Puts one sealed value in the place of another, wherever it stands; says whether it stood anywhere.
+    pub fn reseal(&mut self, before: &Sealed, after: &Sealed) -> bool {
+        replace_seal(self.auth.iter_mut().flat_map(StoredAuth::seals_mut), before, after)
+    }
+
     /// Nothing is set.
     pub fn new(tenant: TenantId) -> Self {
         Self { tenant, version: Version::NONE, auth: None, retry: None, timeout: None }

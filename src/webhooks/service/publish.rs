@@ -115,6 +115,7 @@ fn publication(context: &Context, checked: CheckedEvent) -> Publication {
     let event = checked.into_event(EventId::mint(now, context.entropy.bytes()), now);
     let mut publication = Publication::new(Arc::new(event), digest);
     publication.idempotency_key = key;
+    publication.remembered = context.settings.retention.idempotency_keys;
     publication
 }
 

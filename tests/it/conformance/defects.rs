@@ -16,9 +16,9 @@ use crossdock::tenancy::TenantId;
 use crossdock::testing::conformance::{StoreHarness, Stores, store_suite};
 use crossdock::webhooks::{
     Advanced, Attempt, Backlog, Change, ClaimRequest, Claimed, Delivery, DeliveryFilter, DeliveryQueue,
-    DeliveryRecord, Durability, Erasure, Expired, FanOut, Fate, Include, Outbox, Publication, Published,
-    Replay, ReplayFilter, Retention, Sequence, SettleBatch, Settled, Settlement, StoppedHead, TenantDefaults,
-    Webhook, WebhookHealth, WebhookRepository,
+    DeliveryRecord, Durability, Erasure, Examination, Expired, FanOut, Fate, Include, Outbox, Publication,
+    Published, Replay, ReplayFilter, Resealed, Retention, Sequence, SettleBatch, Settled, Settlement,
+    StoppedHead, TenantDefaults, Webhook, WebhookHealth, WebhookRepository,
 };
 use libtest_mimic::Trial;
 
@@ -243,6 +243,10 @@ impl DeliveryQueue for Defective {
         }
         self.inner.tidy(retention, now).await
     }
+
+    async fn examine(&self, now: DateTime<Utc>) -> Result<Examination> {
+        self.inner.examine(now).await
+    }
 }
 
 #[async_trait]
@@ -386,5 +390,13 @@ impl WebhookRepository for Defective {
         now: DateTime<Utc>,
     ) -> Result<Erasure> {
         self.inner.erase_subject(tenant, subject, activity, now).await
+    }
+
+    async fn tenants(&self, after: Option<&TenantId>, limit: usize) -> Result<Vec<TenantId>> {
+        self.inner.tenants(after, limit).await
+    }
+
+    async fn reseal(&self, tenant: &TenantId, seals: Vec<Resealed>) -> Result<u64> {
+        self.inner.reseal(tenant, seals).await
     }
 }

@@ -137,11 +137,8 @@ impl Books {
         self.live.get(&delivery).map(|held| held.lease.token)
     }
 
-    pub(super) fn settled(&mut self, settlement: &Settlement, now: DateTime<Utc>) {
+    pub(super) fn settled(&mut self, settlement: &Settlement) {
         self.live.remove(&settlement.delivery);
-        if settlement.disable.is_some() {
-            self.ended(settlement.webhook, now);
-        }
     }
 
     /// From now on, and until it is enabled, nothing may be sent.

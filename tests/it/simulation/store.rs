@@ -12,8 +12,8 @@ use crossdock::adapters::memory::MemoryStore;
 use crossdock::primitives::{DeliveryId, WebhookId};
 use crossdock::tenancy::TenantId;
 use crossdock::webhooks::{
-    Advanced, ClaimRequest, Claimed, DeliveryQueue, Expired, FanOut, Fate, Include, JudgedStep, Outbox,
-    Publication, Published, Retention, Sequence, SettleBatch, Settled, Settlement, WebhookRepository,
+    Advanced, ClaimRequest, Claimed, DeliveryQueue, Examination, Expired, FanOut, Fate, Include, JudgedStep,
+    Outbox, Publication, Published, Retention, Sequence, SettleBatch, Settled, Settlement, WebhookRepository,
 };
 use crossdock::{Error, ErrorKind, Result};
 
@@ -156,6 +156,11 @@ impl FaultyStore {
         };
         let untouched = untouched(batch.settlements, &present);
         let before = self.look_at(&untouched).await?;
+        let mut counting = Vec::new();
+        for settlement in batch.settlements {
+            let webhook = self.inner.webhook(&settlement.tenant, settlement.webhook).await?;
+            counting.push(webhook.is_some_and(|webhook| webhook.version == settlement.webhook_version));
+        }
         let settlements = self.with_defect(batch.settlements);
         let mut defective = batch;
         defective.settlements = &settlements;
@@ -172,7 +177,8 @@ impl FaultyStore {
         if before != after {
             books.violated("a fenced result changes nothing", format!("{before:?} became {after:?}"));
         }
-        for ((settlement, present), live) in batch.settlements.iter().zip(present).zip(live) {
+        let results = batch.settlements.iter().zip(present).zip(live).zip(counting);
+        for (((settlement, present), live), counts) in results {
             let fenced = settled.fenced.contains(&(settlement.delivery, settlement.lease.token));
             // A lease that has ended without a new one may have been ended for good, by disabling its webhook.
             if (fenced && live) || (!fenced && !present) {
@@ -180,7 +186,11 @@ impl FaultyStore {
                 books.violated("a result is fenced if its lease was lost, and only then", text);
             }
             if !fenced {
-                books.settled(settlement, now);
+                books.settled(settlement);
+                // A result of the webhook before a change says nothing about it.
+                if settlement.disable.is_some() && counts {
+                    books.ended(settlement.webhook, now);
+                }
             }
         }
         for judged in batch.judgements {
@@ -269,5 +279,9 @@ impl DeliveryQueue for FaultyStore {
 
     async fn tidy(&self, retention: Retention, now: DateTime<Utc>) -> Result<u64> {
         self.write("tidy", self.inner.tidy(retention, now)).await
+    }
+
+    async fn examine(&self, now: DateTime<Utc>) -> Result<Examination> {
+        self.write("examine", self.inner.examine(now)).await
     }
 }

@@ -77,6 +77,8 @@ relay! {
         tenant: &TenantId, webhook: WebhookId, head: StoppedHead, activity: Vec<Activity>, now: DateTime<Utc>
     ) -> u64;
     fn erase_subject(tenant: &TenantId, subject: &str, activity: Vec<Activity>, now: DateTime<Utc>) -> Erasure;
+    fn tenants(after: Option<&TenantId>, limit: usize) -> Vec<TenantId>;
+    fn reseal(tenant: &TenantId, seals: Vec<Resealed>) -> u64;
 }
 
 relay! {
@@ -89,6 +91,7 @@ relay! {
     fn expire(before: DateTime<Utc>, now: DateTime<Utc>, limit: usize) -> Expired;
     fn advance_replays(ids: Vec<DeliveryId>, now: DateTime<Utc>) -> Advanced;
     fn tidy(retention: Retention, now: DateTime<Utc>) -> u64;
+    fn examine(now: DateTime<Utc>) -> Examination;
 }
 
 relay! {

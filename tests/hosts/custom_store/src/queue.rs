@@ -10,9 +10,10 @@ use crossdock::lanes::{Lease, LeaseToken, TokenBucket};
 use crossdock::primitives::{DeliveryId, EventId};
 use crossdock::tenancy::TenantId;
 use crossdock::webhooks::{
-    Advanced, Claim, ClaimRequest, Claimed, DeadReason, Delivery, DeliveryQueue, DeliveryStatus, Expired,
-    FanOut, Fate, HealthChange, HealthMoved, Judged, JudgedStep, Origin, Outbox, Publication, Published,
-    ReplayState, Retention, Sequence, SettleBatch, Settled, Settlement, TenantDefaults, WebhookState,
+    Advanced, Claim, ClaimRequest, Claimed, DeadReason, Delivery, DeliveryQueue, DeliveryStatus, Examination,
+    Expired, FanOut, Fate, HealthChange, HealthMoved, Judged, JudgedStep, Origin, Outbox, Publication,
+    Published, ReplayState, Retention, Sequence, SettleBatch, Settled, Settlement, TenantDefaults,
+    WebhookState,
 };
 use crossdock::{ErrorKind, Result};
 
@@ -131,7 +132,8 @@ impl DeliveryQueue for SimpleStore {
         let mut before: Vec<(Name, _)> = Vec::new();
         for settlement in batch.settlements {
             let name = (settlement.tenant.clone(), settlement.webhook);
-            let health = data.hooks.get(&name).map(|hook| hook.health);
+            let counts = |hook: &&Hook| hook.webhook.version == settlement.webhook_version;
+            let health = data.hooks.get(&name).filter(counts).map(|hook| hook.health);
             if !data.settle(settlement, now) {
                 settled.fenced.push((settlement.delivery, settlement.lease.token));
             } else if settlement.health != HealthChange::None
@@ -196,6 +198,22 @@ impl DeliveryQueue for SimpleStore {
         let dropped: Vec<_> = old.map(|(id, _)| *id).filter(|id| !waits(id)).collect();
         dropped.iter().for_each(|id| data.drop_payload(*id));
         Ok((before - size(data) + dropped.len()) as u64)
+    }
+
+    async fn examine(&self, now: DateTime<Utc>) -> Result<Examination> {
+        let data = self.data();
+        let mut found = Examination::default();
+        found.outbox = data.outbox.len() as u64;
+        found.oldest_in_outbox = data.outbox.values().map(|id| data.events[id].event.head.published_at).min();
+        let waiting = || data.rows.values().filter(|row| row.waits());
+        let pending = waiting().filter(|row| row.delivery.status == DeliveryStatus::Pending);
+        found.oldest_due = pending.map(Row::due_at).filter(|at| *at <= now).min();
+        let leases = || waiting().filter_map(|row| row.lease);
+        found.live_leases = leases().filter(|lease| lease.is_live(now)).count() as u64;
+        let minute_ago = now - TimeDelta::minutes(1);
+        let lapsed = leases().filter(|lease| minute_ago < lease.until && lease.until <= now);
+        found.expired_leases_per_minute = lapsed.count() as u64;
+        Ok(found)
     }
 }
 
@@ -324,6 +342,11 @@ impl Data {
             (_, Some(reason)) => row.rest(DeliveryStatus::Skipped(reason), now),
             (Fate::RetryAt(at) | Fate::Release(at), None) => row.wait_until(at, now),
             (_, None) => row.rest(DeliveryStatus::Stopped, now),
+        }
+        let present = self.hooks.get(&name).map(|hook| hook.webhook.version);
+        if present != Some(settlement.webhook_version) {
+            self.note(&settlement.activity);
+            return true;
         }
         if let Some(hook) = self.hooks.get_mut(&name) {
             hook.health = hook.health.after(settlement.health, now);

@@ -10,7 +10,7 @@ use crossdock::primitives::{Cursor, DeliveryId, EventId, Page, PageRequest, Repl
 use crossdock::tenancy::TenantId;
 use crossdock::webhooks::{
     Attempt, Backlog, Change, DeadReason, Delivery, DeliveryFilter, DeliveryRecord, DeliveryStatus,
-    Durability, Erasure, Include, Origin, Release, Replay, ReplayFilter, ReplayState, SkipReason,
+    Durability, Erasure, Include, Origin, Release, Replay, ReplayFilter, ReplayState, Resealed, SkipReason,
     StoppedHead, TenantDefaults, Version, Webhook, WebhookHealth, WebhookRepository,
 };
 use crossdock::{ErrorKind, Result};
@@ -252,6 +252,33 @@ impl WebhookRepository for SimpleStore {
         erasure.skipped = data.skip(now, |_, row| is_erased(row).then_some(SkipReason::Erased));
         data.note(&activity);
         Ok(erasure)
+    }
+
+    async fn tenants(&self, after: Option<&TenantId>, limit: usize) -> Result<Vec<TenantId>> {
+        let data = self.data();
+        let with_hooks = data.hooks.keys().map(|(tenant, _)| tenant);
+        let all: std::collections::BTreeSet<_> = with_hooks.chain(data.defaults.keys()).collect();
+        let behind = all.into_iter().filter(|tenant| after.is_none_or(|after| after < *tenant));
+        Ok(behind.take(limit).cloned().collect())
+    }
+
+    async fn reseal(&self, tenant: &TenantId, seals: Vec<Resealed>) -> Result<u64> {
+        let mut data = self.data();
+        let mut count = 0;
+        for seal in seals {
+            let was_there = match seal.webhook {
+                Some(id) => data
+                    .hooks
+                    .get_mut(&(tenant.clone(), id))
+                    .is_some_and(|hook| Arc::make_mut(&mut hook.webhook).reseal(&seal.before, &seal.after)),
+                None => data
+                    .defaults
+                    .get_mut(tenant)
+                    .is_some_and(|defaults| Arc::make_mut(defaults).reseal(&seal.before, &seal.after)),
+            };
+            count += u64::from(was_there);
+        }
+        Ok(count)
     }
 }
 

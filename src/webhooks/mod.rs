@@ -8,6 +8,7 @@
 //! | [`service`] | publish; what administrators see and change |
 //! | [`fan_out`] | which webhooks hear of an event |
 //! | [`repository`] | port: what an administrator sees |
+//! | [`changes`] | whether changes can be saved together |
 //! | [`queue`] | port: publish, fan out, claim, settle |
 //! | [`host_transaction`] | publishing inside a transaction of the host's own |
 //! | [`sign`] | the signature headers of a request |
@@ -17,6 +18,7 @@
 //! | [`notice`] | what an operator hears of |
 //! | [`settings`] | the numbers that hold for a whole hub |
 
+pub mod changes;
 pub mod classify;
 pub(crate) mod context;
 pub(crate) mod dispatch;
@@ -36,6 +38,7 @@ pub mod sign;
 #[cfg(feature = "worker")]
 pub mod worker;
 
+pub use changes::check_changes;
 pub use classify::Verdict;
 pub use fan_out::{FanOut, Hearing};
 pub use health::{AutoDisable, Judgement, WebhookHealth};

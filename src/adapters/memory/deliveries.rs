@@ -6,7 +6,6 @@ use std::sync::Arc;
 use chrono::{DateTime, Utc};
 
 use crate::activity::model::Activity;
-use crate::adapters::memory::settle::forget_contents;
 use crate::adapters::memory::slab::Slot;
 use crate::adapters::memory::state::{Ended, EventRow, Place, Row, State};
 use crate::adapters::memory::webhooks::page_of;
@@ -198,7 +197,8 @@ impl State {
     pub(super) fn drop_payload(&mut self, slot: Slot<EventRow>) {
         let deliveries: Vec<_> = self.deliveries_of(slot).collect();
         for row in deliveries {
-            self.rows[row].log.iter_mut().for_each(forget_contents);
+            let log = self.rows[row].log.iter_mut();
+            log.for_each(|attempt| Arc::make_mut(attempt).forget_contents());
         }
         let row = &mut self.events[slot];
         if row.has_payload {

@@ -112,11 +112,7 @@ impl Group {
 
     /// Why deliveries cannot wait here, if they cannot.
     pub(super) fn refusal(&self) -> Option<SkipReason> {
-        match &self.webhook {
-            None => Some(SkipReason::WebhookDeleted),
-            Some(webhook) if !webhook.is_enabled() => Some(SkipReason::WebhookDisabled),
-            Some(_) => None,
-        }
+        Webhook::refusal(self.webhook.as_deref())
     }
 
     pub(super) fn active(&self) -> Option<&Arc<Webhook>> {

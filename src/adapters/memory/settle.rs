@@ -9,7 +9,7 @@ use crate::adapters::memory::slab::Slot;
 use crate::adapters::memory::state::{Row, State};
 use crate::webhooks::health::WebhookHealth;
 use crate::webhooks::model::{
-    Attempt, DeliveryStatus, DisableReason, Fate, HealthChange, Settlement, SkipReason, WebhookState,
+    Attempt, DeliveryStatus, DisableReason, Fate, HealthChange, Settlement, SkipReason,
 };
 use crate::webhooks::queue::{HealthMoved, Judged, JudgedStep, SettleBatch, Settled};
 
@@ -126,7 +126,7 @@ impl State {
             return;
         }
         if !self.events[row.event].has_payload {
-            forget_contents(&mut attempt);
+            Arc::make_mut(&mut attempt).forget_contents();
         }
         // Most deliveries have one attempt.
         if row.log.is_empty() {
@@ -158,9 +158,7 @@ impl State {
             return false;
         };
         let mut webhook = (**webhook).clone();
-        webhook.version = webhook.version.next();
-        webhook.state = WebhookState::Disabled { reason, at: now };
-        webhook.updated_at = now;
+        webhook.disable(reason, now);
         self.replace_webhook(slot, webhook, now);
         true
     }
@@ -171,12 +169,4 @@ impl State {
         is_news
             .then(|| HealthMoved::new(self.tenants[group.tenant].id.clone(), group.id, before, group.health))
     }
-}
-
-/// Forgets what an attempt has logged of the request and the answer; that it happened stays.
-pub(super) fn forget_contents(attempt: &mut Arc<Attempt>) {
-    let attempt = Arc::make_mut(attempt);
-    attempt.request_headers = Default::default();
-    attempt.response_headers = Default::default();
-    attempt.response_body.clear();
 }

@@ -1,6 +1,5 @@
 //! Webhooks as an administrator changes them.
 
-use std::collections::BTreeMap;
 use std::mem;
 use std::ops::Bound;
 use std::sync::Arc;
@@ -11,11 +10,12 @@ use crate::activity::model::Activity;
 use crate::adapters::memory::group::Group;
 use crate::adapters::memory::slab::Slot;
 use crate::adapters::memory::state::{State, Tenant};
-use crate::error::{Error, ErrorKind, Problem, Result};
+use crate::error::Result;
 use crate::lanes::throttle::TokenBucket;
 use crate::primitives::id::WebhookId;
 use crate::primitives::page::{Cursor, Page, PageRequest};
 use crate::tenancy::model::TenantId;
+use crate::webhooks::changes::check_changes;
 use crate::webhooks::health::WebhookHealth;
 use crate::webhooks::model::{DeliveryStatus, ReplayState, Version, Webhook};
 use crate::webhooks::repository::{Backlog, Change, Release, Resealed};
@@ -28,7 +28,13 @@ impl State {
         activity: Vec<Activity>,
         now: DateTime<Utc>,
     ) -> Result<()> {
-        self.check(tenant, &changes)?;
+        let known = self.tenant(tenant);
+        let groups = known.into_iter().flat_map(|known| known.groups.values());
+        let webhooks = groups.filter_map(|&slot| self.groups[slot].webhook.as_ref());
+        let versions = webhooks.map(|webhook| (webhook.id, webhook.version)).collect();
+        let defaults = known.map_or(Version::NONE, |known| known.defaults.version);
+        check_changes(tenant, &changes, versions, defaults)?;
+
         let tenant = self.tenant_slot(tenant);
         for change in changes {
             match change {
@@ -49,50 +55,6 @@ impl State {
         }
         self.note(&activity);
         self.finish_step(now);
-        Ok(())
-    }
-
-    /// Whether all changes can be made, one after the other; changes nothing.
-    fn check(&self, tenant: &TenantId, changes: &[Change]) -> Result<()> {
-        let known = self.tenant(tenant);
-        let mut versions: BTreeMap<WebhookId, Option<Version>> = BTreeMap::new();
-        let mut defaults_version = known.map_or(Version::NONE, |known| known.defaults.version);
-        for (index, change) in changes.iter().enumerate() {
-            let id = match change {
-                Change::Insert(webhook) | Change::Replace { webhook, .. } => webhook.id,
-                Change::Remove { id, .. } => *id,
-                Change::Defaults { defaults, expected } => {
-                    own(tenant, &defaults.tenant, index)?;
-                    if *expected != defaults_version {
-                        return Err(conflict(index, "the defaults were changed since"));
-                    }
-                    defaults_version = defaults.version;
-                    continue;
-                }
-            };
-            let stored = || self.group_of(tenant, id).and_then(|slot| self.groups[slot].webhook.as_ref());
-            let present = versions.entry(id).or_insert_with(|| stored().map(|webhook| webhook.version));
-            *present = match (change, *present) {
-                (Change::Insert(_), Some(_)) => {
-                    return Err(conflict(index, "there is a webhook with this id"));
-                }
-                (Change::Insert(webhook), None) => {
-                    own(tenant, &webhook.tenant, index)?;
-                    Some(webhook.version)
-                }
-                (_, None) => return Err(Error::new(ErrorKind::NotFound, "save webhooks")),
-                (Change::Replace { expected, .. } | Change::Remove { expected, .. }, Some(version))
-                    if *expected != version =>
-                {
-                    return Err(conflict(index, "the webhook was changed since"));
-                }
-                (Change::Replace { webhook, .. }, Some(_)) => {
-                    own(tenant, &webhook.tenant, index)?;
-                    Some(webhook.version)
-                }
-                (_, Some(_)) => None,
-            };
-        }
         Ok(())
     }
 
@@ -214,26 +176,4 @@ pub(super) fn page_of<T>(
     let taken: Vec<_> = items.by_ref().take(page.limit()).collect();
     let next = items.next().and_then(|_| taken.last().map(cursor));
     Page::new(taken, next)
-}
-
-fn own(tenant: &TenantId, other: &TenantId, index: usize) -> Result<()> {
-    if tenant == other {
-        return Ok(());
-    }
-    Err(Error::invalid(
-        "save webhooks",
-        [Problem::new(
-            format!("changes[{index}].tenant"),
-            "a change belongs to the tenant that is saved for",
-            "save for one tenant at a time",
-        )],
-    ))
-}
-
-fn conflict(index: usize, rule: &str) -> Error {
-    Error::new(ErrorKind::Conflict, "save webhooks").with_problem(Problem::new(
-        format!("changes[{index}]"),
-        rule,
-        "look at the present state and try again",
-    ))
 }

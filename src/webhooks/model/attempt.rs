@@ -77,6 +77,13 @@ impl Attempt {
         }
     }
 
+    /// Forgets what was logged of the request and the answer, because the payload was erased; that it happened stays.
+    pub fn forget_contents(&mut self) {
+        self.request_headers = LoggedHeaders::default();
+        self.response_headers = LoggedHeaders::default();
+        self.response_body = Bytes::new();
+    }
+
     /// Whether the receiver took the delivery.
     pub fn succeeded(&self) -> bool {
         self.error.is_none()

@@ -15,6 +15,7 @@ use crate::ports::Sealed;
 use crate::primitives::egress::TenantUrl;
 use crate::primitives::id::WebhookId;
 use crate::tenancy::model::{Entitlement, TenantId};
+use crate::webhooks::model::delivery::SkipReason;
 use crate::webhooks::retry::RetryPolicy;
 use crate::webhooks::sign::SignatureScheme;
 
@@ -239,6 +240,22 @@ impl Webhook {
     /// Whether deliveries are made or wait, rather than being skipped.
     pub fn is_enabled(&self) -> bool {
         !matches!(self.state, WebhookState::Disabled { .. })
+    }
+
+    /// Why a delivery of this webhook cannot wait, if it cannot; `None` as the webhook means that it was deleted.
+    pub fn refusal(webhook: Option<&Self>) -> Option<SkipReason> {
+        match webhook {
+            None => Some(SkipReason::WebhookDeleted),
+            Some(webhook) if !webhook.is_enabled() => Some(SkipReason::WebhookDisabled),
+            Some(_) => None,
+        }
+    }
+
+    /// Disables it, as a new version.
+    pub fn disable(&mut self, reason: DisableReason, now: DateTime<Utc>) {
+        self.version = self.version.next();
+        self.state = WebhookState::Disabled { reason, at: now };
+        self.updated_at = now;
     }
 
     /// Every sealed value that the record holds.

@@ -7,9 +7,13 @@ pub mod http_client;
 #[cfg(feature = "schemas")]
 pub mod json_schema;
 pub mod memory;
+#[cfg(feature = "sqlite")]
+pub mod sqlite;
 pub mod vault;
 
 #[cfg(feature = "schemas")]
 pub use json_schema::JsonSchemaEngine;
 pub use memory::MemoryStore;
+#[cfg(feature = "sqlite")]
+pub use sqlite::SqliteStore;
 pub use vault::EphemeralVault;

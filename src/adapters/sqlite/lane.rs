@@ -107,7 +107,11 @@ impl Lane {
     }
 
     /// The lane of a webhook that exists.
-    pub(super) fn find_present(session: &Session<'_>, tenant: &TenantId, id: WebhookId) -> Done<Option<Self>> {
+    pub(super) fn find_present(
+        session: &Session<'_>,
+        tenant: &TenantId,
+        id: WebhookId,
+    ) -> Done<Option<Self>> {
         Ok(Self::find(session, tenant, id)?.filter(|lane| lane.state != State::Gone))
     }
 
@@ -144,7 +148,8 @@ impl Lane {
             Turn::Now => (true, None),
             Turn::At(at) => (false, Some(at)),
         };
-        let health = (self.health != WebhookHealth::default()).then(|| self.health.to_stored()).transpose()?;
+        let health =
+            (self.health != WebhookHealth::default()).then(|| self.health.to_stored()).transpose()?;
         let brake = (self.brake != Brake::RELEASED).then(|| self.brake.to_stored()).transpose()?;
         let bucket = self.bucket.as_ref().map(Stored::to_stored).transpose()?;
         session.run(
@@ -254,7 +259,13 @@ impl Lane {
     }
 
     /// When at most `cap - 1` of the leases are left; `None` if that never is.
-    fn slot_free_at(&self, session: &Session<'_>, leases: i64, cap: i64, sql: &'static str) -> Done<Option<i64>> {
+    fn slot_free_at(
+        &self,
+        session: &Session<'_>,
+        leases: i64,
+        cap: i64,
+        sql: &'static str,
+    ) -> Done<Option<i64>> {
         if cap == 0 {
             return Ok(None);
         }

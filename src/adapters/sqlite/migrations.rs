@@ -56,9 +56,8 @@ pub(super) fn version(connection: &Connection) -> Done<Option<u32>> {
 }
 
 fn take_missing(connection: &Connection, steps: &[Migration], newest: u32) -> Done<()> {
-    connection.execute_batch(
-        "CREATE TABLE IF NOT EXISTS crossdock_schema (version INTEGER PRIMARY KEY) STRICT",
-    )?;
+    connection
+        .execute_batch("CREATE TABLE IF NOT EXISTS crossdock_schema (version INTEGER PRIMARY KEY) STRICT")?;
     // Asked again under the lock: another process may have been faster.
     let present = version(connection)?.unwrap_or(0);
     if present > newest {

@@ -138,7 +138,12 @@ pub(super) struct NewRow<'a> {
 
 impl NewRow<'_> {
     /// Makes the row that people see.
-    pub(super) fn insert(&self, session: &Session<'_>, status: DeliveryStatus, now: DateTime<Utc>) -> Done<i64> {
+    pub(super) fn insert(
+        &self,
+        session: &Session<'_>,
+        status: DeliveryStatus,
+        now: DateTime<Utc>,
+    ) -> Done<i64> {
         let (id, now) = (self.id.as_uuid(), nanos(now));
         let (origin, status) = (self.origin.to_stored()?, status.to_stored()?);
         let tenant = self.tenant.as_str();
@@ -189,7 +194,8 @@ const STEP: &str = "fan out events";
 
 const OUTBOX: &str = "SELECT n, head FROM crossdock_event INDEXED BY crossdock_event_outbox \
     WHERE in_outbox = 1 ORDER BY n LIMIT ?1";
-const WEBHOOKS: &str = "SELECT n, revision FROM crossdock_lane WHERE tenant = ?1 AND state <> 3 ORDER BY webhook";
+const WEBHOOKS: &str =
+    "SELECT n, revision FROM crossdock_lane WHERE tenant = ?1 AND state <> 3 ORDER BY webhook";
 const ENTRY: &str =
     "SELECT tenant, event_type, has_payload FROM crossdock_event WHERE n = ?1 AND in_outbox = 1";
 const TAKE: &str = "UPDATE crossdock_event SET in_outbox = 0 WHERE n = ?1";

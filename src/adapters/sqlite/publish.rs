@@ -135,11 +135,20 @@ impl std::fmt::Debug for PublicationRow {
 }
 
 /// Writes events; `used_at` is when their keys are used.
-pub(super) fn publish(session: &Session<'_>, rows: &[PublicationRow], used_at: Option<i64>) -> Done<Vec<Published>> {
+pub(super) fn publish(
+    session: &Session<'_>,
+    rows: &[PublicationRow],
+    used_at: Option<i64>,
+) -> Done<Vec<Published>> {
     rows.iter().enumerate().map(|(index, row)| publish_one(session, index, row, used_at)).collect()
 }
 
-fn publish_one(session: &Session<'_>, index: usize, row: &PublicationRow, used_at: Option<i64>) -> Done<Published> {
+fn publish_one(
+    session: &Session<'_>,
+    index: usize,
+    row: &PublicationRow,
+    used_at: Option<i64>,
+) -> Done<Published> {
     if let Some(key) = &row.key {
         let known = session.first(FIND_KEY, params![row.tenant, key, row.forgotten], |known| {
             let digest = known.get_ref(1)?.as_blob().map_err(|_| corrupt("a digest is no blob"))?;

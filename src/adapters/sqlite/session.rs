@@ -113,11 +113,7 @@ impl<'c> Session<'c> {
         self.defaults.borrow_mut().clear();
     }
 
-    fn with<T>(
-        &self,
-        sql: &'static str,
-        act: impl FnOnce(&mut Statement<'c>) -> Done<T>,
-    ) -> Done<T> {
+    fn with<T>(&self, sql: &'static str, act: impl FnOnce(&mut Statement<'c>) -> Done<T>) -> Done<T> {
         // The text's address names the statement: it is a constant, and hashing the text would cost more than it saves.
         let name = (sql.as_ptr().addr(), sql.len());
         let known = self.statements.borrow_mut().remove(&name);

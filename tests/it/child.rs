@@ -3,7 +3,7 @@
 use std::io;
 use std::process::{Command, ExitCode};
 
-use crate::{egress, http_client};
+use crate::{egress, http_client, sqlite};
 
 const PART: &str = "CROSSDOCK_IT_PART";
 
@@ -19,6 +19,8 @@ pub(crate) fn play_part() -> Option<ExitCode> {
     let outcome = match std::env::var(PART).ok()?.as_str() {
         "send_once" => egress::send_once(),
         "second_provider" => http_client::send_beside_another_provider(),
+        "open_sqlite" => sqlite::open_beside_others(),
+        "claim_in_sqlite" => sqlite::claim_beside_others(),
         unknown => Err(format!("there is no part {unknown}").into()),
     };
     match outcome {

@@ -17,6 +17,7 @@ mod memory;
 mod signature_vectors;
 mod signatures;
 mod simulation;
+mod sqlite;
 mod ssrf;
 mod story;
 
@@ -43,6 +44,7 @@ fn main() -> ExitCode {
     trials.extend(memory::trials());
     trials.extend(signatures::trials());
     trials.extend(simulation::trials());
+    trials.extend(sqlite::trials());
     trials.extend(ssrf::trials());
     trials.extend(story::trials());
     libtest_mimic::run(&arguments, trials).exit_code()

@@ -77,9 +77,9 @@ use crate::error::{Error, ErrorKind, Result};
 /// Keeps everything in one SQLite file: the durable store of one machine.
 ///
 /// A clone is the same store. It needs no async runtime: one thread of its own writes, a few read. When the last clone is dropped,
-/// what was asked for is still written, and then the threads end; the drop waits for that.
+/// the step that runs is ended, the threads end, and the file is closed; the drop waits for that.
 ///
-/// Dropping the future of a step leaves the step done or not done, whole.
+/// Dropping the future of a step leaves the step done or not done, whole: what nobody has begun and nobody waits for is not done.
 ///
 /// ```
 /// use chrono::DateTime;

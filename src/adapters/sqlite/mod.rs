@@ -105,7 +105,8 @@ struct Inner {
     /// `None` only while the store is being dropped.
     writer: Option<Sender<Box<dyn Work>>>,
     readers: Option<Sender<Box<dyn Question>>>,
-    threads: Vec<JoinHandle<()>>,
+    writing: Option<JoinHandle<()>>,
+    reading: Vec<JoinHandle<()>>,
     /// How many transactions were committed.
     commits: Arc<AtomicU64>,
 }
@@ -133,18 +134,19 @@ impl SqliteStore {
         let (writer, requests) = channel();
         let (reader, questions) = channel();
         let commits = Arc::new(AtomicU64::new(0));
-        let mut threads = Vec::with_capacity(readers + 1);
         let path = place.path.clone();
         let (for_writer, counter) = (place.clone(), Arc::clone(&commits));
-        threads.push(spawn("crossdock-sqlite-writer", move || {
+        let writing = spawn("crossdock-sqlite-writer", move || {
             write(&for_writer, connection, &requests, &counter);
-        })?);
+        })?;
         let questions: Arc<Mutex<Receiver<Box<dyn Question>>>> = Arc::new(Mutex::new(questions));
+        let mut reading = Vec::with_capacity(readers);
         for _ in 0..readers {
             let (place, questions) = (place.clone(), Arc::clone(&questions));
-            threads.push(spawn("crossdock-sqlite-reader", move || read(&place, &questions))?);
+            reading.push(spawn("crossdock-sqlite-reader", move || read(&place, &questions))?);
         }
-        Ok(Self(Arc::new(Inner { path, writer: Some(writer), readers: Some(reader), threads, commits })))
+        let (writer, readers, writing) = (Some(writer), Some(reader), Some(writing));
+        Ok(Self(Arc::new(Inner { path, writer, readers, writing, reading, commits })))
     }
 
     /// Takes a step on the writer's thread; it may be taken again after it was undone.
@@ -185,11 +187,12 @@ fn spawn(name: &str, work: impl FnOnce() + Send + 'static) -> Result<JoinHandle<
 
 impl Drop for Inner {
     fn drop(&mut self) {
-        drop((self.writer.take(), self.readers.take()));
-        for thread in self.threads.drain(..) {
-            // A thread that has panicked has nobody left to tell.
-            drop(thread.join());
-        }
+        // The writer is the last to close the file: whoever is takes the log with it, and two at once would both leave it.
+        drop(self.readers.take());
+        // A thread that has panicked has nobody left to tell.
+        self.reading.drain(..).for_each(|thread| drop(thread.join()));
+        drop(self.writer.take());
+        drop(self.writing.take().map(JoinHandle::join));
     }
 }
 

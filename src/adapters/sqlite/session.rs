@@ -13,10 +13,14 @@ use crate::webhooks::model::{TenantDefaults, Webhook};
 pub(super) struct Session<'c> {
     connection: &'c Connection,
     statements: RefCell<HashMap<(usize, usize), Statement<'c>>>,
-    /// Webhooks by lane, with the revision that they were read at.
-    webhooks: RefCell<HashMap<i64, (i64, Arc<Webhook>)>>,
-    defaults: RefCell<HashMap<Arc<str>, (i64, Arc<TenantDefaults>)>>,
+    /// Webhooks by lane.
+    webhooks: RefCell<HashMap<i64, AtRevision<Webhook>>>,
+    /// By tenant.
+    defaults: RefCell<HashMap<Arc<str>, AtRevision<TenantDefaults>>>,
 }
+
+/// A parsed record, and the revision that it was read at.
+type AtRevision<T> = (i64, Arc<T>);
 
 /// More parsed records than this are not kept.
 const MOST_KEPT: usize = 20_000;

@@ -74,8 +74,9 @@ async fn newer_schema() -> Story {
 }
 
 async fn damaged_file() -> Story {
-    let shop = Shop::new(8).await?;
+    let shop = Shop::new(1_000).await?;
     shop.send(200, at(0)).await?;
+    shop.publish(200, at(0)).await?;
     let path = shop.path();
     let Shop { store, folder, tenant, .. } = shop;
     drop(store);

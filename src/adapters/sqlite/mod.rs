@@ -10,7 +10,7 @@
 //! | `publish`, `host_transaction` | events are written, also in a transaction of the host's own |
 //! | `outbox`, `claim`, `settle` | the engine's other steps |
 //! | `lane`, `order` | what holds a webhook's deliveries back, and which of an order goes next |
-//! | `webhooks`, `deliveries`, `replays`, `activity` | what an administrator sees and changes |
+//! | `webhooks`, `deliveries`, `repair`, `replays`, `activity` | what an administrator sees and changes |
 //! | `retention` | what goes, and when |
 //! | `examine` | how the queue stands |
 //! | `queue_port`, `repository_port` | the ports, each method one step of the writer or of a reader |
@@ -54,6 +54,7 @@ mod outbox;
 mod publish;
 mod queue_port;
 mod readers;
+mod repair;
 mod replays;
 mod repository_port;
 mod retention;

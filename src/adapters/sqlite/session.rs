@@ -130,3 +130,29 @@ impl<'c> Session<'c> {
         done
     }
 }
+
+/// What each of the statements would do row by row over a whole table, or sort by itself: nothing may that runs once per
+/// delivery or per turn.
+#[cfg(test)]
+pub(super) fn scans(statements: &[&str]) -> Vec<String> {
+    use crate::adapters::sqlite::migrations::{migrate, migrations};
+
+    let connection = Connection::open_in_memory().expect("a database");
+    migrate(&connection, migrations()).expect("tables");
+    let mut found = Vec::new();
+    for sql in statements {
+        let mut plan = connection.prepare(&format!("EXPLAIN QUERY PLAN {sql}")).expect("a statement");
+        for parameter in 1..=plan.parameter_count() {
+            plan.raw_bind_parameter(parameter, 1).expect("a parameter");
+        }
+        let mut rows = plan.raw_query();
+        while let Some(row) = rows.next().expect("a plan") {
+            let step: String = row.get(3).expect("a step");
+            let is_one_row = step.contains("crossdock_engine") || step == "SCAN CONSTANT ROW";
+            if (step.starts_with("SCAN") || step.contains("TEMP B-TREE")) && !is_one_row {
+                found.push(format!("{step}: {sql}"));
+            }
+        }
+    }
+    found
+}

@@ -81,7 +81,7 @@ fn descend(place: &mut String, whole: &str, value: &str, offset: usize, depth: u
     let holds = |inner: &str| {
         // Where a part of the text begins, told by its address.
         let start = (inner.as_ptr() as usize).wrapping_sub(whole.as_ptr() as usize);
-        start < offset && offset <= start.wrapping_add(inner.len())
+        start <= offset && offset <= start.wrapping_add(inner.len())
     };
     let Some(depth) = depth.checked_sub(1) else { return };
     if let Some(members) = members(value) {
@@ -97,13 +97,14 @@ fn descend(place: &mut String, whole: &str, value: &str, offset: usize, depth: u
     }
 }
 
-/// A name that is none of ours may be anything, such as a label that somebody typed: it is not repeated.
+/// A name that cannot be a field's is somebody's label: it is not repeated.
 fn push_member(place: &mut String, name: &str) {
-    let ours = name.len() <= 32 && name.bytes().all(|byte| byte.is_ascii_lowercase() || byte == b'_');
+    let is_plain = |byte: u8| matches!(byte, b'a'..=b'z' | b'0'..=b'9' | b'_');
+    let is_field = name.len() <= 32 && name.bytes().all(is_plain);
     if !place.is_empty() {
         place.push('.');
     }
-    place.push_str(if ours { name } else { "…" });
+    place.push_str(if is_field { name } else { "…" });
 }
 
 fn members(text: &str) -> Option<Vec<(String, &RawValue)>> {

@@ -196,14 +196,23 @@ mod tests {
             (FIRST_FULL.replace("\"retail\"", "7"), "channels[1]"),
             (FIRST_FULL.replace("\"import\\n\"", "[]"), "metadata.source"),
             (FIRST_FULL.replace("\"tenant\":\"org_42\",", ""), "tenant"),
-            (FIRST_FULL.replace("\"retail\"", "\"retail"), ""),
-            (String::new(), ""),
-            ("[]".to_owned(), ""),
+            (FIRST_FULL.replace("\"retail\"", "\"retail"), "text"),
+            (String::new(), "text"),
+            ("[]".to_owned(), "text"),
+            (FIRST_FULL.replace("\"subject\"", "\"owner\""), "text"),
         ] {
             assert_eq!(broken_field::<EventHead>(&damaged), field, "{damaged}");
         }
         let error = EventHead::from_stored(&FIRST_FULL.replace("2026", "hunter2")).expect_err("no time");
         assert!(!format!("{error:?} {error}").contains("hunter2"), "{error:?}");
+    }
+
+    #[test]
+    fn a_text_of_any_depth_is_read_without_recursion() {
+        let deep = format!("{}{}", "[".repeat(200_000), "]".repeat(200_000));
+
+        assert_eq!(broken_field::<EventHead>(&FIRST_PLAIN.replace("\"order.placed\"", &deep)), "type");
+        assert!(EventHead::from_stored(&FIRST_PLAIN.replace("null", &deep)).is_ok());
     }
 
     const FIRST_FULL: &str = r#"{"v":1,"id":"evt_01kdvdna3vew3re1r70w3ge1r7","tenant":"org_42","type":"order.placed","published_at":"2026-01-01T00:00:00.123456789Z","occurred_at":"1970-01-01T00:00:00Z","owner":"merchant_9","ordering_key":"order \"7\"","subject":"customer 5","channels":["eu","retail"],"gate":["edi"],"metadata":{"source":"import\n"},"traceparent":"00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"}"#;

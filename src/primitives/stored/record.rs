@@ -23,7 +23,7 @@ pub(crate) fn write(step: &'static str, room: usize, record: &impl Serialize) ->
 /// Reads a record. `step` completes the sentence "could not …".
 pub(crate) fn read<'a, T: Deserialize<'a>>(step: &'static str, text: &'a str) -> Result<T> {
     if !text.starts_with('{') {
-        return Err(corrupt(step, ""));
+        return Err(corrupt(step, TEXT));
     }
     serde_json::from_str(text).map_err(|error| corrupt(step, &place_of(&error, text)))
 }
@@ -38,7 +38,7 @@ pub(crate) fn corrupt(step: &'static str, field: &str) -> Error {
 }
 
 fn unwritable(step: &'static str) -> Error {
-    Error::invalid(step, [Problem::new("", "a record can be written as JSON", "leave out what cannot")])
+    Error::invalid(step, [Problem::new(TEXT, "a record can be written as JSON", "leave out what cannot")])
 }
 
 impl Serialize for FormatOne {
@@ -56,9 +56,9 @@ impl<'de> Deserialize<'de> for FormatOne {
     }
 }
 
-/// The field at which reading stopped, such as `secrets[0].sealed`; empty if the text as a whole is no JSON.
+/// The field at which reading stopped, such as `secrets[0].sealed`; the text itself if it is no JSON.
 fn place_of(error: &serde_json::Error, text: &str) -> String {
-    let Some(members) = members(text) else { return String::new() };
+    let Some(members) = members(text) else { return TEXT.to_owned() };
     // Under another format every field may be another one.
     let version = members.iter().find(|(name, _)| name == "v");
     if version.is_none_or(|(_, number)| number.get() != "1") {
@@ -73,7 +73,7 @@ fn place_of(error: &serde_json::Error, text: &str) -> String {
     if let Some(name) = missing {
         push_member(&mut place, name);
     }
-    place
+    if place.is_empty() { TEXT.to_owned() } else { place }
 }
 
 /// Appends the way to the innermost value that ends at or behind the offset, as far as it can be told.
@@ -137,5 +137,7 @@ impl<'de: 'a, 'a> Deserialize<'de> for Members<'a> {
     }
 }
 
+/// Stands for the whole record where no field can be told.
+const TEXT: &str = "text";
 /// No record is deeper; a text that is must not exhaust the stack.
 const DEEPEST: u8 = 8;

@@ -20,6 +20,41 @@
 //! host's own database file. The file is in WAL mode. Several processes may have it open: transactions that write take the lock
 //! at once and wait for each other, and nothing that is kept in memory is trusted without a look at its revision.
 //!
+//! # Publishing inside a transaction of the host's own
+//! What [`Hub::prepare`](crate::Hub::prepare) gives is written with the host's change, and goes with it if that is rolled back.
+//! Begin such a transaction with `TransactionBehavior::Immediate` and give the connection a busy timeout: whoever reads first and
+//! wants to write then may find that somebody else has written meanwhile. Workers find the event within a second after the commit.
+//!
+//! ```
+//! use std::sync::Arc;
+//!
+//! use chrono::DateTime;
+//! use crossdock::adapters::sqlite::SqliteStore;
+//! use crossdock::events::{Event, EventHead};
+//! use crossdock::primitives::EventId;
+//! use crossdock::webhooks::{DeliveryQueue, Publication};
+//! use rusqlite::{Connection, TransactionBehavior};
+//!
+//! # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), Box<dyn std::error::Error>> {
+//! # let folder = tempfile::tempdir()?;
+//! # let path = folder.path().join("shop.db");
+//! # let now = DateTime::UNIX_EPOCH;
+//! let store = SqliteStore::open(&path)?;
+//! let mut shop = Connection::open(&path)?;
+//! shop.execute_batch("CREATE TABLE orders (name TEXT)")?;
+//!
+//! let transaction = shop.transaction_with_behavior(TransactionBehavior::Immediate)?;
+//! transaction.execute("INSERT INTO orders (name) VALUES ('A-7')", [])?;
+//! # let head = EventHead::new(EventId::mint(now, [7; 10]), "org_42".parse()?, "order.made".parse()?, now);
+//! # let prepared = Publication::new(Arc::new(Event::new(head, "{}")), [0; 32]);
+//! prepared.write_in(&transaction)?;
+//! transaction.commit()?;
+//!
+//! assert_eq!(store.outbox(10, now).await?.entries.len(), 1);
+//! # Ok(())
+//! # }
+//! ```
+//!
 //! # Linking SQLite
 //! This crate does not choose how SQLite is linked. Say it in the host's own dependency: `rusqlite` with its feature `bundled`, or
 //! without it where the system's library is wanted, 3.38 or newer.

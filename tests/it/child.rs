@@ -20,6 +20,7 @@ pub(crate) fn play_part() -> Option<ExitCode> {
         "send_once" => egress::send_once(),
         "second_provider" => http_client::send_beside_another_provider(),
         "open_sqlite" => sqlite::open_beside_others(),
+        "publish_in_sqlite" => sqlite::publish_until_killed(),
         "claim_in_sqlite" => sqlite::claim_beside_others(),
         unknown => Err(format!("there is no part {unknown}").into()),
     };

@@ -148,7 +148,7 @@ struct Inner {
 }
 
 impl SqliteStore {
-    /// Opens the file, or makes it, and brings its tables to the present version.
+    /// Opens the file, or makes it, and brings its tables to the present version, on the caller's thread.
     ///
     /// # Errors
     /// As [`SqliteStoreBuilder::open`].

@@ -9,10 +9,12 @@ use http::uri::PathAndQuery;
 use http::{HeaderValue, Uri};
 use url::{Host, Position, Url};
 
+use super::name;
 use super::policy::EgressPolicy;
 use super::refusal::UrlRefusal;
 
-/// A URL that a tenant wrote and that a policy has judged; made only by [`EgressPolicy::parse`].
+/// A URL that a tenant wrote and that a policy has judged; made by [`EgressPolicy::parse`], and by stores from what they have
+/// kept.
 ///
 /// Its text is normal: reading it again gives the same URL, or the refusal of a policy that has changed since. What a
 /// request needs is computed once. Cloning costs nothing worth mentioning.
@@ -43,7 +45,35 @@ struct Parts {
 }
 
 impl TenantUrl {
+    /// The URL that a store has kept: read, and judged by its form alone.
+    ///
+    /// A store gives back what it was given, also if the operator's policy has become stricter since. The policy judges
+    /// the URL again whenever it is called, and when its webhook is changed. Never read with this what somebody has
+    /// typed.
+    ///
+    /// ```
+    /// use crossdock::primitives::egress::{EgressPolicy, TenantUrl};
+    ///
+    /// let url = TenantUrl::from_kept("http://erp.corp.internal:8080/hooks")?;
+    ///
+    /// assert_eq!(url.host(), "erp.corp.internal");
+    /// assert!(EgressPolicy::default().check_url(&url).is_err());
+    /// assert!(TenantUrl::from_kept("erp.corp.internal").is_err());
+    /// # Ok::<(), crossdock::primitives::egress::UrlRefusal>(())
+    /// ```
+    ///
+    /// # Errors
+    /// The first rule about the form of URLs that it breaks.
+    pub fn from_kept(text: &str) -> Result<Self, UrlRefusal> {
+        Self::read(text, None)
+    }
+
     pub(super) fn parse(text: &str, policy: &EgressPolicy) -> Result<Self, UrlRefusal> {
+        Self::read(text, Some(policy))
+    }
+
+    /// Without a policy, only the form counts.
+    fn read(text: &str, policy: Option<&EgressPolicy>) -> Result<Self, UrlRefusal> {
         if text.len() > MAX_BYTES {
             return Err(UrlRefusal::TooLong);
         }
@@ -56,7 +86,7 @@ impl TenantUrl {
         if !https && !scheme.eq_ignore_ascii_case("http") {
             return Err(UrlRefusal::Scheme);
         }
-        policy.check_scheme(https)?;
+        policy.map_or(Ok(()), |policy| policy.check_scheme(https))?;
         let authority = rest.split(['/', '?', '#']).next().unwrap_or_default();
         if authority.contains('@') {
             return Err(UrlRefusal::UserInfo);
@@ -71,7 +101,11 @@ impl TenantUrl {
         let url = Url::parse(text).map_err(|_| UrlRefusal::InvalidHost)?;
         let port = url.port_or_known_default().ok_or(UrlRefusal::InvalidHost)?;
         let (url, address) = judge_host(url, written_host(authority), port, policy)?;
-        policy.check_port(port)?;
+        match policy {
+            Some(policy) => policy.check_port(port)?,
+            None if port == 0 => return Err(UrlRefusal::Port),
+            None => {}
+        }
         if url.as_str().len() > MAX_BYTES {
             return Err(UrlRefusal::TooLong);
         }
@@ -163,14 +197,17 @@ fn judge_host(
     mut url: Url,
     written: &str,
     port: u16,
-    policy: &EgressPolicy,
+    policy: Option<&EgressPolicy>,
 ) -> Result<(Url, Option<IpAddr>), UrlRefusal> {
     let address = match url.host().ok_or(UrlRefusal::InvalidHost)? {
         Host::Ipv4(v4) => IpAddr::V4(v4),
         Host::Ipv6(v6) => IpAddr::V6(v6),
         Host::Domain(domain) => {
             let name = domain.strip_suffix('.').unwrap_or(domain).to_owned();
-            policy.check_name(&name)?;
+            match policy {
+                Some(policy) => policy.check_name(&name)?,
+                None => name::check_form(&name)?,
+            }
             // Whoever reads the text must see the name that is looked up: no soft hyphens, no percent signs.
             let written = written.strip_suffix('.').unwrap_or(written);
             if !written.eq_ignore_ascii_case(&name) {
@@ -180,7 +217,7 @@ fn judge_host(
             return Ok((url, None));
         }
     };
-    policy.check_literal(address, port)?;
+    policy.map_or(Ok(()), |policy| policy.check_literal(address, port))?;
     if written.is_ascii() && !written.contains('%') {
         Ok((url, Some(address)))
     } else {
@@ -267,6 +304,37 @@ mod tests {
         assert_eq!(url.origin(), "https://[2606:4700::1]:8443");
     }
 
+    #[test]
+    fn what_a_store_has_kept_is_judged_by_its_form_alone() {
+        for text in [
+            "http://localhost/",
+            "https://127.0.0.1:22/",
+            "https://[::1]:6379/?a=b",
+            "https://erp/",
+            "http://erp.corp.internal:80/",
+        ] {
+            let lax = EgressPolicy::default()
+                .dangerous_allow_http()
+                .dangerous_allow_all_ports()
+                .allow_hosts(["erp", "localhost", "*.corp.internal"])
+                .allow_networks(["127.0.0.0/8".parse().unwrap(), "::/0".parse().unwrap()]);
+
+            assert_eq!(TenantUrl::from_kept(text), lax.parse(text), "{text}");
+            assert!(EgressPolicy::default().parse(text).is_err(), "{text}");
+        }
+        for (text, refusal) in [
+            ("", UrlRefusal::Scheme),
+            ("ftp://erp.example.com/", UrlRefusal::Scheme),
+            ("https://a@erp.example.com/", UrlRefusal::UserInfo),
+            ("https://erp.example.com/#a", UrlRefusal::Fragment),
+            ("https://erp.example.com:0/", UrlRefusal::Port),
+            ("https://erp example.com/", UrlRefusal::BadCharacter),
+            ("https://-erp.example.com/", UrlRefusal::InvalidName),
+        ] {
+            assert_eq!(TenantUrl::from_kept(text), Err(refusal), "{text}");
+        }
+    }
+
     proptest! {
         #[test]
         fn the_normal_text_is_read_back_as_itself(
@@ -277,6 +345,7 @@ mod tests {
             let policy = EgressPolicy::default().dangerous_allow_http();
             if let Ok(url) = policy.parse(&format!("{front}{host}/{tail}")) {
                 prop_assert_eq!(policy.parse(url.as_str()), Ok(url.clone()));
+                prop_assert_eq!(TenantUrl::from_kept(url.as_str()), Ok(url.clone()));
                 prop_assert_eq!(policy.check_url(&url), Ok(()));
                 prop_assert!(url.as_str().is_ascii());
             }
@@ -285,6 +354,7 @@ mod tests {
         #[test]
         fn no_text_panics(text in "\\PC*") {
             let _ = EgressPolicy::default().parse(&text);
+            let _ = TenantUrl::from_kept(&text);
             let _ = EgressPolicy::default().parse(&format!("https://{text}"));
         }
     }

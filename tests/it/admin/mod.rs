@@ -3,8 +3,10 @@
 
 mod access;
 mod changes;
+mod default_login;
 mod diagnosis;
 mod inputs;
+mod neighbours;
 mod publishing;
 mod races;
 mod secrets;
@@ -32,8 +34,10 @@ pub(crate) fn trials() -> Vec<Trial> {
     let lists = [
         access::trials(),
         changes::trials(),
+        default_login::trials(),
         diagnosis::trials(),
         inputs::trials(),
+        neighbours::trials(),
         publishing::trials(),
         races::trials(),
         secrets::trials(),

@@ -9,10 +9,10 @@ use crate::activity::model::ActivityKind;
 use crate::error::{Error, ErrorKind, Problem, Result};
 use crate::ports::EntropyExt;
 use crate::primitives::id::{ReplayId, WebhookId};
-use crate::primitives::page::Page;
+use crate::primitives::page::{Page, PageRequest};
 use crate::tenancy::model::Actor;
 use crate::webhooks::context::Context;
-use crate::webhooks::model::{Replay, ReplayFilter, StatusKind, Webhook};
+use crate::webhooks::model::{Replay, ReplayFilter, ReplayState, StatusKind, Webhook};
 use crate::webhooks::service::access::{may_manage, may_read};
 use crate::webhooks::service::deliveries::{disabled, parse_types};
 use crate::webhooks::service::listing::{After, check_span, page};
@@ -189,7 +189,8 @@ impl ReplayAdmin {
     /// Dropping the future leaves it started or not.
     ///
     /// # Errors
-    /// As [`ReplayAdmin::preview`]; `Conflict` when the webhook is disabled.
+    /// As [`ReplayAdmin::preview`]; `Conflict` when the webhook is disabled, or as many replays run as
+    /// [`Settings::max_running_replays`](crate::webhooks::Settings::max_running_replays) allows.
     pub async fn start(&self, replay: NewReplay) -> Result<Replay> {
         const WHAT: &str = "start replay";
         may_manage(&self.context, &self.actor, WHAT)?;
@@ -197,6 +198,12 @@ impl ReplayAdmin {
         let webhook = self.webhook(replay.webhook, WHAT).await?;
         if !webhook.is_enabled() {
             return Err(Error::new(ErrorKind::Conflict, WHAT).with_problem(disabled()));
+        }
+        let most = self.context.settings.max_running_replays;
+        if self.running().await? >= most {
+            let rule = format!("an organisation has at most {most} replays running");
+            let problem = Problem::new("replays", rule, "wait until one has ended, or cancel one");
+            return Err(Error::new(ErrorKind::Conflict, WHAT).with_problem(problem));
         }
         let now = self.context.clock.now();
         let id = ReplayId::mint(now, self.context.entropy.bytes());
@@ -257,6 +264,21 @@ impl ReplayAdmin {
             }
             _ => error,
         })
+    }
+
+    /// How many of the tenant's replays run. Two that are started at the same time may exceed a limit together: it is there to
+    /// bound what a tenant costs, not to be exact.
+    async fn running(&self) -> Result<usize> {
+        let mut count = 0;
+        let mut page = PageRequest::first(PageRequest::MAX);
+        loop {
+            let replays = self.context.repository.replays(self.actor.tenant(), page).await?;
+            count += replays.items.iter().filter(|replay| replay.state == ReplayState::Running).count();
+            match replays.next {
+                Some(next) => page = page.after(next),
+                None => return Ok(count),
+            }
+        }
     }
 
     async fn webhook(&self, id: WebhookId, what: &'static str) -> Result<Arc<Webhook>> {

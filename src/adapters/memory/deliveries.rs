@@ -85,7 +85,8 @@ impl State {
         let id = delivery.id;
         let slot = self.insert_row(delivery, event, None, 0);
         self.rows[slot].log = vec![Arc::new(attempt)];
-        self.ended.push_back(Ended::Delivery(id));
+        let tenant = self.rows[slot].tenant;
+        self.note_end(tenant, Ended::Delivery(id));
         self.note(&activity);
         self.finish_step(now);
         Ok(())

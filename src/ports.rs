@@ -93,6 +93,8 @@ pub struct ExchangeRequest {
     pub limits: ExchangeLimits,
     /// If not empty: the resolved addresses must also lie in one of these networks.
     pub destinations: Arc<[IpNet]>,
+    /// For whom it is made, such as a tenant: what all share, one party may not use up.
+    pub party: Option<Arc<str>>,
 }
 
 /// Bounds of one exchange.
@@ -285,6 +287,7 @@ impl ExchangeRequest {
             body: body.into(),
             limits: ExchangeLimits::default(),
             destinations: Arc::default(),
+            party: None,
         }
     }
 }
@@ -299,6 +302,7 @@ impl fmt::Debug for ExchangeRequest {
             .field("body_bytes", &self.body.len())
             .field("limits", &self.limits)
             .field("destinations", &self.destinations)
+            .field("party", &self.party)
             .finish()
     }
 }

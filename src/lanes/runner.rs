@@ -116,6 +116,8 @@ impl<W: LaneWork> Runner<'_, W> {
     }
 
     /// Works until nothing is due, and says when something will be.
+    ///
+    /// Dropping the future is like a crash.
     pub async fn run_until_idle(&self) -> Option<DateTime<Utc>> {
         let mut turn = Turn::new(self);
         loop {

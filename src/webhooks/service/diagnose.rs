@@ -59,6 +59,8 @@ enum About {
 impl WebhookAdmin {
     /// Says why nothing arrives.
     ///
+    /// Dropping the future leaves nothing behind.
+    ///
     /// # Errors
     /// `Denied`; `NotFound`.
     pub async fn diagnose(&self, id: WebhookId) -> Result<Diagnosis> {
@@ -66,6 +68,8 @@ impl WebhookAdmin {
     }
 
     /// Says why events of this type do not arrive.
+    ///
+    /// Dropping the future leaves nothing behind.
     ///
     /// # Errors
     /// `Denied`; `NotFound`; `Invalid` when it is not the name of a type.
@@ -79,6 +83,8 @@ impl WebhookAdmin {
     }
 
     /// Says why this event has not arrived.
+    ///
+    /// Dropping the future leaves nothing behind.
     ///
     /// # Errors
     /// `Denied`; `NotFound`, also when there is no such event.

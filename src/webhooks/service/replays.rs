@@ -15,7 +15,7 @@ use crate::webhooks::context::Context;
 use crate::webhooks::model::{Replay, ReplayFilter, ReplayState, StatusKind, Webhook};
 use crate::webhooks::service::access::{may_manage, may_read};
 use crate::webhooks::service::deliveries::{disabled, parse_types};
-use crate::webhooks::service::listing::{After, check_span, page};
+use crate::webhooks::service::listing::{After, check_span, page, paging};
 
 /// Which past deliveries of a webhook are to be sent once more, and how fast.
 ///
@@ -152,19 +152,7 @@ impl ReplayQuery {
         Self::default()
     }
 
-    /// At most so many, up to [`PageRequest::MAX`](crate::primitives::PageRequest::MAX).
-    #[must_use]
-    pub fn limit(mut self, limit: usize) -> Self {
-        self.limit = Some(limit);
-        self
-    }
-
-    /// The page behind this cursor, as the page before has given it or as a client has sent it.
-    #[must_use]
-    pub fn after(mut self, cursor: impl Into<After>) -> Self {
-        self.after = Some(cursor.into());
-        self
-    }
+    paging!();
 }
 
 impl ReplayAdmin {
@@ -173,6 +161,8 @@ impl ReplayAdmin {
     }
 
     /// How many deliveries a replay would make.
+    ///
+    /// Dropping the future leaves nothing behind.
     ///
     /// # Errors
     /// `Denied`; `NotFound` when there is no such webhook; `Invalid` with everything that is wrong.
@@ -222,6 +212,8 @@ impl ReplayAdmin {
 
     /// One replay.
     ///
+    /// Dropping the future leaves nothing behind.
+    ///
     /// # Errors
     /// `Denied`; `NotFound`.
     pub async fn replay(&self, id: ReplayId) -> Result<Replay> {
@@ -232,6 +224,8 @@ impl ReplayAdmin {
     }
 
     /// A page of replays, newest first.
+    ///
+    /// Dropping the future leaves nothing behind.
     ///
     /// # Errors
     /// `Denied`; `Invalid` when the cursor is none.

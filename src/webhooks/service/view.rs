@@ -20,7 +20,7 @@ use crate::webhooks::model::{
 use crate::webhooks::repository::Backlog;
 use crate::webhooks::retry::RetryPolicy;
 use crate::webhooks::service::credentials::SecretOnce;
-use crate::webhooks::service::listing::After;
+use crate::webhooks::service::listing::{After, paging};
 use crate::webhooks::sign::SignatureScheme;
 
 /// A webhook as people see it: every setting, and of credentials only that they are there.
@@ -220,19 +220,7 @@ impl WebhookQuery {
         Self::default()
     }
 
-    /// At most so many, up to [`PageRequest::MAX`].
-    #[must_use]
-    pub fn limit(mut self, limit: usize) -> Self {
-        self.limit = Some(limit);
-        self
-    }
-
-    /// The page behind this cursor, as the page before has given it or as a client has sent it.
-    #[must_use]
-    pub fn after(mut self, cursor: impl Into<After>) -> Self {
-        self.after = Some(cursor.into());
-        self
-    }
+    paging!();
 
     /// With each webhook's health.
     #[must_use]

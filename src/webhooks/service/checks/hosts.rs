@@ -51,9 +51,13 @@ mod tests {
 
     #[test]
     fn hosts_are_taken_as_urls_have_them() {
-        let (hosts, problems) = checked(&["ERP.example.com", "erp.example.com", "93.184.216.34"]);
+        let (hosts, problems) =
+            checked(&["ERP.example.com", "erp.example.com", "93.184.216.34", "[2606:4700::1]"]);
 
-        assert_eq!((hosts, problems), (LoginHosts::only(["93.184.216.34", "erp.example.com"]), vec![]));
+        assert_eq!(
+            (hosts, problems),
+            (LoginHosts::only(["93.184.216.34", "[2606:4700::1]", "erp.example.com"]), vec![])
+        );
     }
 
     #[test]

@@ -110,6 +110,7 @@ impl World {
             }
             Step::FanOut { limit } => self.fan_out(limit),
             Step::Claim => self.claim_all(promised.flatten()),
+            Step::ClaimExcept { tenant } => self.claim_except(tenant),
             Step::Settle { claim, fate, extras } => self.settle(claim, fate, &extras),
             Step::Pass { milliseconds } => {
                 self.now += Duration::from_millis(milliseconds.into());
@@ -284,7 +285,21 @@ impl World {
 
     /// Claims all there is, so that no choice is left to the store.
     fn claim_all(&mut self, promised: Option<DateTime<Utc>>) {
-        let request = ClaimRequest::new(self.now, LEASE, MANY);
+        self.claim(ClaimRequest::new(self.now, LEASE, MANY), promised);
+    }
+
+    /// Claims all there is of the others; what is promised then says nothing about this tenant.
+    fn claim_except(&mut self, tenant: usize) {
+        let except = self.tenants[tenant].clone();
+        let before = self.claims.len();
+        self.claim(ClaimRequest::new(self.now, LEASE, MANY).except([except.clone()]), None);
+        self.promised = None;
+        if self.claims[before..].iter().any(|(claim, _)| claim.webhook.tenant == except) {
+            self.broken = Err(format!("{except:?} was given something, which was not asked for"));
+        }
+    }
+
+    fn claim(&mut self, request: ClaimRequest, promised: Option<DateTime<Utc>>) {
         let sorted = |mut claimed: Claimed| {
             claimed.claims.sort_by_key(|claim| claim.delivery);
             claimed

@@ -94,6 +94,8 @@ pub struct ExchangeRequest {
     pub limits: ExchangeLimits,
     /// If not empty: the resolved addresses must also lie in one of these networks.
     pub destinations: Arc<[IpNet]>,
+    /// For whom it is made, such as a tenant: what all share, one party may not use up.
+    pub party: Option<Arc<str>>,
 }
 
 /// Bounds of one exchange.
@@ -286,6 +288,7 @@ impl ExchangeRequest {
             body: body.into(),
             limits: ExchangeLimits::default(),
             destinations: Arc::default(),
+            party: None,
         }
     }
 }
@@ -300,6 +303,7 @@ impl fmt::Debug for ExchangeRequest {
             .field("body_bytes", &self.body.len())
             .field("limits", &self.limits)
             .field("destinations", &self.destinations)
+            .field("party", &self.party)
             .finish()
     }
 }

@@ -78,8 +78,8 @@ impl Engine {
         }
         let (stop, stopped) = oneshot::channel();
         let mut worker = hub.worker();
-        if let Ok(n) = std::env::var("RUNNERS") {
-            worker = worker.runners(n.parse()?);
+        if let Some(runners) = options.runners {
+            worker = worker.runners(runners);
         }
         let worker = tokio::spawn(async move {
             // Either way it ends: told to, or dropped.

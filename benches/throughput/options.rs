@@ -19,6 +19,8 @@ pub(crate) struct Options {
     /// Size of an event's data, in bytes.
     pub(crate) payload: usize,
     pub(crate) connections: usize,
+    /// Loops of the worker; the worker's own default if not given.
+    pub(crate) runners: Option<usize>,
     /// How many deliveries that have ended the store keeps.
     pub(crate) history: usize,
     /// How long 50 events a second are published.
@@ -60,6 +62,7 @@ cargo bench --bench throughput -- [OPTIONS]
   --webhooks N          webhooks per tenant; each event goes to all of them [1]
   --payload BYTES       size of an event's data [1024]
   --connections N       connections of the bare loop, and requests the engine may have in flight [32]
+  --runners N           loops of the worker [the worker's own default]
   --history N           deliveries that the store keeps after they have ended [10000]
   --memory FIRST,LAST   after how many deliveries memory is compared [100000,1000000]";
 
@@ -75,6 +78,7 @@ impl Default for Options {
             webhooks: 1,
             payload: 1_024,
             connections: 32,
+            runners: None,
             history: 10_000,
             low_load: Duration::from_secs(10),
             hanging: (Duration::from_secs(2), 4),
@@ -108,6 +112,7 @@ impl Options {
                 "--webhooks" => options.webhooks = at_least_one(&value()?)?,
                 "--payload" => options.payload = number(&value()?)?,
                 "--connections" => options.connections = at_least_one(&value()?)?,
+                "--runners" => options.runners = Some(at_least_one(&value()?)?),
                 "--history" => options.history = number(&value()?)?,
                 "--memory" => options.memory = pair(&value()?)?,
                 _ => return Err(format!("unknown option {argument}")),

@@ -41,6 +41,7 @@ pub mod catalog;
 pub mod compiled;
 pub mod envelope;
 pub mod event_type;
+pub(crate) mod label;
 pub mod model;
 mod nearest;
 pub mod new_event;

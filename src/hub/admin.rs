@@ -86,6 +86,8 @@ impl Admin {
 
     /// What applies to all webhooks that do not say otherwise.
     ///
+    /// Dropping the future leaves nothing behind.
+    ///
     /// # Errors
     /// `Denied`.
     pub async fn defaults(&self) -> Result<DefaultsView> {
@@ -105,6 +107,8 @@ impl Admin {
     }
 
     /// A page of what people and the engine did to the tenant's integrations, newest first.
+    ///
+    /// Dropping the future leaves nothing behind.
     ///
     /// # Errors
     /// `Denied`; `Invalid` when the span of time has no length.

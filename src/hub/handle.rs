@@ -93,6 +93,8 @@ impl Hub {
 
     /// Says for each webhook of the event's tenant whether it would hear of it, and if not, why. Nothing is published.
     ///
+    /// Dropping the future leaves nothing behind.
+    ///
     /// # Errors
     /// As [`Hub::publish`].
     pub async fn explain(&self, event: &NewEvent) -> Result<Vec<Explained>> {

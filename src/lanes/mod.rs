@@ -6,11 +6,14 @@
 //! | [`throttle`] | how much of a lane may run: in flight, rate, circuit |
 //! | [`lease`] | who works on what, and until when |
 //! | [`runner`] | the loop that claims, works and settles (feature `worker`) |
+//! | `shares` | how much of a loop one party may hold (feature `worker`) |
 
 pub mod lease;
 #[cfg(feature = "worker")]
 pub mod runner;
 pub mod schedule;
+#[cfg(feature = "worker")]
+mod shares;
 mod stored;
 pub mod throttle;
 

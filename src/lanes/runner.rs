@@ -15,6 +15,7 @@ use futures_util::stream::FuturesUnordered;
 use futures_util::{FutureExt, StreamExt};
 
 use crate::error::{Error, Result};
+use crate::lanes::shares::Shares;
 use crate::ports::{Clock, Wake, Wakened};
 use crate::primitives::backoff::Backoff;
 
@@ -26,12 +27,21 @@ pub trait LaneWork: Debug + Sync {
     type Ticket: Send;
     /// What came of a piece of work.
     type Outcome: Send + Sync;
+    /// For whom work is done: nobody may fill the loop alone.
+    type Party: Clone + Ord + Send;
 
-    /// Leases at most so many due pieces of work.
-    fn claim(&self, limit: usize) -> impl Future<Output = Result<Claims<Self::Item>>> + Send;
+    /// Leases at most so many due pieces of work, and none of those who are full.
+    fn claim(
+        &self,
+        limit: usize,
+        full: Vec<Self::Party>,
+    ) -> impl Future<Output = Result<Claims<Self::Item>>> + Send;
 
     /// What is needed to settle the item if it does not come back.
     fn ticket(&self, item: &Self::Item) -> Self::Ticket;
+
+    /// For whom the piece of work with this ticket is.
+    fn party<'t>(&self, ticket: &'t Self::Ticket) -> &'t Self::Party;
 
     /// Works. Whatever goes wrong is an outcome.
     fn work(&self, item: Self::Item) -> impl Future<Output = Self::Outcome> + Send;
@@ -72,6 +82,8 @@ pub struct Runner<'a, W> {
     pub wake: &'a dyn Wake,
     /// How many pieces may be in flight.
     pub slots: usize,
+    /// How many of them one party may hold.
+    pub share: usize,
     /// How long work in flight may still take after the shutdown.
     pub grace: Duration,
 }
@@ -104,6 +116,8 @@ impl<W: LaneWork> Runner<'_, W> {
     }
 
     /// Works until nothing is due, and says when something will be.
+    ///
+    /// Dropping the future is like a crash.
     pub async fn run_until_idle(&self) -> Option<DateTime<Utc>> {
         let mut turn = Turn::new(self);
         loop {
@@ -128,6 +142,7 @@ struct Turn<'a, W: LaneWork, F> {
     flights: FuturesUnordered<F>,
     tickets: Vec<Option<W::Ticket>>,
     free: Vec<usize>,
+    shares: Shares<W::Party>,
     landed: Vec<W::Outcome>,
     /// Empty, but with room: becomes `landed` when that is settled.
     spare: Vec<W::Outcome>,
@@ -158,6 +173,7 @@ impl<'a, W: LaneWork> Turn<'a, W, ()> {
             flights: FuturesUnordered::new(),
             tickets: Vec::new(),
             free: Vec::new(),
+            shares: Shares::new(runner.share),
             landed: Vec::new(),
             spare: Vec::new(),
             settling: None,
@@ -184,9 +200,10 @@ impl<'a, W: LaneWork, F: Future<Output = Landing<W::Outcome>>> Turn<'a, W, F> {
             self.start_settling();
         } else if self.may_have_work && self.deadline.is_none() && self.claiming.is_none() {
             // Only now, with every landed result settled: claims count what is unsettled.
-            let limit = self.runner.slots - self.flights.len();
-            if limit > 0 {
-                self.claiming = Some((limit, self.runner.work.claim(limit).boxed()));
+            let free = self.runner.slots - self.flights.len();
+            if free > 0 {
+                let (limit, full) = self.shares.room(free);
+                self.claiming = Some((limit, self.runner.work.claim(limit, full).boxed()));
             }
         }
     }
@@ -228,6 +245,9 @@ impl<'a, W: LaneWork, F: Future<Output = Landing<W::Outcome>>> Turn<'a, W, F> {
         while let Poll::Ready(Some((slot, result))) = self.flights.poll_next_unpin(cx) {
             let ticket = self.tickets.get_mut(slot).and_then(Option::take);
             self.free.push(slot);
+            if let Some(ticket) = &ticket {
+                self.shares.give_back(self.runner.work.party(ticket));
+            }
             match (result, ticket) {
                 (Ok(outcome), _) => self.landed.push(outcome),
                 (Err(_panic), Some(ticket)) => self.landed.push(self.runner.work.panicked(ticket)),
@@ -298,7 +318,9 @@ impl<'a, W: LaneWork, F: Future<Output = Landing<W::Outcome>>> Turn<'a, W, F> {
             self.landed.push(self.runner.work.unbegun(item));
             return;
         }
-        let ticket = Some(self.runner.work.ticket(&item));
+        let ticket = self.runner.work.ticket(&item);
+        self.shares.take(self.runner.work.party(&ticket));
+        let ticket = Some(ticket);
         let slot = match self.free.pop() {
             Some(slot) => {
                 self.tickets[slot] = ticket;
@@ -368,6 +390,7 @@ impl<'a, W: LaneWork, F: Future<Output = Landing<W::Outcome>>> Turn<'a, W, F> {
         let tickets = self.tickets.iter_mut().filter_map(Option::take);
         self.landed.extend(tickets.map(|ticket| self.runner.work.abandoned(ticket)));
         self.free.clear();
+        self.shares.clear();
         self.tickets.clear();
         if self.rest_until.is_some() {
             // The store is away and the time is over: the leases end by themselves.

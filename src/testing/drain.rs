@@ -11,7 +11,8 @@ use crate::testing::clock::ManualClock;
 /// Delivers, retries and waits, until nothing is left to do or `longest` has passed on the clock: a host's test of its own
 /// webhooks needs neither a network nor patience.
 ///
-/// The hub must run on this clock, and its transport must wait on this clock only.
+/// The hub must run on this clock, and its transport must wait on this clock only. Dropping the future is like a crash of the
+/// worker.
 ///
 /// ```
 /// use std::time::Duration;

@@ -9,11 +9,12 @@ use crate::webhooks::model::Version;
 use crate::webhooks::repository::Change;
 
 /// Judges changes by the versions that are there, as [`WebhookRepository::save`](crate::webhooks::WebhookRepository::save)
-/// must: `versions` holds those of the tenant's webhooks that the changes name, as far as they exist.
+/// must: `versions` holds those of the tenant's webhooks that the changes name, as far as they exist; if one of the changes is
+/// an [`AtMost`](Change::AtMost), those of all its webhooks.
 ///
 /// # Errors
 /// `NotFound` for a webhook that does not exist, `Conflict` for one that does or that has another version than the one
-/// expected, `Invalid` for a record of another tenant; with the field.
+/// expected and for one webhook too many, `Invalid` for a record of another tenant; with the field.
 ///
 /// ```
 /// use std::collections::BTreeMap;
@@ -65,6 +66,10 @@ pub fn check_changes(
                 expect(&versions, *id, *expected, index)?;
                 versions.remove(id);
             }
+            Change::AtMost(most) if versions.len() > *most => {
+                return Err(conflict(index, "the tenant has as many webhooks as it may have"));
+            }
+            Change::AtMost(_) => {}
         }
     }
     Ok(())

@@ -111,6 +111,7 @@ impl Dispatcher {
                 request.headers = headers;
                 request.limits = self.limits_of(webhook, defaults);
                 request.destinations = Arc::clone(&webhook.destinations);
+                request.party = Some(webhook.tenant.shared());
                 let result = match &self.exchange {
                     // Straight to what is behind the `Arc`: its own implementation of the port would box a second future.
                     Some(exchange) => (**exchange).exchange(request).await,
@@ -204,7 +205,7 @@ impl Dispatcher {
             None => defaults_place(tenant, AUTH),
         };
         let open = async |sealed: &Sealed| self.vault.open(place_of_auth, sealed).await;
-        match webhook.auth.as_ref().or(defaults.auth.as_ref()) {
+        match webhook.auth.as_ref().or_else(|| defaults.auth_for(&webhook.url)) {
             None | Some(StoredAuth::None) => {}
             Some(StoredAuth::Basic { username, password }) => {
                 let password = match password {

@@ -48,6 +48,8 @@ pub struct ClaimRequest {
     pub max_in_flight: u32,
     /// How many resends and replays of one webhook may be in flight; they count towards its own limit as well.
     pub max_replays_in_flight: u32,
+    /// Tenants that get nothing this time: they have their share of the caller's slots already.
+    pub except: Vec<TenantId>,
 }
 
 /// What a worker got.
@@ -200,6 +202,8 @@ pub struct Examination {
 /// - `claim` goes round over tenants from behind `after` and gives each tenant with due work its share before it gives any a second
 ///   one, and none waits because others must; the cursor is always answered, and wraps around to the beginning. Over a few
 ///   calls, each webhook of a tenant has its turn.
+/// - `claim` gives nothing of the tenants in `except`, and what they have due holds back nobody: the others get what they would
+///   get if it were not there, and `next_due` need not tell of it.
 /// - `next_due` is never later than the next time at which something can be claimed, and is after `now` if nothing can be
 ///   claimed now.
 /// - `settle` applies each settlement whose lease is the present one, all of them or none. One whose lease was lost, also because
@@ -281,13 +285,28 @@ impl Outbox {
 impl ClaimRequest {
     /// At most so many deliveries, each for so long.
     pub fn new(now: DateTime<Utc>, lease: Duration, limit: usize) -> Self {
-        Self { now, lease, limit, after: None, max_in_flight: 8, max_replays_in_flight: 1 }
+        Self {
+            now,
+            lease,
+            limit,
+            after: None,
+            max_in_flight: 8,
+            max_replays_in_flight: 1,
+            except: Vec::new(),
+        }
     }
 
     /// Going on behind this tenant.
     #[must_use]
     pub fn with_after(mut self, after: Option<TenantId>) -> Self {
         self.after = after;
+        self
+    }
+
+    /// With nothing of these tenants.
+    #[must_use]
+    pub fn except(mut self, tenants: impl IntoIterator<Item = TenantId>) -> Self {
+        self.except = tenants.into_iter().collect();
         self
     }
 

@@ -48,6 +48,8 @@ pub enum Change {
         /// The version that this was made from.
         expected: Version,
     },
+    /// Nothing by itself, but a condition: with the changes before it, the tenant has at most so many webhooks.
+    AtMost(usize),
 }
 
 /// Whether what holds a webhook back ends with a change.
@@ -120,7 +122,8 @@ pub struct Erasure {
 /// - What is saved is given back with every field as it was.
 /// - `save` makes all changes or none, and writes the activity with them. A `Replace`, `Remove` or `Defaults` whose
 ///   `expected` is not the present version is `Conflict`; one of a webhook that does not exist is `NotFound`; an `Insert` of
-///   one that does is `Conflict`; a record of another tenant than `tenant` is `Invalid`. Each change sees those before it.
+///   one that does is `Conflict`; a record of another tenant than `tenant` is `Invalid`. Each change sees those before it. An
+///   `AtMost` that does not hold is `Conflict`, also when saves race: together they never pass it.
 /// - After a save that disables a webhook, its waiting and stopped deliveries that nobody has claimed are skipped
 ///   (`WebhookDisabled`); after a removal (`WebhookDeleted`), which also cancels its replays. Claimed ones end that way
 ///   instead of being retried; a claim whose lease has ended is none.

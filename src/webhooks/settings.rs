@@ -48,6 +48,8 @@ pub struct Settings {
     pub max_age: Duration,
     /// How many webhooks a tenant may have; 1,000.
     pub max_webhooks: usize,
+    /// How many replays of a tenant may run at once; 10.
+    pub max_running_replays: usize,
 }
 
 impl Settings {
@@ -105,6 +107,7 @@ impl Settings {
             (self.circuit.window.is_zero(), "circuit.window", "a window has a length", "use 60 s"),
             (self.max_age.is_zero(), "max_age", "a delivery has time to be made", "use 30 days"),
             (self.max_webhooks == 0, "max_webhooks", "a tenant may have a webhook", "use 1000"),
+            (self.max_running_replays == 0, "max_running_replays", "a tenant may run a replay", "use 10"),
             (
                 self.retention.history < self.retention.payloads,
                 "retention.history",
@@ -134,6 +137,7 @@ impl Default for Settings {
             retention: Retention::default(),
             max_age: Duration::from_secs(30 * 24 * 60 * 60),
             max_webhooks: 1_000,
+            max_running_replays: 10,
         }
     }
 }
@@ -170,6 +174,7 @@ mod tests {
             settings.circuit.window = Duration::ZERO;
             settings.max_age = Duration::ZERO;
             settings.max_webhooks = 0;
+            settings.max_running_replays = 0;
             settings.retention.history = Duration::ZERO;
         });
 
@@ -186,6 +191,7 @@ mod tests {
                 "settings.circuit.window",
                 "settings.max_age",
                 "settings.max_webhooks",
+                "settings.max_running_replays",
                 "settings.retention.history",
             ]
         );

@@ -14,6 +14,7 @@ pub(crate) fn trials() -> Vec<Trial> {
         rule("architecture::features_are_switched_in_module_lists_only", features_stand_in_lists),
         rule("architecture::adapters_use_public_items_only", adapters_use_public_items),
         rule("architecture::no_file_is_a_mistake", files_are_not_too_long),
+        rule("architecture::async_functions_say_what_dropping_them_leaves_behind", dropping_is_explained),
         rule("architecture::the_table_bites", the_table_bites),
     ]
 }
@@ -163,6 +164,23 @@ fn files_are_not_too_long() -> Result<(), String> {
     fail_with(too_long.map(|source| format!("{}: {} lines", source.path, source.lines)))
 }
 
+/// Ports say it in their contracts: each step is made or not.
+fn dropping_is_explained() -> Result<(), String> {
+    fail_with(sources().iter().flat_map(|source| silent_about_dropping(&source.path, &source.text)))
+}
+
+fn silent_about_dropping(path: &str, text: &str) -> Vec<String> {
+    let lines: Vec<&str> = text.lines().map(str::trim_start).collect();
+    let is_silent = |&(index, _): &(usize, &&str)| {
+        let above = lines[..index].iter().rev();
+        let docs: Vec<_> =
+            above.take_while(|line| line.starts_with("///") || line.starts_with("#[")).collect();
+        !docs.iter().any(|line| line.contains("ropping"))
+    };
+    let public = lines.iter().enumerate().filter(|(_, line)| line.starts_with("pub async fn "));
+    public.filter(is_silent).map(|(index, line)| format!("{path}:{}: {line}", index + 1)).collect()
+}
+
 /// The checks above would be worth nothing if they found nothing anywhere.
 fn the_table_bites() -> Result<(), String> {
     for (path, code) in [
@@ -177,11 +195,15 @@ fn the_table_bites() -> Result<(), String> {
             return Err(format!("not found: {path}: {code}"));
         }
     }
+    if silent_about_dropping("hub/mod.rs", "/// Reads.\n#[must_use]\npub async fn read() {}").is_empty() {
+        return Err("an async function that says nothing about dropping is not found".to_owned());
+    }
     Ok(())
 }
 
 struct Source {
     path: String,
+    text: String,
     /// Without comments and without the tests at the end.
     code: String,
     lines: usize,
@@ -199,7 +221,7 @@ fn sources() -> Vec<Source> {
             let text = fs::read_to_string(&file).expect("a source file is text");
             let path =
                 file.strip_prefix(&root).expect("a file below src").to_string_lossy().replace('\\', "/");
-            Source { path, code: code_of(&text), lines: text.lines().count() }
+            Source { path, code: code_of(&text), lines: text.lines().count(), text }
         })
         .collect()
 }

@@ -11,6 +11,7 @@ mod egress;
 mod history;
 mod http_client;
 mod http_pool;
+mod lookups;
 mod loopback;
 mod manifest;
 mod memory;
@@ -39,6 +40,7 @@ fn main() -> ExitCode {
     trials.extend(history::trials());
     trials.extend(http_client::trials());
     trials.extend(http_pool::trials());
+    trials.extend(lookups::trials());
     trials.extend(manifest::trials());
     trials.extend(signature_vectors::trials());
     trials.extend(memory::trials());

@@ -10,14 +10,14 @@ use crossdock::adapters::memory::MemoryStore;
 use crossdock::events::{Event, EventHead};
 use crossdock::ports::EntropyExt;
 use crossdock::primitives::{
-    ActivityId, AttemptId, DeliveryId, EgressPolicy, EventId, PageRequest, WebhookId,
+    ActivityId, AttemptId, DeliveryId, EgressPolicy, EventId, PageRequest, ReplayId, WebhookId,
 };
 use crossdock::tenancy::{Actor, TenantId};
 use crossdock::testing::SeededEntropy;
 use crossdock::webhooks::fan_out::fan_out;
 use crossdock::webhooks::{
     Attempt, Change, Claim, ClaimRequest, DeliveryFilter, DeliveryQueue, DeliveryStatus, Fate, Include,
-    Publication, SettleBatch, Settlement, Webhook, WebhookRepository,
+    Publication, Replay, ReplayFilter, SettleBatch, Settlement, Webhook, WebhookRepository,
 };
 use futures_util::FutureExt;
 use libtest_mimic::Trial;
@@ -30,7 +30,10 @@ pub(crate) fn trials() -> Vec<Trial> {
         rule("memory::what_waits_is_kept_however_much_it_is", what_waits_is_kept),
         rule("memory::an_event_that_nobody_wanted_counts_as_ended", unwanted_events_go),
         rule("memory::an_event_is_kept_as_long_as_one_of_its_deliveries", events_stay_with_their_deliveries),
+        rule("memory::a_busy_tenant_does_not_push_out_what_a_quiet_one_has", the_quiet_keep_theirs),
+        rule("memory::replays_that_have_ended_go_as_well", ended_replays_go),
         rule("memory::the_activity_log_is_bounded", the_log_is_bounded),
+        rule("memory::a_busy_tenant_does_not_push_out_the_log_of_a_quiet_one", the_quiet_keep_their_log),
         rule("memory::a_clone_is_the_same_store", a_clone_is_the_same_store),
         rule("memory::the_same_history_gives_the_same_claims", the_same_claims),
     ]
@@ -53,7 +56,13 @@ fn now<T>(future: impl Future<Output = T>) -> T {
 
 impl Shop {
     fn new(store: MemoryStore, webhooks: usize) -> Result<Self> {
-        let shop = Self { store, tenant: "acme".parse().expect("a tenant"), dice: SeededEntropy::new(7) };
+        Self::of("acme", store, webhooks)
+    }
+
+    fn of(tenant: &str, store: MemoryStore, webhooks: usize) -> Result<Self> {
+        // Tenants share the store, so their ids must differ.
+        let dice = SeededEntropy::new(tenant.len() as u64);
+        let shop = Self { store, tenant: tenant.parse().expect("a tenant"), dice };
         for _ in 0..webhooks {
             let url = EgressPolicy::default().parse("https://erp.example.com/").expect("a URL");
             let id = WebhookId::mint(at(0), shop.dice.bytes());
@@ -162,6 +171,77 @@ fn events_stay_with_their_deliveries() -> Result<()> {
     shop.deliver(&claims[1..], at(2))?;
 
     assert!(!shop.has_event(event)? && shop.listed()?.is_empty());
+    Ok(())
+}
+
+fn the_quiet_keep_theirs() -> Result<()> {
+    let store = MemoryStore::builder().history(10).build();
+    let (quiet, busy) = (Shop::of("quiet", store.clone(), 1)?, Shop::of("busy", store, 1)?);
+    let deliver = |shop: &Shop, count: usize, second| -> Result<()> {
+        for _ in 0..count {
+            shop.send(1, at(second))?;
+            shop.deliver(&shop.claim(1, at(second))?, at(second))?;
+        }
+        Ok(())
+    };
+    let kept = || -> Result<_> { Ok((quiet.listed()?.len(), busy.listed()?.len())) };
+
+    deliver(&quiet, 3, 0)?;
+    deliver(&busy, 100, 1)?;
+    assert_eq!(kept()?, (3, 7));
+
+    // Who becomes busy as well gets as much as the other, and no more.
+    deliver(&quiet, 100, 2)?;
+    assert_eq!(kept()?, (5, 5));
+    Ok(())
+}
+
+fn ended_replays_go() -> Result<()> {
+    let shop = Shop::new(MemoryStore::builder().history(2).build(), 1)?;
+    let webhook = now(shop.store.webhooks(&shop.tenant, PageRequest::first(1)))?.items[0].id;
+    let mut ids = Vec::new();
+    for second in 0..5 {
+        let id = ReplayId::mint(at(second), shop.dice.bytes());
+        let filter = ReplayFilter::undelivered(at(0), at(100));
+        let replay = Replay::new(id, shop.tenant.clone(), webhook, filter, 10, at(second));
+        now(shop.store.start_replay(replay, Vec::new()))?;
+        ids.push(id);
+    }
+    let listed = || -> Result<Vec<_>> {
+        let page = now(shop.store.replays(&shop.tenant, PageRequest::first(10)))?;
+        Ok(page.items.iter().map(|replay| replay.id).collect())
+    };
+    assert_eq!(listed()?.len(), 5, "what runs is kept, however much it is");
+
+    for &id in &ids[..4] {
+        now(shop.store.cancel_replay(&shop.tenant, id, Vec::new(), at(10)))?;
+    }
+
+    assert_eq!(listed()?, [ids[4], ids[3], ids[2]]);
+    Ok(())
+}
+
+fn the_quiet_keep_their_log() -> Result<()> {
+    let store = MemoryStore::builder().activity(10).build();
+    let (quiet, busy) = (Shop::of("quiet", store.clone(), 0)?, Shop::of("busy", store, 0)?);
+    let note = |shop: &Shop, count: i64| -> Result<()> {
+        let actor = Actor::org_admin(shop.tenant.clone(), "ada");
+        for second in 0..count {
+            let id = ActivityId::mint(at(second), shop.dice.bytes());
+            let entry = Activity::new(id, at(second), &actor, ActivityKind::WebhookUpdated, "wh_1");
+            now(shop.store.save(&shop.tenant, Vec::new(), vec![entry], at(second)))?;
+        }
+        Ok(())
+    };
+    let kept = |shop: &Shop| -> Result<usize> {
+        let (all, page) = (ActivityFilter::default(), PageRequest::first(100));
+        Ok(now(shop.store.activity(&shop.tenant, &all, page))?.items.len())
+    };
+
+    note(&quiet, 3)?;
+    note(&busy, 100)?;
+
+    assert_eq!((kept(&quiet)?, kept(&busy)?), (3, 7));
     Ok(())
 }
 

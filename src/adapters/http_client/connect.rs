@@ -11,7 +11,7 @@ use tokio_rustls::TlsConnector;
 
 use super::dial::{Dial, Dialled, Io};
 use super::link::Link;
-use super::resolve::Resolve;
+use super::lookup::Lookups;
 use super::tls;
 use crate::ports::{ExchangeRequest, Timings, TransportError, TransportErrorKind};
 use crate::primitives::egress::{EgressPolicy, LookupRefusal, TenantUrl};
@@ -19,7 +19,7 @@ use crate::primitives::egress::{EgressPolicy, LookupRefusal, TenantUrl};
 /// Makes connections, and is the only one who does.
 pub(super) struct Connector {
     pub(super) policy: EgressPolicy,
-    pub(super) resolver: Arc<dyn Resolve>,
+    pub(super) lookups: Lookups,
     pub(super) dialler: Arc<dyn Dial>,
     pub(super) tls: TlsConnector,
     pub(super) http: http1::Builder,
@@ -54,7 +54,7 @@ impl Connector {
         progress.peer = None;
         // The URL may have been read under another policy than this transport's.
         self.policy.check_url(url).map_err(|_| TransportErrorKind::Unreachable)?;
-        let addresses = self.addresses(url, progress).await?;
+        let addresses = self.addresses(request, progress).await?;
         self.policy.check_answers(&addresses, url.port(), destinations).map_err(|refusal| match refusal {
             LookupRefusal::NoAddress => TransportErrorKind::Dns,
             _ => TransportErrorKind::Unreachable,
@@ -73,18 +73,19 @@ impl Connector {
 
     async fn addresses(
         &self,
-        url: &TenantUrl,
+        request: &ExchangeRequest,
         progress: &mut Progress,
-    ) -> Result<Vec<IpAddr>, TransportErrorKind> {
-        if let Some(address) = url.address() {
-            return Ok(vec![address]);
+    ) -> Result<Arc<[IpAddr]>, TransportErrorKind> {
+        if let Some(address) = request.url.address() {
+            return Ok(Arc::from([address]));
         }
         progress.step = Step::LookUp;
-        let name = self.policy.lookup_name(url);
+        let name = self.policy.lookup_name(&request.url);
         let started = Instant::now();
-        let answers = timeout(LONGEST_LOOKUP, self.resolver.resolve(&name)).await;
+        let lookup = self.lookups.addresses(request.party.as_ref(), &name);
+        let answers = timeout(LONGEST_LOOKUP, lookup).await;
         progress.timings.dns = Some(started.elapsed());
-        answers.ok().and_then(Result::ok).ok_or(TransportErrorKind::Dns)
+        answers.ok().flatten().ok_or(TransportErrorKind::Dns)
     }
 
     /// Tries one address after the other. Each gets its share of the time that is left, so that one that swallows
@@ -141,7 +142,7 @@ impl Debug for Connector {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("Connector")
             .field("policy", &self.policy)
-            .field("resolver", &self.resolver)
+            .field("lookups", &self.lookups)
             .field("dialler", &self.dialler)
             .finish_non_exhaustive()
     }

@@ -6,7 +6,7 @@
 //! | step | where | what it refuses |
 //! |---|---|---|
 //! | reuse | `pool` | connections older than 60 s, or whose peer this request may not reach |
-//! | look up | `resolve` | names without an address, more than 64 answers, lookups beyond 2 s |
+//! | look up | `lookup`, `resolve` | names without an address, more than 64 answers, lookups beyond 2 s |
 //! | judge | [`EgressPolicy`](crate::primitives::EgressPolicy) | any forbidden address, and with it all the others |
 //! | dial | `dial` | a peer that is none of the judged addresses |
 //! | prove | `tls` | certificates that do not hold for the URL's host |
@@ -32,6 +32,7 @@
 mod connect;
 mod dial;
 mod link;
+mod lookup;
 mod pool;
 mod resolve;
 mod tls;

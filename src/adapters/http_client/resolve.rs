@@ -15,6 +15,8 @@ use tokio::sync::Semaphore;
 /// - The answer holds every address the name has at this moment, in the order in which to try them; a name without
 ///   addresses gives an empty answer or an error.
 /// - Nothing is kept from one call to the next for longer than the records permit.
+/// - Every question ends: the transport asks it in a task of its own, which goes on when nobody waits for the answer any more, and
+///   asks nothing else about the name until then.
 #[async_trait]
 pub trait Resolve: Debug + Send + Sync + 'static {
     /// Every address of this name.
@@ -27,7 +29,8 @@ pub trait Resolve: Debug + Send + Sync + 'static {
 /// The system's own resolver.
 ///
 /// The system's call blocks a thread and cannot be ended from outside, so at most 128 run at once: name servers that
-/// never answer cannot take every thread of the runtime.
+/// never answer cannot take every thread of the runtime. Of these, one [party](crate::ports::ExchangeRequest::party) gets 16,
+/// so that a tenant whose name servers never answer does not take them from the others.
 ///
 /// ```no_run
 /// use crossdock::adapters::http_client::{Resolve, SystemResolver};

@@ -15,6 +15,7 @@ use tokio::time::{Instant, timeout_at};
 use super::connect::{Connector, Progress, Step};
 use super::dial::{Dial, TcpDialler};
 use super::link::{self, SendFailure};
+use super::lookup::Lookups;
 use super::pool::{Pool, PoolBounds};
 use super::resolve::{Resolve, SystemResolver};
 use super::tls;
@@ -227,7 +228,7 @@ impl HttpTransportBuilder {
         Ok(HttpTransport {
             connector: Connector {
                 policy: self.policy,
-                resolver: self.resolver,
+                lookups: Lookups::new(self.resolver),
                 dialler: self.dialler,
                 tls: tls::connector(self.roots)?,
                 http: link::http(),

@@ -19,6 +19,8 @@ impl State {
         let now = request.now;
         self.adopt_caps(request);
         self.wake_due(now);
+        let excepted: Vec<_> =
+            request.except.iter().filter_map(|tenant| self.ready.remove_entry(tenant)).collect();
         let mut claims = Vec::new();
         let mut after = request.after.clone();
         let mut place = request.after.clone();
@@ -40,6 +42,7 @@ impl State {
                 }
             }
         }
+        self.ready.extend(excepted);
         Claimed::new(claims, after, self.timers.first().map(|&(at, _)| at), now)
     }
 

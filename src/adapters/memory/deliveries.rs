@@ -1,5 +1,6 @@
 //! Deliveries as an administrator sees and repairs them.
 
+use std::collections::BTreeMap;
 use std::ops::Bound;
 use std::sync::Arc;
 
@@ -45,10 +46,24 @@ impl State {
         let end = page
             .cursor()
             .map_or(Bound::Unbounded, |cursor| Bound::Excluded(DeliveryId::from_uuid(cursor.row())));
-        let newest_first = rows.range((Bound::Unbounded, end)).rev().map(|(_, &slot)| slot);
-        let wanted = newest_first.filter(|&slot| filter.matches(&self.rows[slot].delivery));
+        let matches = |&slot: &Slot<Row>| filter.matches(&self.rows[slot].delivery);
         let cursor = |slot: &Slot<Row>| Cursor::behind(self.rows[*slot].delivery.id.as_uuid());
-        page_of(wanted, page, cursor).map(|slot| self.record(slot, include))
+        let page = match filter.event.map(|id| self.event_by_id.get(&id)) {
+            None => {
+                let newest_first = rows.range((Bound::Unbounded, end)).rev().map(|(_, &slot)| slot);
+                page_of(newest_first.filter(matches), page, cursor)
+            }
+            Some(None) => return nothing(),
+            // Of one event there are few.
+            Some(Some(&event)) => {
+                let of_event = self.deliveries_of(event).map(|slot| (self.rows[slot].delivery.id, slot));
+                let mine = of_event.filter(|(id, _)| rows.contains_key(id));
+                let sorted: BTreeMap<_, _> = mine.collect();
+                let newest_first = sorted.range((Bound::Unbounded, end)).rev().map(|(_, &slot)| slot);
+                page_of(newest_first.filter(matches), page, cursor)
+            }
+        };
+        page.map(|slot| self.record(slot, include))
     }
 
     pub(super) fn record(&self, slot: Slot<Row>, include: Include) -> DeliveryRecord {
@@ -85,7 +100,8 @@ impl State {
         let id = delivery.id;
         let slot = self.insert_row(delivery, event, None, 0);
         self.rows[slot].log = vec![Arc::new(attempt)];
-        self.ended.push_back(Ended::Delivery(id));
+        let tenant = self.rows[slot].tenant;
+        self.note_end(tenant, Ended::Delivery(id));
         self.note(&activity);
         self.finish_step(now);
         Ok(())

@@ -6,7 +6,7 @@
 //! | `group`, `lane` | what a webhook's lanes hold, and when they have work |
 //! | `publish`, `claim`, `settle` | the engine's steps |
 //! | `webhooks`, `deliveries`, `replays` | what an administrator sees and changes |
-//! | `retention` | what goes, and when |
+//! | `retention`, `fair` | what goes, when, and whose |
 //! | `examine` | how the queue stands |
 //! | `ports` | the ports, each method one step under the lock |
 
@@ -17,6 +17,7 @@ use std::{fmt, mem};
 mod claim;
 mod deliveries;
 mod examine;
+mod fair;
 mod group;
 mod id_map;
 mod lane;
@@ -29,14 +30,15 @@ mod slab;
 mod state;
 mod webhooks;
 
-use crate::adapters::memory::state::{Forgotten, Limits, State};
+use crate::adapters::memory::state::{Forgotten, State};
 use crate::error::{Error, ErrorKind, Result};
 
 /// Keeps everything in memory: the default store, and the double for every store in tests.
 ///
 /// A clone is the same store. What was published is there until it was delivered or given up, however much that is; of
-/// what has ended the newest 10,000 deliveries are kept unless [`MemoryStore::builder`] says otherwise. Nothing survives
-/// the process.
+/// what has ended the newest 10,000 deliveries are kept unless [`MemoryStore::builder`] says otherwise. When there are more,
+/// the tenant that has the most gives up its oldest: a busy one does not push out what a quiet one has. Nothing survives the
+/// process.
 ///
 /// ```
 /// use chrono::DateTime;
@@ -116,13 +118,14 @@ impl Drop for Locked<'_> {
 }
 
 impl MemoryStoreBuilder {
-    /// Keeps so many deliveries that have ended, with their events and attempts; 10,000 by default.
+    /// Keeps so many deliveries that have ended, with their events and attempts, of all tenants together; 10,000 by default.
+    /// Replays that have ended count as well.
     pub fn history(mut self, deliveries: usize) -> Self {
         self.history = deliveries;
         self
     }
 
-    /// Keeps so many entries of the activity log; 10,000 by default.
+    /// Keeps so many entries of the activity log, of all tenants together; 10,000 by default.
     pub fn activity(mut self, entries: usize) -> Self {
         self.activity = entries;
         self
@@ -130,8 +133,7 @@ impl MemoryStoreBuilder {
 
     /// The store.
     pub fn build(self) -> MemoryStore {
-        let limits = Limits { history: self.history, activity: self.activity };
-        MemoryStore(Arc::new(Mutex::new(State::new(limits))))
+        MemoryStore(Arc::new(Mutex::new(State::new(self.history, self.activity))))
     }
 }
 

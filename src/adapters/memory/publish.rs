@@ -187,7 +187,7 @@ impl State {
             }
         }
         if self.events[event].deliveries.is_none() {
-            self.ended.push_back(Ended::Event(head.id));
+            self.note_end(tenant, Ended::Event(head.id));
         }
     }
 

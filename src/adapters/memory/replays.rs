@@ -7,7 +7,7 @@ use chrono::{DateTime, TimeDelta, Utc};
 use crate::activity::model::Activity;
 use crate::adapters::memory::group::Group;
 use crate::adapters::memory::slab::Slot;
-use crate::adapters::memory::state::{Row, State};
+use crate::adapters::memory::state::{Ended, Row, State};
 use crate::adapters::memory::webhooks::page_of;
 use crate::error::{Error, ErrorKind, Result};
 use crate::primitives::id::{DeliveryId, ReplayId, WebhookId};
@@ -41,6 +41,8 @@ impl State {
         self.tenants[tenant].replays.insert(replay.id);
         if replay.state == ReplayState::Running {
             self.running_replays.insert(replay.id);
+        } else {
+            self.note_end(tenant, Ended::Replay(replay.id));
         }
         self.replays.insert(replay.id, replay.clone());
         self.note(&activity);
@@ -75,7 +77,9 @@ impl State {
         }
         self.end_replay(id, ReplayState::Cancelled, now);
         self.note(&activity);
-        Ok(self.replays[&id].clone())
+        let cancelled = self.replays[&id].clone();
+        self.finish_step(now);
+        Ok(cancelled)
     }
 
     pub(super) fn advance_replays(&mut self, ids: Vec<DeliveryId>, now: DateTime<Utc>) -> Advanced {
@@ -144,9 +148,11 @@ impl State {
 
     pub(super) fn end_replay(&mut self, id: ReplayId, state: ReplayState, now: DateTime<Utc>) {
         self.running_replays.remove(&id);
-        if let Some(replay) = self.replays.get_mut(&id) {
-            replay.state = state;
-            replay.updated_at = now;
+        let Some(replay) = self.replays.get_mut(&id) else { return };
+        replay.state = state;
+        replay.updated_at = now;
+        if let Some(&tenant) = self.tenant_by_id.get(&replay.tenant) {
+            self.note_end(tenant, Ended::Replay(id));
         }
     }
 

@@ -8,7 +8,8 @@ use crate::activity::model::Activity;
 use crate::adapters::memory::examine::MINUTE;
 use crate::adapters::memory::group::Group;
 use crate::adapters::memory::slab::Slot;
-use crate::adapters::memory::state::{Ended, KeyPlace, Place, State};
+use crate::adapters::memory::state::{Ended, KeyPlace, Place, State, Tenant};
+use crate::primitives::id::ReplayId;
 use crate::webhooks::model::{DeadReason, DeliveryStatus, Replay, ReplayState};
 use crate::webhooks::queue::{Expired, Retention};
 
@@ -18,36 +19,51 @@ impl State {
         while self.lapses.front().is_some_and(|&at| at <= now - MINUTE) {
             self.lapses.pop_front();
         }
-        while self.ended.len() > self.limits.history {
-            match self.ended.pop_front() {
-                Some(Ended::Delivery(id)) => {
-                    if let Some(&slot) = self.row_by_id.get(&id) {
-                        self.drop_row(slot);
-                    }
-                }
-                Some(Ended::Event(id)) => {
-                    if let Some(&slot) = self.event_by_id.get(&id) {
-                        self.drop_event_if_unused(slot);
-                    }
-                }
-                None => break,
-            }
+        while let Some(tenant) = self.history.excess() {
+            self.drop_oldest(tenant);
         }
         self.schedule_touched(now);
+    }
+
+    fn drop_oldest(&mut self, tenant: Slot<Tenant>) {
+        let all = &mut self.tenants[tenant].ended;
+        let before = all.len();
+        let oldest = all.pop_front();
+        if all.capacity() > MUCH_ROOM && all.capacity() / 4 > all.len() {
+            // This tenant had nearly everything once, and others have taken its place.
+            all.shrink_to(all.len() * 2);
+        }
+        self.history.changed(tenant, before, all.len());
+        match oldest {
+            Some(Ended::Delivery(id)) => {
+                if let Some(&slot) = self.row_by_id.get(&id) {
+                    self.drop_row(slot);
+                }
+            }
+            Some(Ended::Event(id)) => {
+                if let Some(&slot) = self.event_by_id.get(&id) {
+                    self.drop_event_if_unused(slot);
+                }
+            }
+            Some(Ended::Replay(id)) => self.forget_replay(id),
+            None => {}
+        }
     }
 
     /// Writes what happened into the log.
     pub(super) fn note(&mut self, activity: &[Activity]) {
         for entry in activity {
             let (tenant, id) = (self.tenant_slot(&entry.tenant), entry.id);
-            if self.tenants[tenant].activity.insert(id, entry.clone()).is_none() {
-                self.activity.push_back((tenant, id));
+            let log = &mut self.tenants[tenant].activity;
+            if log.insert(id, entry.clone()).is_none() {
+                self.logged.changed(tenant, log.len() - 1, log.len());
             }
         }
-        while self.activity.len() > self.limits.activity
-            && let Some((tenant, id)) = self.activity.pop_front()
-        {
-            self.tenants[tenant].activity.remove(&id);
+        while let Some(tenant) = self.logged.excess() {
+            let log = &mut self.tenants[tenant].activity;
+            let before = log.len();
+            log.pop_first();
+            self.logged.changed(tenant, before, log.len());
         }
     }
 
@@ -88,16 +104,29 @@ impl State {
     pub(super) fn tidy(&mut self, retention: Retention, now: DateTime<Utc>) -> u64 {
         let (history, payloads) = (earlier(now, retention.history), earlier(now, retention.payloads));
         let mut gone = self.forget_keys(earlier(now, retention.idempotency_keys));
-        gone += self.forget_replays(history);
-        if self.oldest.row < history || self.oldest.payload < payloads {
+        let replays = self.forget_replays(history);
+        gone += replays;
+        if replays > 0 || self.oldest.row < history || self.oldest.payload < payloads {
             gone += self.forget_rows(history) + self.forget_events(history, payloads);
-            self.ended.retain(|ended| match ended {
-                Ended::Delivery(id) => self.row_by_id.contains_key(id),
-                Ended::Event(id) => self.event_by_id.contains_key(id),
-            });
+            self.forget_ended();
         }
         self.finish_step(now);
         gone
+    }
+
+    /// What is gone already needs not be dropped when there is too much.
+    fn forget_ended(&mut self) {
+        let tenants: Vec<_> = self.tenants.slots().collect();
+        for tenant in tenants {
+            let all = &mut self.tenants[tenant].ended;
+            let before = all.len();
+            all.retain(|ended| match ended {
+                Ended::Delivery(id) => self.row_by_id.contains_key(id),
+                Ended::Event(id) => self.event_by_id.contains_key(id),
+                Ended::Replay(id) => self.replays.contains_key(id),
+            });
+            self.history.changed(tenant, before, all.len());
+        }
     }
 
     fn forget_rows(&mut self, before: DateTime<Utc>) -> u64 {
@@ -143,13 +172,17 @@ impl State {
     fn forget_replays(&mut self, before: DateTime<Utc>) -> u64 {
         let over = |replay: &&Replay| replay.state != ReplayState::Running && replay.updated_at < before;
         let over: Vec<_> = self.replays.values().filter(over).map(|replay| replay.id).collect();
-        for id in &over {
-            if let Some(replay) = self.replays.remove(id) {
-                let tenant = self.tenant_slot(&replay.tenant);
-                self.tenants[tenant].replays.remove(id);
-            }
+        for &id in &over {
+            self.forget_replay(id);
         }
         over.len() as u64
+    }
+
+    fn forget_replay(&mut self, id: ReplayId) {
+        if let Some(replay) = self.replays.remove(&id) {
+            let tenant = self.tenant_slot(&replay.tenant);
+            self.tenants[tenant].replays.remove(&id);
+        }
     }
 
     fn forget_keys(&mut self, before: DateTime<Utc>) -> u64 {
@@ -164,6 +197,9 @@ impl State {
         gone
     }
 }
+
+/// A queue with more room than this is made smaller once it is nearly empty.
+const MUCH_ROOM: usize = 64;
 
 /// So much earlier; what is kept for ever reaches back to the beginning of time.
 fn earlier(now: DateTime<Utc>, span: Duration) -> DateTime<Utc> {

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use chrono::{DateTime, Utc};
 
 use crate::activity::model::Activity;
+use crate::adapters::memory::fair::Fair;
 use crate::adapters::memory::group::{Caps, Group};
 use crate::adapters::memory::id_map::IdMap;
 use crate::adapters::memory::slab::{Slab, Slot};
@@ -19,7 +20,6 @@ use crate::webhooks::model::{
 
 /// Everything the store knows. The hash maps are only ever asked for one key: no order comes from them.
 pub(super) struct State {
-    pub(super) limits: Limits,
     pub(super) tenants: Slab<Tenant>,
     pub(super) tenant_by_id: HashMap<TenantId, Slot<Tenant>>,
     pub(super) events: Slab<EventRow>,
@@ -34,9 +34,10 @@ pub(super) struct State {
     pub(super) keys_by_age: BTreeMap<(DateTime<Utc>, u64), KeyPlace>,
     pub(super) replays: BTreeMap<ReplayId, Replay>,
     pub(super) running_replays: BTreeSet<ReplayId>,
-    /// What has ended, in that order: the front goes first when there is too much.
-    pub(super) ended: VecDeque<Ended>,
-    pub(super) activity: VecDeque<(Slot<Tenant>, ActivityId)>,
+    /// Counts what has ended.
+    pub(super) history: Fair,
+    /// Counts the entries of the activity log.
+    pub(super) logged: Fair,
     /// Tenants with a group that has work now, in the order in which claims go round.
     pub(super) ready: BTreeMap<TenantId, Slot<Tenant>>,
     /// Groups that will have work, by the time of it.
@@ -68,13 +69,6 @@ pub(super) struct Forgotten {
     pub(super) events: Vec<Arc<Event>>,
 }
 
-/// How much of what has ended is kept.
-#[derive(Clone, Copy)]
-pub(super) struct Limits {
-    pub(super) history: usize,
-    pub(super) activity: usize,
-}
-
 pub(super) struct Tenant {
     pub(super) id: TenantId,
     pub(super) defaults: Arc<TenantDefaults>,
@@ -87,6 +81,8 @@ pub(super) struct Tenant {
     pub(super) subjects: HashMap<Arc<str>, BTreeSet<Slot<EventRow>>>,
     pub(super) replays: BTreeSet<ReplayId>,
     pub(super) activity: BTreeMap<ActivityId, Activity>,
+    /// What has ended, in that order: the front goes first when there is too much.
+    pub(super) ended: VecDeque<Ended>,
     /// Groups with work now, the least recently served first.
     pub(super) ready: BTreeSet<(u64, Slot<Group>)>,
 }
@@ -152,12 +148,12 @@ pub(super) enum Ended {
     Delivery(DeliveryId),
     /// An event that nobody wanted.
     Event(EventId),
+    Replay(ReplayId),
 }
 
 impl State {
-    pub(super) fn new(limits: Limits) -> Self {
+    pub(super) fn new(history: usize, activity: usize) -> Self {
         Self {
-            limits,
             tenants: Slab::default(),
             tenant_by_id: HashMap::new(),
             events: Slab::default(),
@@ -170,8 +166,8 @@ impl State {
             keys_by_age: BTreeMap::new(),
             replays: BTreeMap::new(),
             running_replays: BTreeSet::new(),
-            ended: VecDeque::new(),
-            activity: VecDeque::new(),
+            history: Fair::new(history),
+            logged: Fair::new(activity),
             ready: BTreeMap::new(),
             timers: BTreeSet::new(),
             touched: Vec::new(),
@@ -295,7 +291,15 @@ impl State {
         row.delivery.updated_at = now;
         row.delivery.next_attempt_at = None;
         self.groups[row.group].undelivered.remove(&(row.delivery.created_at, slot));
-        self.ended.push_back(Ended::Delivery(row.delivery.id));
+        let (tenant, id) = (row.tenant, row.delivery.id);
+        self.note_end(tenant, Ended::Delivery(id));
+    }
+
+    /// From now on it is kept only as long as there is room.
+    pub(super) fn note_end(&mut self, tenant: Slot<Tenant>, ended: Ended) {
+        let all = &mut self.tenants[tenant].ended;
+        self.history.changed(tenant, all.len(), all.len() + 1);
+        all.push_back(ended);
     }
 
     /// The deliveries of an event, newest first.
@@ -364,6 +368,7 @@ impl Tenant {
             subjects: HashMap::new(),
             replays: BTreeSet::new(),
             activity: BTreeMap::new(),
+            ended: VecDeque::new(),
             ready: BTreeSet::new(),
         }
     }

@@ -51,6 +51,7 @@ impl State {
                 }
                 Change::Remove { id, .. } => self.remove_webhook(tenant, id, now),
                 Change::Defaults { defaults, .. } => self.tenants[tenant].defaults = Arc::new(defaults),
+                Change::AtMost(_) => {}
             }
         }
         self.note(&activity);

@@ -1,6 +1,6 @@
 //! Claim: round robin over tenants, then over webhooks.
 
-use std::collections::VecDeque;
+use std::collections::{HashSet, VecDeque};
 use std::sync::Arc;
 
 use bytes::Bytes;
@@ -63,7 +63,7 @@ pub(super) fn claim(session: &Session<'_>, request: &ClaimRequest) -> Done<Lease
     let mut place = request.after.clone();
     while round.left() > 0 {
         // One round: each tenant with due work gets its share before any gets a second one.
-        let tenants = ready_tenants(session, place.as_ref(), round.left())?;
+        let tenants = round.ready_tenants(place.as_ref())?;
         if tenants.is_empty() {
             break;
         }
@@ -86,25 +86,6 @@ pub(super) fn claim(session: &Session<'_>, request: &ClaimRequest) -> Done<Lease
     Ok(Leased { claims: round.claims, after, next_due })
 }
 
-/// Tenants with due work from behind this one, round and round, each once, and no more than are needed.
-fn ready_tenants(session: &Session<'_>, place: Option<&TenantId>, most: usize) -> Done<Vec<TenantId>> {
-    let begin = place.map_or("", TenantId::as_str);
-    let mut found: Vec<TenantId> = Vec::new();
-    for (from, until) in [(begin, None), ("", Some(begin))] {
-        let mut last = from.to_owned();
-        while found.len() < most {
-            let next = match until {
-                None => session.first(READY_BEHIND, [&last], |row| Ok(text(row, 0)?.to_owned()))?,
-                Some(end) => session.first(READY_UP_TO, [&*last, end], |row| Ok(text(row, 0)?.to_owned()))?,
-            };
-            let Some(next) = next else { break };
-            found.push(next.parse().map_err(|_| corrupt("a tenant's id is none"))?);
-            last = next;
-        }
-    }
-    Ok(found)
-}
-
 fn is_ready(session: &Session<'_>, tenant: Option<&TenantId>) -> Done<bool> {
     match tenant {
         None => Ok(false),
@@ -120,6 +101,7 @@ struct Round<'a, 'c> {
     until: i64,
     caps: Caps,
     served: i64,
+    except: HashSet<&'a TenantId>,
     claims: Vec<LeasedOne>,
 }
 
@@ -150,7 +132,8 @@ impl<'a, 'c> Round<'a, 'c> {
         session.run(WAKE, [now])?;
         let served = session.number(SERVED, [])?.ok_or_else(|| corrupt("the engine has no row"))?;
         let until = later(request.now, request.lease);
-        Ok(Self { session, request, now, until, caps, served, claims: Vec::new() })
+        let except = request.except.iter().collect();
+        Ok(Self { session, request, now, until, caps, served, except, claims: Vec::new() })
     }
 
     fn end(&self) -> Done<()> {
@@ -160,6 +143,30 @@ impl<'a, 'c> Round<'a, 'c> {
 
     fn left(&self) -> usize {
         self.request.limit.saturating_sub(self.claims.len())
+    }
+
+    /// Tenants with due work from behind this one, round and round, each once, and no more than are needed.
+    fn ready_tenants(&self, place: Option<&TenantId>) -> Done<Vec<TenantId>> {
+        let (session, most) = (self.session, self.left());
+        let begin = place.map_or("", TenantId::as_str);
+        let mut found: Vec<TenantId> = Vec::new();
+        for (from, until) in [(begin, None), ("", Some(begin))] {
+            let mut last = from.to_owned();
+            while found.len() < most {
+                let name = |row: &Row<'_>| Ok(text(row, 0)?.to_owned());
+                let next = match until {
+                    None => session.first(READY_BEHIND, [&last], name)?,
+                    Some(end) => session.first(READY_UP_TO, [&*last, end], name)?,
+                };
+                let Some(next) = next else { break };
+                let tenant = next.parse().map_err(|_| corrupt("a tenant's id is none"))?;
+                if !self.except.contains(&tenant) {
+                    found.push(tenant);
+                }
+                last = next;
+            }
+        }
+        Ok(found)
     }
 
     fn claim_of_tenant(&mut self, tenant: &TenantId, quota: usize) -> Done<()> {

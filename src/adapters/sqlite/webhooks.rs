@@ -9,7 +9,7 @@ use rusqlite::params;
 use crate::activity::model::Activity;
 use crate::adapters::sqlite::activity::{note, page_of};
 use crate::adapters::sqlite::claim::defaults_of;
-use crate::adapters::sqlite::columns::{count, limit, signed, tenant as read_tenant, time};
+use crate::adapters::sqlite::columns::{count, limit, signed, tenant as read_tenant, time, unsigned, uuid};
 use crate::adapters::sqlite::fault::{Done, Fault};
 use crate::adapters::sqlite::lane::{Caps, Lane, State, webhook_at};
 use crate::adapters::sqlite::order::end_unclaimed;
@@ -55,6 +55,7 @@ pub(super) fn save(
                 save_defaults(session, defaults)?;
                 continue;
             }
+            Change::AtMost(_) => continue,
         };
         lane.save(session, caps, now)?;
     }
@@ -63,12 +64,13 @@ pub(super) fn save(
 
 /// Whether all changes can be made, one after the other.
 fn check(session: &Session<'_>, tenant: &TenantId, changes: &[Change]) -> Done<()> {
-    let mut versions = BTreeMap::new();
+    let counts = changes.iter().any(|change| matches!(change, Change::AtMost(_)));
+    let mut versions = if counts { versions_of(session, tenant)? } else { BTreeMap::new() };
     for change in changes {
         let id = match change {
             Change::Insert(webhook) | Change::Replace { webhook, .. } => webhook.id,
             Change::Remove { id, .. } => *id,
-            Change::Defaults { .. } => continue,
+            Change::Defaults { .. } | Change::AtMost(_) => continue,
         };
         if let Some(lane) = Lane::find_present(session, tenant, id)?
             && let Some(webhook) = lane.webhook(session)?
@@ -78,6 +80,14 @@ fn check(session: &Session<'_>, tenant: &TenantId, changes: &[Change]) -> Done<(
     }
     let defaults = defaults_of(session, tenant)?.version;
     Ok(check_changes(tenant, changes, versions, defaults)?)
+}
+
+/// The versions of all webhooks of a tenant.
+fn versions_of(session: &Session<'_>, tenant: &TenantId) -> Done<BTreeMap<WebhookId, Version>> {
+    let all = session.all(VERSIONS, [tenant.as_str()], |row| {
+        Ok((WebhookId::from_uuid(uuid(row, 0)?), Version::new(unsigned(row.get(1)?))))
+    })?;
+    Ok(all.into_iter().collect())
 }
 
 /// Puts a webhook in the place of the one that was there, if any; the lane is not saved yet.
@@ -233,6 +243,8 @@ pub(super) fn missing(step: &'static str) -> Fault {
     Fault::new(ErrorKind::NotFound, step)
 }
 
+const VERSIONS: &str = "SELECT l.webhook, w.version FROM crossdock_lane l \
+    CROSS JOIN crossdock_webhook w ON w.lane = l.n WHERE l.tenant = ?1";
 const WRITE: &str = "INSERT INTO crossdock_webhook (lane, version, body) VALUES (?1, ?2, ?3) \
     ON CONFLICT (lane) DO UPDATE SET version = excluded.version, body = excluded.body";
 const REVISED: &str = "UPDATE crossdock_lane SET revision = ?2 WHERE n = ?1";

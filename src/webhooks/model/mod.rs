@@ -3,6 +3,7 @@
 mod attempt;
 mod delivery;
 mod logged_headers;
+mod login_hosts;
 mod replay;
 mod settlement;
 mod webhook;
@@ -13,6 +14,7 @@ pub use delivery::{
     SkipReason, StatusKind,
 };
 pub use logged_headers::LoggedHeaders;
+pub use login_hosts::LoginHosts;
 pub use replay::{Replay, ReplayFilter, ReplayState};
 pub use settlement::{BrakeChange, Claim, Fate, HealthChange, Publication, Published, Settlement};
 pub use webhook::{

@@ -17,6 +17,7 @@ use crate::primitives::id::WebhookId;
 use crate::primitives::stored::word::words;
 use crate::tenancy::model::{Entitlement, TenantId};
 use crate::webhooks::model::delivery::SkipReason;
+use crate::webhooks::model::login_hosts::LoginHosts;
 use crate::webhooks::retry::RetryPolicy;
 use crate::webhooks::sign::SignatureScheme;
 
@@ -193,8 +194,10 @@ pub struct TenantDefaults {
     pub tenant: TenantId,
     /// Grows with every change; 0 as long as nothing was ever set.
     pub version: Version,
-    /// One login for all of the tenant's URLs.
+    /// One login for the tenant's webhooks that have none of their own.
     pub auth: Option<StoredAuth>,
+    /// Where that login may be sent.
+    pub auth_hosts: LoginHosts,
     /// One retry policy for all of the tenant's webhooks.
     pub retry: Option<RetryPolicy>,
     /// One timeout for all of the tenant's webhooks.
@@ -402,6 +405,12 @@ impl TenantDefaults {
 
     /// Nothing is set.
     pub fn new(tenant: TenantId) -> Self {
-        Self { tenant, version: Version::NONE, auth: None, retry: None, timeout: None }
+        let auth_hosts = LoginHosts::default();
+        Self { tenant, version: Version::NONE, auth: None, auth_hosts, retry: None, timeout: None }
+    }
+
+    /// How requests to this URL log in, if its webhook does not say: a login goes only where it may be sent.
+    pub fn auth_for(&self, url: &TenantUrl) -> Option<&StoredAuth> {
+        self.auth.as_ref().filter(|_| self.auth_hosts.allow(url))
     }
 }

@@ -9,7 +9,7 @@ use crate::primitives::id::WebhookId;
 use crate::webhooks::model::{DisableReason, StoredSecret, Webhook, WebhookState};
 use crate::webhooks::sealing::{AUTH, SECRET, webhook_place};
 use crate::webhooks::service::checks::{Checked, check, clash, occupied_by_schemes};
-use crate::webhooks::service::credentials::{SecretOnce, stored_header_names};
+use crate::webhooks::service::credentials::SecretOnce;
 use crate::webhooks::service::new_webhook::{Begins, NewWebhook};
 use crate::webhooks::service::plan::Plan;
 use crate::webhooks::service::secrets::choose;
@@ -27,7 +27,7 @@ impl Plan<'_> {
         let secrets = choose(new.secrets, checked.schemes(), random, &mut problems);
         let written_by_auth = match &auth {
             Some(auth) => auth.header_names(),
-            None => stored_header_names(self.defaults().await?.auth.as_ref()),
+            None => self.headers_of_default_login(&checked).await?,
         };
         problems.extend(clashes(&checked, &written_by_auth));
         let most = self.context.settings.max_webhooks;

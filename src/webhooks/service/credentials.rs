@@ -173,8 +173,16 @@ pub(crate) fn stored_header_names(auth: Option<&StoredAuth>) -> Vec<HeaderName> 
     }
 }
 
-/// Whether a stored login holds something that another host must not be given.
-pub(crate) fn holds_credential(auth: Option<&StoredAuth>) -> bool {
+/// Whether something stays stored after an edit that another host must not be given.
+pub(crate) fn keeps_credential(stored: Option<&StoredAuth>, edit: &Edit<CheckedAuth>) -> bool {
+    match edit {
+        Edit::Keep => holds_credential(stored),
+        Edit::Set(CheckedAuth::Basic { password: Edit::Keep, .. }) => stored_password(stored).is_some(),
+        Edit::Set(_) | Edit::Clear => false,
+    }
+}
+
+fn holds_credential(auth: Option<&StoredAuth>) -> bool {
     match auth {
         None | Some(StoredAuth::None) => false,
         Some(StoredAuth::Basic { password, .. }) => password.is_some(),

@@ -7,19 +7,22 @@ use http::HeaderName;
 use crate::activity::model::ActivityKind;
 use crate::error::{Problem, Result};
 use crate::primitives::page::PageRequest;
-use crate::webhooks::model::{TenantDefaults, Version, Webhook};
+use crate::webhooks::model::{LoginHosts, TenantDefaults, Version, Webhook};
 use crate::webhooks::retry::RetryPolicy;
 use crate::webhooks::sealing::{AUTH, defaults_place};
-use crate::webhooks::service::checks::{check_retry, check_timeout, clash, occupied_by_schemes};
-use crate::webhooks::service::credentials::{Auth, Edit};
+use crate::webhooks::service::checks::{
+    Checked, check_hosts, check_retry, check_timeout, clash, occupied_by_schemes,
+};
+use crate::webhooks::service::credentials::{Auth, CheckedAuth, Edit, keeps_credential, stored_header_names};
 use crate::webhooks::service::plan::Plan;
 use crate::webhooks::service::update::outdated;
 use crate::webhooks::service::view::DefaultsView;
-use crate::webhooks::service::wanted::WantedRetry;
+use crate::webhooks::service::wanted::{WantedHosts, WantedRetry};
 
 /// A tenant's defaults as they are to be, made from what somebody has seen.
 ///
-/// The login stays as it is unless it is mentioned.
+/// The login stays as it is unless it is mentioned. A login says which hosts it may be sent to: otherwise whoever may create a
+/// webhook could have it sent to a host of their own, and read there what nobody can read here.
 ///
 /// ```
 /// use crossdock::Hub;
@@ -30,7 +33,9 @@ use crate::webhooks::service::wanted::WantedRetry;
 /// let hub = Hub::builder().build()?;
 /// let admin = hub.admin(Actor::org_admin("org_42".parse()?, "ada"));
 ///
-/// let update = DefaultsUpdate::of(&admin.defaults().await?).auth(Auth::bearer("token-of-ours"));
+/// let update = DefaultsUpdate::of(&admin.defaults().await?)
+///     .auth(Auth::bearer("token-of-ours"))
+///     .auth_hosts(["erp.example.com"]);
 /// let defaults = admin.update_defaults(update).await?;
 ///
 /// assert_eq!(defaults.auth, Some(AuthView::Bearer));
@@ -40,6 +45,8 @@ use crate::webhooks::service::wanted::WantedRetry;
 pub struct DefaultsUpdate {
     version: Version,
     auth: Edit<Auth>,
+    /// `None` means as they are.
+    auth_hosts: Option<WantedHosts>,
     retry: Option<WantedRetry>,
     timeout: Option<Duration>,
 }
@@ -50,6 +57,7 @@ impl DefaultsUpdate {
         Self {
             version: seen.version,
             auth: Edit::Keep,
+            auth_hosts: None,
             retry: seen.retry.clone().map(WantedRetry::Policy),
             timeout: seen.timeout,
         }
@@ -62,14 +70,32 @@ impl DefaultsUpdate {
         self
     }
 
-    /// One login for all of the tenant's URLs. A basic login without a password keeps the password that is stored.
+    /// One login for the tenant's webhooks that have none of their own. A basic login without a password keeps the password that
+    /// is stored. It needs hosts, unless some are stored already.
     #[must_use]
     pub fn auth(mut self, auth: Auth) -> Self {
         self.auth = Edit::Set(auth);
         self
     }
 
-    /// Forgets the login.
+    /// The hosts that the login may be sent to, such as `erp.example.com`. Requests to others go without it, and
+    /// [`WebhookAdmin::diagnose`](crate::webhooks::WebhookAdmin::diagnose) says so if their receivers refuse them. More hosts than
+    /// before need the login anew.
+    #[must_use]
+    pub fn auth_hosts<H: Into<String>>(mut self, hosts: impl IntoIterator<Item = H>) -> Self {
+        self.auth_hosts = Some(WantedHosts::Only(hosts.into_iter().map(Into::into).collect()));
+        self
+    }
+
+    /// Lets the login be sent to every host that one of the tenant's webhooks names, also of webhooks to come: whoever may create
+    /// one can then read the login there.
+    #[must_use]
+    pub fn auth_for_all_hosts(mut self) -> Self {
+        self.auth_hosts = Some(WantedHosts::All);
+        self
+    }
+
+    /// Forgets the login, and its hosts.
     #[must_use]
     pub fn clear_auth(mut self) -> Self {
         self.auth = Edit::Clear;
@@ -132,15 +158,31 @@ impl Plan<'_> {
             Edit::Clear => Edit::Clear,
             Edit::Set(auth) => auth.check(&mut problems).map_or(Edit::Keep, Edit::Set),
         };
-        if let Edit::Set(auth) = &auth {
-            problems.extend(self.clash_with_webhooks(&auth.header_names()).await?);
+        let names = match &auth {
+            Edit::Keep => stored_header_names(found.auth.as_ref()),
+            Edit::Set(auth) => auth.header_names(),
+            Edit::Clear => Vec::new(),
+        };
+        // Whoever logs in writes a header.
+        let has_login = !names.is_empty();
+        let says_hosts = update.auth_hosts.is_some();
+        let hosts = match update.auth_hosts {
+            Some(wanted) => check_hosts(wanted, &self.context.egress, &mut problems),
+            None if has_login => found.auth_hosts.clone(),
+            None => LoginHosts::default(),
+        };
+        if problems.is_empty() {
+            problems.extend(unsaid(has_login, says_hosts, &hosts));
+            problems.extend(spreads_credential(&found, &hosts, &auth));
+            problems.extend(self.clash_with_webhooks(&names, &hosts).await?);
         }
         if !problems.is_empty() {
             self.refuse(problems);
             return Ok(());
         }
 
-        let mut wanted = TenantDefaults { retry, timeout: update.timeout, ..found.clone() };
+        let mut wanted =
+            TenantDefaults { retry, timeout: update.timeout, auth_hosts: hosts, ..found.clone() };
         match auth {
             Edit::Keep => {}
             Edit::Clear => wanted.auth = None,
@@ -160,12 +202,22 @@ impl Plan<'_> {
         Ok(())
     }
 
-    /// A webhook without a login of its own that writes one of these headers itself, if there is one.
-    async fn clash_with_webhooks(&self, names: &[HeaderName]) -> Result<Option<Problem>> {
+    /// The headers that the tenant's default login writes into requests to this URL.
+    pub(crate) async fn headers_of_default_login(&mut self, checked: &Checked) -> Result<Vec<HeaderName>> {
+        let defaults = self.defaults().await?;
+        Ok(stored_header_names(checked.url().and_then(|url| defaults.auth_for(url))))
+    }
+
+    /// A webhook that is sent this login and writes one of its headers itself, if there is one.
+    async fn clash_with_webhooks(&self, names: &[HeaderName], hosts: &LoginHosts) -> Result<Option<Problem>> {
+        if names.is_empty() {
+            return Ok(None);
+        }
         let mut page = PageRequest::first(PageRequest::MAX);
         loop {
             let webhooks = self.context.repository.webhooks(self.tenant(), page).await?;
-            let first = webhooks.items.iter().find_map(|webhook| {
+            let mut sent = webhooks.items.iter().filter(|webhook| hosts.allow(&webhook.url));
+            let first = sent.find_map(|webhook| {
                 let name = names.iter().find(|name| writes(webhook, name))?;
                 Some(clash("auth", name, &format!("the webhook {}", webhook.id)))
             });
@@ -177,6 +229,33 @@ impl Plan<'_> {
     }
 }
 
+/// A login without hosts, or hosts without a login.
+fn unsaid(has_login: bool, says_hosts: bool, hosts: &LoginHosts) -> Option<Problem> {
+    if has_login && *hosts == LoginHosts::default() {
+        let fix = "name them, such as `erp.example.com`, or choose all hosts";
+        return Some(Problem::new("auth_hosts", "a default login says which hosts it may be sent to", fix));
+    }
+    (says_hosts && !has_login).then(|| {
+        Problem::new("auth_hosts", "hosts belong to a login, and there is none", "give the login as well")
+    })
+}
+
+/// A stored login would go to hosts that it was not given for: whoever can change the list could read it that way.
+fn spreads_credential(
+    found: &TenantDefaults,
+    hosts: &LoginHosts,
+    auth: &Edit<CheckedAuth>,
+) -> Option<Problem> {
+    let spreads = !hosts.are_within(&found.auth_hosts) && keeps_credential(found.auth.as_ref(), auth);
+    spreads.then(|| {
+        Problem::new(
+            "auth",
+            "a stored login is not sent to other hosts than those it was given for",
+            "give the login again, or clear it",
+        )
+    })
+}
+
 fn writes(webhook: &Webhook, name: &HeaderName) -> bool {
     webhook.auth.is_none()
         && (webhook.headers.iter().any(|(written, _)| written == name)
@@ -186,6 +265,7 @@ fn writes(webhook: &Webhook, name: &HeaderName) -> bool {
 fn changed_fields(before: &TenantDefaults, after: &TenantDefaults) -> Vec<&'static str> {
     let fields = [
         ("auth", before.auth != after.auth),
+        ("auth_hosts", before.auth_hosts != after.auth_hosts),
         ("retry", before.retry != after.retry),
         ("timeout", before.timeout != after.timeout),
     ];

@@ -15,7 +15,7 @@ use crate::tenancy::model::Actor;
 use crate::webhooks::context::Context;
 use crate::webhooks::model::{Attempt, Delivery, DeliveryFilter, DeliveryRecord, Include, StatusKind};
 use crate::webhooks::service::access::{may_manage, may_read};
-use crate::webhooks::service::listing::{After, check_span, page};
+use crate::webhooks::service::listing::{After, check_span, page, paging};
 
 /// Which deliveries are wanted; what is not said does not filter.
 ///
@@ -140,19 +140,7 @@ impl DeliveryQuery {
         self
     }
 
-    /// At most so many, up to [`PageRequest::MAX`].
-    #[must_use]
-    pub fn limit(mut self, limit: usize) -> Self {
-        self.limit = Some(limit);
-        self
-    }
-
-    /// The page behind this cursor, as the page before has given it or as a client has sent it.
-    #[must_use]
-    pub fn after(mut self, cursor: impl Into<After>) -> Self {
-        self.after = Some(cursor.into());
-        self
-    }
+    paging!();
 
     fn check(self) -> Result<(DeliveryFilter, Include, PageRequest), Vec<Problem>> {
         let mut problems = Vec::new();
@@ -176,6 +164,8 @@ impl DeliveryAdmin {
 
     /// A page of deliveries, newest first.
     ///
+    /// Dropping the future leaves nothing behind.
+    ///
     /// # Errors
     /// `Denied`; `Invalid` with everything that is wrong with the query.
     pub async fn list(&self, query: DeliveryQuery) -> Result<Page<DeliveryRecord>> {
@@ -187,6 +177,8 @@ impl DeliveryAdmin {
 
     /// One delivery with its payload and its attempts.
     ///
+    /// Dropping the future leaves nothing behind.
+    ///
     /// # Errors
     /// `Denied`; `NotFound`.
     pub async fn delivery(&self, id: DeliveryId) -> Result<DeliveryRecord> {
@@ -194,6 +186,8 @@ impl DeliveryAdmin {
     }
 
     /// The attempts of one delivery, oldest first.
+    ///
+    /// Dropping the future leaves nothing behind.
     ///
     /// # Errors
     /// `Denied`; `NotFound`.

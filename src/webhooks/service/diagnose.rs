@@ -13,6 +13,7 @@ use crate::webhooks::fan_out::{Hearing, hearing};
 use crate::webhooks::health::WebhookHealth;
 use crate::webhooks::model::{Attempt, Delivery, DeliveryFilter, Include, StatusKind, Webhook};
 use crate::webhooks::service::access::may_read;
+use crate::webhooks::service::credentials::stored_header_names;
 use crate::webhooks::service::findings::{Facts, Finding, findings};
 use crate::webhooks::service::webhooks::WebhookAdmin;
 
@@ -58,6 +59,8 @@ enum About {
 impl WebhookAdmin {
     /// Says why nothing arrives.
     ///
+    /// Dropping the future leaves nothing behind.
+    ///
     /// # Errors
     /// `Denied`; `NotFound`.
     pub async fn diagnose(&self, id: WebhookId) -> Result<Diagnosis> {
@@ -65,6 +68,8 @@ impl WebhookAdmin {
     }
 
     /// Says why events of this type do not arrive.
+    ///
+    /// Dropping the future leaves nothing behind.
     ///
     /// # Errors
     /// `Denied`; `NotFound`; `Invalid` when it is not the name of a type.
@@ -78,6 +83,8 @@ impl WebhookAdmin {
     }
 
     /// Says why this event has not arrived.
+    ///
+    /// Dropping the future leaves nothing behind.
     ///
     /// # Errors
     /// `Denied`; `NotFound`, also when there is no such event.
@@ -124,6 +131,7 @@ impl WebhookAdmin {
         Ok(Facts {
             now,
             url: self.context.egress.check_url(&webhook.url).err(),
+            login_withheld: self.login_withheld(webhook).await?,
             health: repository.health(tenant, webhook.id).await?.unwrap_or_default(),
             held_until: repository.backlog(tenant, Some(webhook.id), now).await?.held_until,
             heard,
@@ -132,6 +140,12 @@ impl WebhookAdmin {
             waiting: first(with(StatusKind::Pending), LOOKED_AT).await?,
             stopped: !first(with(StatusKind::Stopped), 1).await?.is_empty(),
         })
+    }
+
+    async fn login_withheld(&self, webhook: &Webhook) -> Result<bool> {
+        let defaults = self.context.repository.defaults(self.actor.tenant()).await?;
+        let is_withheld = webhook.auth.is_none() && defaults.auth_for(&webhook.url).is_none();
+        Ok(is_withheld && !stored_header_names(defaults.auth.as_ref()).is_empty())
     }
 
     fn hears_type(&self, webhook: &Webhook, event_type: EventType, now: DateTime<Utc>) -> Hearing {

@@ -53,6 +53,9 @@ pub enum Cause {
     NothingPublished,
     /// The event that was asked about was skipped, or given up.
     Ended(DeliveryStatus),
+    /// The receiver refuses the request, and the tenant's default login was not sent to it: its host is none of those that the
+    /// login may be sent to.
+    LoginWithheld,
     /// The receiver refuses the signature or the login.
     Refused(u16),
     /// The receiver answers, but not that it took the delivery.
@@ -79,6 +82,7 @@ impl Cause {
             Self::NotHeard(_) => "not_heard",
             Self::NothingPublished => "nothing_published",
             Self::Ended(_) => "ended",
+            Self::LoginWithheld => "login_withheld",
             Self::Refused(_) => "refused",
             Self::ReceiverFails(_) => "receiver_fails",
             Self::NoAnswer(_) => "no_answer",
@@ -94,6 +98,8 @@ impl Cause {
 pub(super) struct Facts {
     pub(super) now: DateTime<Utc>,
     pub(super) url: Option<UrlRefusal>,
+    /// Whether the tenant has a default login that this webhook has no part in, because of its host.
+    pub(super) login_withheld: bool,
     pub(super) health: WebhookHealth,
     pub(super) held_until: Option<DateTime<Utc>>,
     pub(super) heard: Option<Hearing>,
@@ -117,7 +123,11 @@ pub(super) fn findings(webhook: &Webhook, facts: &Facts) -> Vec<Finding> {
     // That a disabled webhook hears nothing is said already.
     let deaf = facts.heard.filter(|heard| !matches!(heard, Hearing::Hears | Hearing::Disabled));
     causes.extend(deaf.map(Cause::NotHeard));
-    causes.extend(receiver(facts));
+    let receiver = receiver(facts);
+    if facts.login_withheld && matches!(receiver, Some(Cause::Refused(_))) {
+        causes.push(Cause::LoginWithheld);
+    }
+    causes.extend(receiver);
     if let Some((_, Some(delivery))) = &facts.asked
         && delivery.status.is_final()
         && delivery.status != DeliveryStatus::Delivered
@@ -203,6 +213,9 @@ fn what_to_do(cause: Cause) -> &'static str {
         Cause::NothingPublished => "wait for the first event, or send a test",
         Cause::Ended(DeliveryStatus::Skipped(_)) => "replay or resend it once the webhook is active",
         Cause::Ended(_) => "resend it once the receiver is well",
+        Cause::LoginWithheld => {
+            "give the webhook a login of its own, or give the default login again, with this host"
+        }
         Cause::Refused(_) => {
             "compare the signing secret and the login with the receiver's, rotate or update them, and send a test"
         }
@@ -272,6 +285,7 @@ mod tests {
         Facts {
             now: NOW,
             url: None,
+            login_withheld: false,
             health,
             held_until: None,
             heard: None,

@@ -41,6 +41,27 @@ impl From<String> for After {
     }
 }
 
+/// The methods that choose a page, for whatever has a `limit` and an `after`: they are written, and documented, once.
+macro_rules! paging {
+    () => {
+        /// At most so many, up to [`PageRequest::MAX`](crate::primitives::PageRequest::MAX).
+        #[must_use]
+        pub fn limit(mut self, limit: usize) -> Self {
+            self.limit = Some(limit);
+            self
+        }
+
+        /// The page behind this cursor, as the page before has given it or as a client has sent it.
+        #[must_use]
+        pub fn after(mut self, cursor: impl Into<After>) -> Self {
+            self.after = Some(cursor.into());
+            self
+        }
+    };
+}
+
+pub(crate) use paging;
+
 /// The page that is wanted; without a limit, 50 items.
 pub(crate) fn page(limit: Option<usize>, after: Option<&After>) -> Result<PageRequest, Problem> {
     let page = limit.map_or_else(PageRequest::default, PageRequest::first);

@@ -128,8 +128,7 @@ impl<'a> Plan<'a> {
         found.map_or(Version::NONE, |found| found.version)
     }
 
-    /// How many webhooks the tenant will have. Two plans at the same time may exceed a limit together: it is there to bound what
-    /// a tenant costs, not to be exact.
+    /// How many webhooks the tenant will have. Of two plans at the same time, the second to be saved is planned anew.
     pub(crate) async fn count(&mut self) -> Result<usize> {
         let stored = match self.stored {
             Some(stored) => stored,
@@ -251,6 +250,9 @@ impl<'a> Plan<'a> {
         let mut changes = Vec::new();
         for (&id, planned) in &mut self.webhooks {
             changes.extend(planned.change(id, self.now));
+        }
+        if changes.iter().any(|change| matches!(change, Change::Insert(_))) {
+            changes.push(Change::AtMost(self.context.settings.max_webhooks));
         }
         if let Some(PlannedDefaults { found, wanted }) = &mut self.defaults
             && *wanted != **found

@@ -75,11 +75,11 @@ pub(crate) async fn publish(context: &Context, publication: Publication) -> Resu
 
 /// Writes publications together, all or none.
 pub(crate) async fn publish_all(context: &Context, publications: Vec<Publication>) -> Result<Vec<Published>> {
-    if publications.is_empty() {
-        return Ok(Vec::new());
-    }
+    let Some(first) = publications.first() else { return Ok(Vec::new()) };
+    // They were timed a moment ago.
+    let now = first.event.head.published_at;
     let remembered = context.settings.retention.idempotency_keys;
-    let published = context.queue.publish(publications, remembered, context.clock.now()).await?;
+    let published = context.queue.publish(publications, remembered, now).await?;
     // After the store call: a worker that is woken earlier would look too early.
     if published.iter().any(|published| published.fresh) {
         context.wake.wake();

@@ -9,13 +9,13 @@ use crate::activity::model::ActivityKind;
 use crate::error::{Error, ErrorKind, Problem, Result};
 use crate::ports::EntropyExt;
 use crate::primitives::id::{ReplayId, WebhookId};
-use crate::primitives::page::Page;
+use crate::primitives::page::{Page, PageRequest};
 use crate::tenancy::model::Actor;
 use crate::webhooks::context::Context;
-use crate::webhooks::model::{Replay, ReplayFilter, StatusKind, Webhook};
+use crate::webhooks::model::{Replay, ReplayFilter, ReplayState, StatusKind, Webhook};
 use crate::webhooks::service::access::{may_manage, may_read};
 use crate::webhooks::service::deliveries::{disabled, parse_types};
-use crate::webhooks::service::listing::{After, check_span, page};
+use crate::webhooks::service::listing::{After, check_span, page, paging};
 
 /// Which past deliveries of a webhook are to be sent once more, and how fast.
 ///
@@ -152,19 +152,7 @@ impl ReplayQuery {
         Self::default()
     }
 
-    /// At most so many, up to [`PageRequest::MAX`](crate::primitives::PageRequest::MAX).
-    #[must_use]
-    pub fn limit(mut self, limit: usize) -> Self {
-        self.limit = Some(limit);
-        self
-    }
-
-    /// The page behind this cursor, as the page before has given it or as a client has sent it.
-    #[must_use]
-    pub fn after(mut self, cursor: impl Into<After>) -> Self {
-        self.after = Some(cursor.into());
-        self
-    }
+    paging!();
 }
 
 impl ReplayAdmin {
@@ -173,6 +161,8 @@ impl ReplayAdmin {
     }
 
     /// How many deliveries a replay would make.
+    ///
+    /// Dropping the future leaves nothing behind.
     ///
     /// # Errors
     /// `Denied`; `NotFound` when there is no such webhook; `Invalid` with everything that is wrong.
@@ -189,7 +179,8 @@ impl ReplayAdmin {
     /// Dropping the future leaves it started or not.
     ///
     /// # Errors
-    /// As [`ReplayAdmin::preview`]; `Conflict` when the webhook is disabled.
+    /// As [`ReplayAdmin::preview`]; `Conflict` when the webhook is disabled, or as many replays run as
+    /// [`Settings::max_running_replays`](crate::webhooks::Settings::max_running_replays) allows.
     pub async fn start(&self, replay: NewReplay) -> Result<Replay> {
         const WHAT: &str = "start replay";
         may_manage(&self.context, &self.actor, WHAT)?;
@@ -197,6 +188,12 @@ impl ReplayAdmin {
         let webhook = self.webhook(replay.webhook, WHAT).await?;
         if !webhook.is_enabled() {
             return Err(Error::new(ErrorKind::Conflict, WHAT).with_problem(disabled()));
+        }
+        let most = self.context.settings.max_running_replays;
+        if self.running().await? >= most {
+            let rule = format!("an organisation has at most {most} replays running");
+            let problem = Problem::new("replays", rule, "wait until one has ended, or cancel one");
+            return Err(Error::new(ErrorKind::Conflict, WHAT).with_problem(problem));
         }
         let now = self.context.clock.now();
         let id = ReplayId::mint(now, self.context.entropy.bytes());
@@ -215,6 +212,8 @@ impl ReplayAdmin {
 
     /// One replay.
     ///
+    /// Dropping the future leaves nothing behind.
+    ///
     /// # Errors
     /// `Denied`; `NotFound`.
     pub async fn replay(&self, id: ReplayId) -> Result<Replay> {
@@ -225,6 +224,8 @@ impl ReplayAdmin {
     }
 
     /// A page of replays, newest first.
+    ///
+    /// Dropping the future leaves nothing behind.
     ///
     /// # Errors
     /// `Denied`; `Invalid` when the cursor is none.
@@ -257,6 +258,21 @@ impl ReplayAdmin {
             }
             _ => error,
         })
+    }
+
+    /// How many of the tenant's replays run. Two that are started at the same time may exceed a limit together: it is there to
+    /// bound what a tenant costs, not to be exact.
+    async fn running(&self) -> Result<usize> {
+        let mut count = 0;
+        let mut page = PageRequest::first(PageRequest::MAX);
+        loop {
+            let replays = self.context.repository.replays(self.actor.tenant(), page).await?;
+            count += replays.items.iter().filter(|replay| replay.state == ReplayState::Running).count();
+            match replays.next {
+                Some(next) => page = page.after(next),
+                None => return Ok(count),
+            }
+        }
     }
 
     async fn webhook(&self, id: WebhookId, what: &'static str) -> Result<Arc<Webhook>> {

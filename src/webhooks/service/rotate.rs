@@ -76,6 +76,8 @@ impl Default for Rotation {
 impl WebhookAdmin {
     /// Gives a webhook a new secret, shown this once; the old one signs along for the overlap.
     ///
+    /// Dropping the future leaves the secret rotated or not; if it is, nobody has seen the new one: rotate again.
+    ///
     /// # Errors
     /// `Denied`; `NotFound`; `Invalid` when the webhook is unsigned, the overlap too long, or the given secret unfit; `Conflict` when
     /// five secrets are live already.

@@ -9,9 +9,7 @@ use crate::webhooks::repository::Release;
 use crate::webhooks::sealing::{AUTH, SECRET, webhook_place};
 use crate::webhooks::service::checks::{Checked, check};
 use crate::webhooks::service::create::clashes;
-use crate::webhooks::service::credentials::{
-    CheckedAuth, Edit, holds_credential, stored_header_names, stored_password,
-};
+use crate::webhooks::service::credentials::{CheckedAuth, Edit, keeps_credential, stored_header_names};
 use crate::webhooks::service::plan::Plan;
 use crate::webhooks::service::secrets::{check_fit, choose};
 use crate::webhooks::service::webhook_update::WebhookUpdate;
@@ -37,9 +35,7 @@ impl Plan<'_> {
         let written_by_auth = match (&auth, &found.auth) {
             (Edit::Set(auth), _) => auth.header_names(),
             (Edit::Keep, Some(auth)) => stored_header_names(Some(auth)),
-            (Edit::Keep, None) | (Edit::Clear, _) => {
-                stored_header_names(self.defaults().await?.auth.as_ref())
-            }
+            (Edit::Keep, None) | (Edit::Clear, _) => self.headers_of_default_login(&checked).await?,
         };
         problems.extend(clashes(&checked, &written_by_auth));
         problems.extend(moves_credential(&found, &checked, &auth));
@@ -136,14 +132,7 @@ pub(crate) fn outdated(seen: Version, stored: Version) -> Problem {
 /// A stored login would go to a host that it was not given for: whoever can change a URL could read it that way.
 fn moves_credential(found: &Webhook, checked: &Checked, auth: &Edit<CheckedAuth>) -> Option<Problem> {
     let moved = checked.url().is_some_and(|url| url.origin() != found.url.origin());
-    let kept = match auth {
-        Edit::Keep => holds_credential(found.auth.as_ref()),
-        Edit::Set(CheckedAuth::Basic { password: Edit::Keep, .. }) => {
-            stored_password(found.auth.as_ref()).is_some()
-        }
-        Edit::Set(_) | Edit::Clear => false,
-    };
-    (moved && kept).then(|| {
+    (moved && keeps_credential(found.auth.as_ref(), auth)).then(|| {
         Problem::new(
             "auth",
             "a stored login is not sent to another host than the one it was given for",

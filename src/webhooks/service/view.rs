@@ -14,11 +14,13 @@ use crate::primitives::egress::TenantUrl;
 use crate::primitives::id::WebhookId;
 use crate::primitives::page::PageRequest;
 use crate::webhooks::health::WebhookHealth;
-use crate::webhooks::model::{Ordering, StoredAuth, TenantDefaults, Version, Webhook, WebhookState};
+use crate::webhooks::model::{
+    LoginHosts, Ordering, StoredAuth, TenantDefaults, Version, Webhook, WebhookState,
+};
 use crate::webhooks::repository::Backlog;
 use crate::webhooks::retry::RetryPolicy;
 use crate::webhooks::service::credentials::SecretOnce;
-use crate::webhooks::service::listing::After;
+use crate::webhooks::service::listing::{After, paging};
 use crate::webhooks::sign::SignatureScheme;
 
 /// A webhook as people see it: every setting, and of credentials only that they are there.
@@ -185,8 +187,10 @@ pub struct Created {
 pub struct DefaultsView {
     /// Grows with every change; an update names the version it was made from.
     pub version: Version,
-    /// One login for all of the tenant's URLs.
+    /// One login for the tenant's webhooks that have none of their own.
     pub auth: Option<AuthView>,
+    /// Where that login may be sent.
+    pub auth_hosts: LoginHosts,
     /// One retry policy for all of the tenant's webhooks.
     pub retry: Option<RetryPolicy>,
     /// One timeout for all of the tenant's webhooks.
@@ -216,19 +220,7 @@ impl WebhookQuery {
         Self::default()
     }
 
-    /// At most so many, up to [`PageRequest::MAX`].
-    #[must_use]
-    pub fn limit(mut self, limit: usize) -> Self {
-        self.limit = Some(limit);
-        self
-    }
-
-    /// The page behind this cursor, as the page before has given it or as a client has sent it.
-    #[must_use]
-    pub fn after(mut self, cursor: impl Into<After>) -> Self {
-        self.after = Some(cursor.into());
-        self
-    }
+    paging!();
 
     /// With each webhook's health.
     #[must_use]
@@ -320,6 +312,7 @@ impl DefaultsView {
         Self {
             version: defaults.version,
             auth: defaults.auth.as_ref().map(AuthView::of),
+            auth_hosts: defaults.auth_hosts.clone(),
             retry: defaults.retry.clone(),
             timeout: defaults.timeout,
         }

@@ -29,6 +29,13 @@ pub(crate) struct Wanted {
     pub(crate) metadata: BTreeMap<String, String>,
 }
 
+/// Where a default login may be sent, not yet checked.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub(crate) enum WantedHosts {
+    All,
+    Only(Vec<String>),
+}
+
 /// A retry policy, ready or as a list of waits that somebody has typed.
 #[derive(Clone, Debug)]
 pub(crate) enum WantedRetry {

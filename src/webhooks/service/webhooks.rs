@@ -59,6 +59,8 @@ impl WebhookAdmin {
 
     /// Subscribes a URL.
     ///
+    /// Dropping the future leaves the webhook made or not; if it is, nobody has seen its secret: rotate it, or delete the webhook.
+    ///
     /// # Errors
     /// `Denied`; `Invalid` with everything that is wrong.
     pub async fn create(&self, new: NewWebhook) -> Result<Created> {
@@ -70,6 +72,8 @@ impl WebhookAdmin {
 
     /// Makes a webhook what the update says; one that changes nothing is fine, and leaves the version as it is.
     ///
+    /// Dropping the future leaves the update made or not.
+    ///
     /// # Errors
     /// `Denied`; `NotFound`; `Conflict` when somebody has changed the webhook since the version that the update was made from;
     /// `Invalid` with everything that is wrong.
@@ -79,6 +83,8 @@ impl WebhookAdmin {
 
     /// Lets deliveries wait; nothing is lost.
     ///
+    /// Dropping the future leaves it paused or not.
+    ///
     /// # Errors
     /// `Denied`; `NotFound`; `Conflict` when the webhook is disabled.
     pub async fn pause(&self, id: WebhookId) -> Result<WebhookView> {
@@ -86,6 +92,8 @@ impl WebhookAdmin {
     }
 
     /// Makes the deliveries that have waited, and those to come.
+    ///
+    /// Dropping the future leaves it resumed or not.
     ///
     /// # Errors
     /// As [`WebhookAdmin::pause`].
@@ -95,6 +103,8 @@ impl WebhookAdmin {
 
     /// Switches a webhook off: its events are recorded as skipped from now on, and can be replayed.
     ///
+    /// Dropping the future leaves it disabled or not.
+    ///
     /// # Errors
     /// `Denied`; `NotFound`.
     pub async fn disable(&self, id: WebhookId) -> Result<WebhookView> {
@@ -103,6 +113,8 @@ impl WebhookAdmin {
 
     /// Switches a webhook on again, whoever had disabled it; what was skipped meanwhile can be replayed.
     ///
+    /// Dropping the future leaves it enabled or not.
+    ///
     /// # Errors
     /// `Denied`; `NotFound`.
     pub async fn enable(&self, id: WebhookId) -> Result<WebhookView> {
@@ -110,6 +122,8 @@ impl WebhookAdmin {
     }
 
     /// Ends a webhook; its deliveries stay listed.
+    ///
+    /// Dropping the future leaves it deleted or not.
     ///
     /// # Errors
     /// `Denied`; `NotFound`.
@@ -120,6 +134,8 @@ impl WebhookAdmin {
     /// Makes several changes together: all of them, or none.
     ///
     /// Later steps see what earlier ones have planned. A version means the one that is stored.
+    ///
+    /// Dropping the future leaves all steps made, or none.
     ///
     /// # Errors
     /// `Denied`; otherwise everything that is wrong with any step, in fields that begin with `steps[<index>]`: `Invalid` if any
@@ -155,6 +171,8 @@ impl WebhookAdmin {
 
     /// One webhook, with its health and its backlog.
     ///
+    /// Dropping the future leaves nothing behind.
+    ///
     /// # Errors
     /// `Denied`; `NotFound`.
     pub async fn webhook(&self, id: WebhookId) -> Result<WebhookView> {
@@ -168,6 +186,8 @@ impl WebhookAdmin {
     }
 
     /// A page of webhooks, in the order of their creation.
+    ///
+    /// Dropping the future leaves nothing behind.
     ///
     /// # Errors
     /// `Denied`; `Invalid` when the cursor is none.
@@ -190,6 +210,8 @@ impl WebhookAdmin {
     }
 
     /// How much is undelivered, over all of the tenant's webhooks.
+    ///
+    /// Dropping the future leaves nothing behind.
     ///
     /// # Errors
     /// `Denied`.

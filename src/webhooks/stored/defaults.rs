@@ -1,5 +1,7 @@
 //! A tenant's defaults as a store keeps them.
 
+use std::collections::BTreeSet;
+
 use serde::{Deserialize, Serialize};
 
 use crate::error::Result;
@@ -7,7 +9,7 @@ use crate::primitives::stored::Stored;
 use crate::primitives::stored::field::{Nanos, Text, says_nothing};
 use crate::primitives::stored::record::{self, FormatOne};
 use crate::tenancy::model::TenantId;
-use crate::webhooks::model::{StoredAuth, TenantDefaults, Version};
+use crate::webhooks::model::{LoginHosts, StoredAuth, TenantDefaults, Version};
 use crate::webhooks::stored::auth::KeptAuth;
 use crate::webhooks::stored::retry::StoredRetry;
 
@@ -20,9 +22,40 @@ struct Kept {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     auth: Option<KeptAuth>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    auth_hosts: Option<KeptHosts>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     retry: Option<StoredRetry>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     timeout: Option<Nanos>,
+}
+
+/// Where the login may be sent; nothing means nowhere.
+#[derive(Deserialize, Serialize)]
+#[serde(rename_all = "snake_case")]
+enum KeptHosts {
+    All,
+    Only(BTreeSet<String>),
+}
+
+impl KeptHosts {
+    fn of(hosts: &LoginHosts) -> Option<Self> {
+        match hosts {
+            LoginHosts::All => Some(Self::All),
+            LoginHosts::Only(hosts) if hosts.is_empty() => None,
+            LoginHosts::Only(hosts) => {
+                Some(Self::Only(hosts.iter().map(|host| (**host).to_owned()).collect()))
+            }
+        }
+    }
+}
+
+impl From<KeptHosts> for LoginHosts {
+    fn from(kept: KeptHosts) -> Self {
+        match kept {
+            KeptHosts::All => Self::All,
+            KeptHosts::Only(hosts) => Self::only(hosts),
+        }
+    }
 }
 
 impl Stored for TenantDefaults {
@@ -35,6 +68,7 @@ impl Stored for TenantDefaults {
                 tenant: Text(self.tenant.clone()),
                 version: self.version.number(),
                 auth: self.auth.as_ref().map(KeptAuth::from),
+                auth_hosts: KeptHosts::of(&self.auth_hosts),
                 retry: self.retry.clone().map(StoredRetry),
                 timeout: self.timeout.map(Nanos),
             },
@@ -47,6 +81,7 @@ impl Stored for TenantDefaults {
             tenant: kept.tenant.0,
             version: Version::new(kept.version),
             auth: kept.auth.map(StoredAuth::from),
+            auth_hosts: kept.auth_hosts.map(LoginHosts::from).unwrap_or_default(),
             retry: kept.retry.map(|StoredRetry(policy)| policy),
             timeout: kept.timeout.map(|Nanos(timeout)| timeout),
         })
@@ -70,12 +105,18 @@ mod tests {
     use crate::webhooks::stored::retry::tests::any_retry;
 
     fn any_defaults() -> impl Strategy<Value = TenantDefaults> {
-        (any::<u64>(), option::of(any_auth()), option::of(any_retry()), option::of(any_length())).prop_map(
-            |(version, auth, retry, timeout)| {
+        let rest = (option::of(any_retry()), option::of(any_length()));
+        (any::<u64>(), option::of(any_auth()), any_hosts(), rest).prop_map(
+            |(version, auth, auth_hosts, (retry, timeout))| {
                 let tenant = "org_42".parse().expect("a tenant");
-                TenantDefaults { tenant, version: Version::new(version), auth, retry, timeout }
+                TenantDefaults { tenant, version: Version::new(version), auth, auth_hosts, retry, timeout }
             },
         )
+    }
+
+    fn any_hosts() -> impl Strategy<Value = LoginHosts> {
+        let some = prop::collection::btree_set("[a-z.]{1,20}", 0..3);
+        prop_oneof![Just(LoginHosts::All), some.prop_map(LoginHosts::only)]
     }
 
     fn full() -> TenantDefaults {
@@ -83,6 +124,7 @@ mod tests {
             tenant: "org_42".parse().expect("a tenant"),
             version: Version::new(3),
             auth: Some(StoredAuth::Bearer { token: Sealed::new(vec![0xff; 5]) }),
+            auth_hosts: LoginHosts::only(["erp.example.com"]),
             retry: Some(RetryPolicy::after_seconds([5, 30])),
             timeout: Some(Duration::from_millis(1_500)),
         }
@@ -102,7 +144,7 @@ mod tests {
 
     #[test]
     fn defaults_are_written_like_this() -> Result<()> {
-        insta::assert_snapshot!(full().to_stored()?, @r#"{"v":1,"tenant":"org_42","version":3,"auth":{"bearer":{"token":"//////8="}},"retry":{"table":[5000000000,30000000000]},"timeout":1500000000}"#);
+        insta::assert_snapshot!(full().to_stored()?, @r#"{"v":1,"tenant":"org_42","version":3,"auth":{"bearer":{"token":"//////8="}},"auth_hosts":{"only":["erp.example.com"]},"retry":{"table":[5000000000,30000000000]},"timeout":1500000000}"#);
         Ok(())
     }
 
@@ -119,5 +161,5 @@ mod tests {
         Ok(())
     }
 
-    const FIRST: &str = r#"{"v":1,"tenant":"org_42","version":3,"auth":{"bearer":{"token":"//////8="}},"retry":{"table":[5000000000,30000000000]},"timeout":1500000000}"#;
+    const FIRST: &str = r#"{"v":1,"tenant":"org_42","version":3,"auth":{"bearer":{"token":"//////8="}},"auth_hosts":{"only":["erp.example.com"]},"retry":{"table":[5000000000,30000000000]},"timeout":1500000000}"#;
 }

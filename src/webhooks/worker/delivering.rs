@@ -216,8 +216,9 @@ impl LaneWork for Delivering {
     type Item = Claim;
     type Ticket = Claim;
     type Outcome = Settlement;
+    type Party = TenantId;
 
-    async fn claim(&self, limit: usize) -> Result<Claims<Claim>> {
+    async fn claim(&self, limit: usize, full: Vec<TenantId>) -> Result<Claims<Claim>> {
         let settings = &self.context.settings;
         let before = self.now();
         let after = self.after.lock().unwrap_or_else(PoisonError::into_inner).clone();
@@ -225,6 +226,7 @@ impl LaneWork for Delivering {
             .with_after(after)
             .with_max_in_flight(settings.max_in_flight);
         request.max_replays_in_flight = settings.max_replays_in_flight;
+        request.except = full;
         let claimed = self.context.queue.claim(request).await?;
         self.board.store_works();
         *self.after.lock().unwrap_or_else(PoisonError::into_inner) = claimed.after;
@@ -234,6 +236,10 @@ impl LaneWork for Delivering {
 
     fn ticket(&self, claim: &Claim) -> Claim {
         claim.clone()
+    }
+
+    fn party<'t>(&self, ticket: &'t Claim) -> &'t TenantId {
+        &ticket.webhook.tenant
     }
 
     fn work(&self, claim: Claim) -> impl Future<Output = Settlement> + Send {

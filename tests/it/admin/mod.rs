@@ -3,9 +3,11 @@
 
 mod access;
 mod changes;
+mod default_login;
 mod diagnosis;
 mod formats;
 mod inputs;
+mod neighbours;
 mod publishing;
 mod races;
 mod secrets;
@@ -33,9 +35,11 @@ pub(crate) fn trials() -> Vec<Trial> {
     let lists = [
         access::trials(),
         changes::trials(),
+        default_login::trials(),
         diagnosis::trials(),
         formats::trials(),
         inputs::trials(),
+        neighbours::trials(),
         publishing::trials(),
         races::trials(),
         secrets::trials(),

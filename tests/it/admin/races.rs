@@ -8,8 +8,9 @@ use crossdock::hub::Admin;
 use crossdock::ports::{SealPlace, Sealed, Vault};
 use crossdock::primitives::{Secret, WebhookId};
 use crossdock::testing::SeededEntropy;
-use crossdock::webhooks::{Auth, NewWebhook, Rotation, WebhookState, WebhookUpdate};
+use crossdock::webhooks::{Auth, NewWebhook, Rotation, Settings, WebhookQuery, WebhookState, WebhookUpdate};
 use crossdock::{ErrorKind, Result};
+use futures_util::future::join_all;
 use libtest_mimic::Trial;
 
 use super::{House, Told, assert_refused, house_with, refused, story};
@@ -18,6 +19,7 @@ pub(super) fn trials() -> Vec<Trial> {
     vec![
         story("a_change_without_a_version_is_planned_anew_when_somebody_was_faster", planned_anew),
         story("a_change_with_a_version_is_refused_when_somebody_was_faster", refused_late),
+        story("creations_that_race_do_not_pass_the_limit", limit_holds),
         story("whoever_is_always_faster_is_told_about_in_the_end", endless),
     ]
 }
@@ -72,6 +74,41 @@ fn meddled() -> Result<(House, Meddling)> {
     let vault = Meddling { inner, meddler: Arc::default() };
     let house = house_with(|receivers| receivers, |builder| builder.vault(vault.clone()))?;
     Ok((house, vault))
+}
+
+/// Takes its time over every seal, so that all who race have counted before any of them saves.
+#[derive(Debug)]
+struct Slow(EphemeralVault);
+
+#[async_trait]
+impl Vault for Slow {
+    async fn seal(&self, place: SealPlace<'_>, secret: &Secret) -> Result<Sealed> {
+        tokio::task::yield_now().await;
+        self.0.seal(place, secret).await
+    }
+
+    async fn open(&self, place: SealPlace<'_>, sealed: &Sealed) -> Result<Secret> {
+        self.0.open(place, sealed).await
+    }
+}
+
+async fn limit_holds() -> Told {
+    let mut settings = Settings::default();
+    settings.max_webhooks = 3;
+    let vault = Slow(EphemeralVault::new(Arc::new(SeededEntropy::new(9))));
+    let house = house_with(|receivers| receivers, |builder| builder.settings(settings).vault(vault))?;
+    let webhooks = house.admin("t").webhooks();
+    let new = || NewWebhook::to("https://a.example.com/").events(["*"]);
+
+    let racing = join_all((0..10).map(|_| webhooks.create(new()))).await;
+
+    let (made, late): (Vec<_>, Vec<_>) = racing.into_iter().partition(Result::is_ok);
+    assert_eq!((made.len(), late.len()), (3, 7));
+    for late in late {
+        assert_refused(late, ErrorKind::Invalid, &["webhooks"]);
+    }
+    assert_eq!(webhooks.list(WebhookQuery::new()).await?.items.len(), 3);
+    Ok(())
 }
 
 async fn planned_anew() -> Told {

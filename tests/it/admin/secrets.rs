@@ -32,7 +32,7 @@ pub(super) fn trials() -> Vec<Trial> {
 const LOGIN: &str = "canary-password-5b1f";
 const TOKEN: &str = "canary-token-9c2e";
 const KEY: &str = "canary-api-key-77aa";
-const SHARED: &str = "canary-default-password-01";
+pub(super) const SHARED: &str = "canary-default-password-01";
 const SECRET: &str = "canary signing secret that only two of us know";
 
 async fn canaries() -> Told {
@@ -46,8 +46,9 @@ async fn canaries() -> Told {
     let webhooks = admin.webhooks();
     let mut shown = Vec::new();
 
-    let update =
-        DefaultsUpdate::of(&admin.defaults().await?).auth(Auth::basic("shared").with_password(SHARED));
+    let update = DefaultsUpdate::of(&admin.defaults().await?)
+        .auth(Auth::basic("shared").with_password(SHARED))
+        .auth_for_all_hosts();
     shown.push(format!("{update:?}"));
     shown.push(format!("{:?}", admin.update_defaults(update).await?));
     let mut generated = Vec::new();
@@ -115,13 +116,13 @@ async fn canaries() -> Told {
     Ok(())
 }
 
-async fn last_authorization(house: &House, id: WebhookId) -> Result<Option<String>> {
+pub(super) async fn last_authorization(house: &House, id: WebhookId) -> Result<Option<String>> {
     house.admin("t").webhooks().test(id, "order.placed").await?;
     let sent = house.transport.requests().pop().expect("a request");
     Ok(sent.headers.get("authorization").map(|value| value.to_str().expect("text").to_owned()))
 }
 
-fn basic(user: &str, password: &str) -> Option<String> {
+pub(super) fn basic(user: &str, password: &str) -> Option<String> {
     Some(format!("Basic {}", STANDARD.encode(format!("{user}:{password}"))))
 }
 
@@ -200,6 +201,7 @@ async fn defaults() -> Told {
     let seen = admin.defaults().await?;
     let set = DefaultsUpdate::of(&seen)
         .auth(Auth::basic("shared").with_password(SHARED))
+        .auth_for_all_hosts()
         .timeout(Duration::from_secs(3))
         .retry_after([Duration::from_secs(60)]);
     let set = admin.update_defaults(set).await?;

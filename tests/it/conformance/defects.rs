@@ -66,6 +66,19 @@ pub(super) fn trials() -> Vec<Trial> {
             &["fairness::a_round_goes_on_behind_the_cursor_and_wraps_around"],
         ),
         (
+            "a_store_that_gives_what_was_not_asked_for_is_found",
+            Defect::NoExcept,
+            &["fairness::a_tenant_that_is_excepted_gets_nothing_and_holds_back_nobody"],
+        ),
+        (
+            "a_store_that_looks_at_no_condition_is_found",
+            Defect::NoCondition,
+            &[
+                "save::no_more_webhooks_are_saved_than_a_condition_allows",
+                "save::of_insertions_that_race_no_more_are_made_than_a_condition_allows",
+            ],
+        ),
+        (
             "a_store_that_drops_what_waits_is_found",
             Defect::Forgets,
             &["retention::nothing_undelivered_is_ever_dropped"],
@@ -109,6 +122,10 @@ enum Defect {
     NoOrder,
     /// It begins every round with the same tenant.
     NoCursor,
+    /// It gives also what was excepted.
+    NoExcept,
+    /// It saves however many webhooks there are.
+    NoCondition,
     /// Its retention ends what still waits.
     Forgets,
 }
@@ -213,6 +230,9 @@ impl DeliveryQueue for Defective {
         if self.is(Defect::NoCursor) {
             request.after = None;
         }
+        if self.is(Defect::NoExcept) {
+            request.except.clear();
+        }
         let mut claimed = self.inner.claim(request).await?;
         let refused = self.note(&mut claimed);
         self.inner.settle(SettleBatch::new(&refused), now).await?;
@@ -258,10 +278,13 @@ impl WebhookRepository for Defective {
     async fn save(
         &self,
         tenant: &TenantId,
-        changes: Vec<Change>,
+        mut changes: Vec<Change>,
         activity: Vec<Activity>,
         now: DateTime<Utc>,
     ) -> Result<()> {
+        if self.is(Defect::NoCondition) {
+            changes.retain(|change| !matches!(change, Change::AtMost(_)));
+        }
         if self.is(Defect::Halves) {
             for change in changes {
                 self.inner.save(tenant, vec![change], Vec::new(), now).await?;

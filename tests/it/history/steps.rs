@@ -27,6 +27,10 @@ pub(super) enum Step {
         limit: usize,
     },
     Claim,
+    /// Nothing of this tenant.
+    ClaimExcept {
+        tenant: usize,
+    },
     Settle {
         claim: usize,
         fate: FateKind,
@@ -132,6 +136,7 @@ fn step() -> impl Strategy<Value = Step> {
         ),
         8 => prop_oneof![1_usize..4, Just(100)].prop_map(|limit| Step::FanOut { limit }),
         10 => Just(Step::Claim),
+        3 => (0_usize..2).prop_map(|tenant| Step::ClaimExcept { tenant }),
         16 => (any::<usize>(), fate(), extras())
             .prop_map(|(claim, fate, extras)| Step::Settle { claim, fate, extras }),
         6 => prop_oneof![0_u32..2_000, 0_u32..120_000].prop_map(|milliseconds| Step::Pass { milliseconds }),

@@ -115,6 +115,7 @@ impl World {
             }
             Step::FanOut { limit } => self.fan_out(limit).await,
             Step::Claim => self.claim_all(&promised).await,
+            Step::ClaimExcept { tenant } => self.claim_except(tenant).await,
             Step::Settle { claim, fate, extras } => self.settle(claim, fate, &extras).await,
             Step::Pass { milliseconds } => {
                 self.now += Duration::from_millis(milliseconds.into());
@@ -295,7 +296,21 @@ impl World {
 
     /// Claims all there is, so that no choice is left to the stores.
     async fn claim_all(&mut self, promised: &[Option<DateTime<Utc>>]) {
-        let request = ClaimRequest::new(self.now, LEASE, MANY);
+        self.claim(ClaimRequest::new(self.now, LEASE, MANY), promised).await;
+    }
+
+    /// Claims all there is of the others; what is promised then says nothing about this tenant.
+    async fn claim_except(&mut self, tenant: usize) {
+        let except = self.tenants[tenant].clone();
+        let before = self.claims.len();
+        self.claim(ClaimRequest::new(self.now, LEASE, MANY).except([except.clone()]), &[]).await;
+        self.promised = Vec::new();
+        if self.claims[before..].iter().flatten().any(|claim| claim.webhook.tenant == except) {
+            self.broken = Err(format!("{except:?} was given something, which was not asked for"));
+        }
+    }
+
+    async fn claim(&mut self, request: ClaimRequest, promised: &[Option<DateTime<Utc>>]) {
         let mut given: Vec<Claimed> = Vec::new();
         for kept in &self.kept {
             let mut claimed = kept.stores.queue.claim(request.clone()).await.expect("an answer");

@@ -198,6 +198,8 @@ impl World {
     }
 
     fn save(&self, tenant: &TenantId, change: Change) {
+        // What is disabled or removed ends the deliveries whose lease is over by this time; a worker may settle with an earlier one.
+        self.ledger.books().shown(self.clock.now());
         now(self.store.save(tenant, vec![change], Vec::new(), self.clock.now()))
             .expect("the memory store saves");
     }

@@ -18,6 +18,7 @@ pub(super) fn checks() -> Vec<Check<dyn StoreHarness>> {
         many_tenants_whose_slots_are_taken_starve_nobody,
         many_tenants_that_are_held_back_starve_nobody,
         a_busy_webhook_does_not_starve_its_tenants_others,
+        a_tenant_that_is_excepted_gets_nothing_and_holds_back_nobody,
     ]
 }
 
@@ -156,6 +157,28 @@ async fn a_busy_webhook_does_not_starve_its_tenants_others(world: World) -> Verd
 
     holds(quiet.iter().all(|id| given.contains(id)), "each webhook of the tenant has had its turn")?;
     holds(given.contains(&busy.id), "the busy one as well")
+}
+
+async fn a_tenant_that_is_excepted_gets_nothing_and_holds_back_nobody(world: World) -> Verdict {
+    let names = tenants(3)?;
+    for name in &names {
+        subscribe(&world, name).await?;
+        world.send_for(name, 4, at(0)).await?;
+    }
+    let ask = |limit, except: &[TenantId]| {
+        let request = ClaimRequest::new(at(2), LEASE, limit).except(except.iter().cloned());
+        world.stores.queue.claim(request)
+    };
+
+    let without = ask(100, &names[..2]).await?;
+    same(count(&without.claims), [(names[2].clone(), 4)].into(), "only the others get something")?;
+    let nothing = ask(100, &names).await?;
+    holds(nothing.claims.is_empty(), "whoever is excepted gets nothing")?;
+    holds(nothing.next_due.is_none_or(|due| due > at(2)), "nor is anything due that could be claimed")?;
+    let again = ask(100, &names[..1]).await?;
+    same(count(&again.claims), [(names[1].clone(), 4)].into(), "what was left is there the next time")?;
+    let rest = ask(100, &[]).await?;
+    same(count(&rest.claims), [(names[0].clone(), 4)].into(), "and nothing of it is lost")
 }
 
 /// One tenant, behind all those who must wait, has something due: the very next call gives it.

@@ -4,6 +4,7 @@ use futures_util::future::join_all;
 
 use crate::activity::model::ActivityKind;
 use crate::error::ErrorKind;
+use crate::primitives::page::PageRequest;
 use crate::testing::conformance::world::{World, at};
 use crate::testing::conformance::{Check, StoreHarness, Verdict, holds, refused, same};
 use crate::webhooks::model::{TenantDefaults, Version, Webhook};
@@ -22,6 +23,8 @@ pub(super) fn checks() -> Vec<Check<dyn StoreHarness>> {
         an_id_is_used_once,
         a_change_for_another_tenant_is_refused,
         later_changes_of_one_call_see_the_earlier_ones,
+        no_more_webhooks_are_saved_than_a_condition_allows,
+        of_insertions_that_race_no_more_are_made_than_a_condition_allows,
     ]
 }
 
@@ -216,4 +219,51 @@ async fn later_changes_of_one_call_see_the_earlier_ones(world: World) -> Verdict
     let stored = world.stored(&new).await?;
     same((stored.name.as_str(), stored.version), ("third", Version::new(3)), "one after the other")?;
     same(world.stores.repository.webhook(&world.acme, gone.id).await?, None, "up to the last")
+}
+
+async fn no_more_webhooks_are_saved_than_a_condition_allows(world: World) -> Verdict {
+    let repository = &world.stores.repository;
+    let (first, second) = (world.webhook().await?, world.webhook_of(&world.acme, at(1))?);
+    world.insert(world.webhook_of(&world.other, at(0))?).await?;
+
+    let changes = vec![Change::Insert(second.clone()), Change::AtMost(1)];
+    let answer = repository.save(&world.acme, changes, Vec::new(), at(1)).await;
+    refused(answer, ErrorKind::Conflict, "there would be two")?;
+    same(repository.webhook(&world.acme, second.id).await?, None, "nothing is saved")?;
+
+    let changes = vec![
+        Change::AtMost(1),
+        Change::Insert(second.clone()),
+        Change::Remove { id: first.id, expected: first.version },
+        Change::AtMost(1),
+    ];
+    repository.save(&world.acme, changes, Vec::new(), at(1)).await?;
+    same(
+        &*world.stored(&second).await?,
+        &second,
+        "a condition sees the changes before it, and only this tenant",
+    )
+}
+
+async fn of_insertions_that_race_no_more_are_made_than_a_condition_allows(world: World) -> Verdict {
+    let new = (0..6).map(|_| world.webhook_of(&world.acme, at(0))).collect::<Result<Vec<_>, _>>()?;
+
+    let racing = new.iter().map(|webhook| {
+        let changes = vec![Change::Insert(webhook.clone()), Change::AtMost(3)];
+        world.stores.repository.save(&world.acme, changes, Vec::new(), at(0))
+    });
+    let answers = join_all(racing).await;
+
+    same(answers.iter().filter(|answer| answer.is_ok()).count(), 3, "as many as there may be")?;
+    let refused = answers.iter().filter_map(|answer| answer.as_ref().err());
+    holds(
+        refused.map(|error| error.kind()).all(|kind| kind == ErrorKind::Conflict),
+        "the others are conflicts",
+    )?;
+    let page = PageRequest::first(10);
+    same(
+        world.stores.repository.webhooks(&world.acme, page).await?.items.len(),
+        3,
+        "and not one more is there",
+    )
 }

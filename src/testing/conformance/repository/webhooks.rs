@@ -14,7 +14,7 @@ use crate::testing::conformance::world::{BY_KEY, World, at, pattern};
 use crate::testing::conformance::{Check, Failure, StoreHarness, Verdict, holds, same};
 use crate::webhooks::health::WebhookHealth;
 use crate::webhooks::model::{
-    DeliveryStatus, Fate, SkipReason, StoredAuth, StoredSecret, TenantDefaults, Version, WebhookState,
+    DeliveryStatus, Fate, LoginHosts, SkipReason, StoredAuth, StoredSecret, TenantDefaults, WebhookState,
 };
 use crate::webhooks::repository::{Backlog, Change};
 use crate::webhooks::retry::RetryPolicy;
@@ -117,16 +117,25 @@ async fn every_format_and_scheme_is_kept(world: World) -> Verdict {
 
 async fn every_field_of_the_defaults_is_kept(world: World) -> Verdict {
     let mut defaults = TenantDefaults::new(world.acme.clone());
-    defaults.version = Version::FIRST;
     defaults.auth =
         Some(StoredAuth::Basic { username: "ada".into(), password: Some(Sealed::new(vec![1; 40])) });
     defaults.retry = Some(RetryPolicy::none());
     defaults.timeout = Some(Duration::from_secs(9));
-    let changes = vec![Change::Defaults { defaults: defaults.clone(), expected: Version::NONE }];
+    let some = LoginHosts::only(["erp.example.com", "[2001:db8::1]"]);
 
-    world.stores.repository.save(&world.acme, changes, Vec::new(), at(0)).await?;
+    for hosts in [LoginHosts::default(), some, LoginHosts::All] {
+        let expected = defaults.version;
+        (defaults.version, defaults.auth_hosts) = (expected.next(), hosts);
+        let changes = vec![Change::Defaults { defaults: defaults.clone(), expected }];
+        world.stores.repository.save(&world.acme, changes, Vec::new(), at(0)).await?;
 
-    same(&*world.stores.repository.defaults(&world.acme).await?, &defaults, "they are kept as they were")
+        same(
+            &*world.stores.repository.defaults(&world.acme).await?,
+            &defaults,
+            "they are kept as they were",
+        )?;
+    }
+    Ok(())
 }
 
 async fn every_state_is_kept(world: World) -> Verdict {

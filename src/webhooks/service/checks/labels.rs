@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use crate::error::Problem;
+use crate::events::label::{self, check_label};
 use crate::primitives::egress::TenantUrl;
 
 /// The name, or the URL's host.
@@ -30,14 +31,11 @@ pub(super) fn check_owner(owner: Option<String>, problems: &mut Vec<Problem>) ->
 
 /// The channels, each once.
 pub(super) fn check_channels(channels: &[String], problems: &mut Vec<Problem>) -> Vec<Arc<str>> {
-    if channels.len() > MAX_CHANNELS {
-        let rule = format!("a webhook has at most {MAX_CHANNELS} channels, this one has {}", channels.len());
-        problems.push(Problem::new("channels", rule, "name fewer channels, or none to hear all events"));
+    if !label::check_channels("a webhook", channels.iter().map(String::as_str), MAX_CHANNELS, problems) {
         return Vec::new();
     }
     let mut taken: Vec<Arc<str>> = Vec::with_capacity(channels.len());
-    for (index, channel) in channels.iter().enumerate() {
-        problems.extend(check_label(&format!("channels[{index}]"), channel));
+    for channel in channels {
         if !taken.iter().any(|earlier| **earlier == **channel) {
             taken.push(channel.as_str().into());
         }
@@ -46,40 +44,17 @@ pub(super) fn check_channels(channels: &[String], problems: &mut Vec<Problem>) -
 }
 
 pub(super) fn check_metadata(metadata: &BTreeMap<String, String>, problems: &mut Vec<Problem>) {
-    if metadata.len() > MAX_METADATA {
-        let rule = format!("metadata has at most {MAX_METADATA} entries, this has {}", metadata.len());
-        problems.push(Problem::new("metadata", rule, "keep what you look webhooks up by"));
-        return;
-    }
-    for (index, (key, value)) in metadata.iter().enumerate() {
-        // A key that breaks the rules cannot serve as a name.
-        match check_label(&format!("metadata[{index}].key"), key) {
-            Some(problem) => problems.push(problem),
-            None if value.len() > MAX_LABEL || value.chars().any(char::is_control) => {
-                problems.push(Problem::new(
-                    format!("metadata[{key}]"),
-                    format!("a value has at most {MAX_LABEL} bytes, none of them a control character"),
-                    "shorten it, or keep it where the webhook's id leads to it",
-                ));
-            }
-            None => {}
-        }
-    }
+    let entries = metadata.iter().map(|(key, value)| (key.as_str(), value.as_str()));
+    label::check_metadata(entries, check_value, problems);
 }
 
-fn check_label(field: &str, text: &str) -> Option<Problem> {
-    if (1..=MAX_LABEL).contains(&text.len()) && !text.chars().any(char::is_control) {
-        return None;
-    }
-    let rule = format!("a label is 1 to {MAX_LABEL} bytes long and has no control characters");
-    Some(Problem::new(field, rule, "give a short name or id, or leave the field out"))
+/// A value may be empty: the key says enough.
+fn check_value(field: &str, value: &str) -> Option<Problem> {
+    if value.is_empty() { None } else { check_label(field, value) }
 }
 
 const MAX_NAME: usize = 200;
-// As long as what events carry, with which they are compared.
-const MAX_LABEL: usize = 256;
 const MAX_CHANNELS: usize = 100;
-const MAX_METADATA: usize = 32;
 
 #[cfg(test)]
 mod tests {

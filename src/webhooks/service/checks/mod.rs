@@ -2,6 +2,7 @@
 
 mod destinations;
 mod headers;
+mod hosts;
 mod labels;
 mod numbers;
 mod patterns;
@@ -28,6 +29,7 @@ use crate::webhooks::settings::Settings;
 use crate::webhooks::sign::SignatureScheme;
 
 pub(crate) use headers::{clash, occupied_by_schemes};
+pub(crate) use hosts::check_hosts;
 pub(crate) use numbers::{check_retry, check_timeout};
 
 /// What a check goes by.

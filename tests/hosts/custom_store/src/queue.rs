@@ -254,7 +254,8 @@ impl Data {
         let token = hook.webhook.rate_limit.is_none_or(|limit| {
             hook.bucket.unwrap_or(TokenBucket::full(&limit, now)).available(&limit, now) > 0
         });
-        hook.webhook.state == WebhookState::Active && !hook.is_held(now) && live < cap as usize && token
+        let is_asked_for = !request.except.contains(&name.0) && hook.webhook.state == WebhookState::Active;
+        is_asked_for && !hook.is_held(now) && live < cap as usize && token
     }
 
     fn is_claimable(&self, row: &Row, request: &ClaimRequest) -> bool {

@@ -308,6 +308,12 @@ impl Data {
         let mut defaults_version =
             self.defaults.get(tenant).map_or(Version::NONE, |defaults| defaults.version);
         for change in changes {
+            if let Change::AtMost(most) = change {
+                if versions.len() > *most {
+                    return Err(error(ErrorKind::Conflict, step));
+                }
+                continue;
+            }
             let present = match change {
                 Change::Insert(webhook) | Change::Replace { webhook, .. } => {
                     versions.get(&webhook.id).copied()

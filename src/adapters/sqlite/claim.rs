@@ -12,6 +12,7 @@ use crate::adapters::sqlite::fault::{Done, corrupt};
 use crate::adapters::sqlite::lane::{Caps, Lane, State, Turn};
 use crate::adapters::sqlite::order::Place;
 use crate::adapters::sqlite::session::Session;
+use crate::adapters::sqlite::webhooks::defaults_of;
 use crate::error::Result;
 use crate::events::model::{Event, EventHead};
 use crate::lanes::lease::{Lease, LeaseToken};
@@ -330,20 +331,6 @@ fn note_lapse(session: &Session<'_>, until: i64, now: i64) -> Done<()> {
     Ok(())
 }
 
-/// What applies to all webhooks of a tenant that do not say otherwise.
-pub(super) fn defaults_of(session: &Session<'_>, tenant: &TenantId) -> Done<Arc<TenantDefaults>> {
-    let Some(revision) = session.number(DEFAULTS_REVISION, [tenant.as_str()])? else {
-        return Ok(Arc::new(TenantDefaults::new(tenant.clone())));
-    };
-    if let Some(defaults) = session.known_defaults(tenant.as_str(), revision) {
-        return Ok(defaults);
-    }
-    let defaults = session.first(DEFAULTS, [tenant.as_str()], |row| stored::<TenantDefaults>(row, 0))?;
-    let defaults = Arc::new(defaults.ok_or_else(|| corrupt("defaults have no record"))?);
-    session.keep_defaults(tenant.as_str(), revision, &defaults);
-    Ok(defaults)
-}
-
 /// Gives up deliveries whose events cannot be read back, so that they do not come again and again.
 pub(super) fn end_unreadable(session: &Session<'_>, ids: &[DeliveryId], now: DateTime<Utc>) -> Done<()> {
     for id in ids {
@@ -388,8 +375,6 @@ const LOST: &str = "SELECT w.n, w.order_key, w.due, w.attempts, e.has_payload \
 const FORGET_LAPSES: &str = "DELETE FROM crossdock_lapse WHERE at <= ?1";
 const LAPSE: &str = "INSERT INTO crossdock_lapse (at) VALUES (?1)";
 const NEXT_DUE: &str = "SELECT min(next_at) FROM crossdock_lane WHERE ready = 0 AND next_at IS NOT NULL";
-const DEFAULTS_REVISION: &str = "SELECT revision FROM crossdock_defaults WHERE tenant = ?1";
-const DEFAULTS: &str = "SELECT body FROM crossdock_defaults WHERE tenant = ?1";
 const PLACE: &str = "SELECT w.n, w.lane, w.order_key, w.attempts FROM crossdock_delivery d \
     CROSS JOIN crossdock_work w ON w.n = d.n WHERE d.id = ?1";
 
@@ -413,8 +398,6 @@ mod tests {
             FORGET_LAPSES,
             LAPSE,
             NEXT_DUE,
-            DEFAULTS_REVISION,
-            DEFAULTS,
             PLACE,
         ];
 

@@ -9,7 +9,6 @@ use crate::activity::log::{ActivityFilter, ActivityLog};
 use crate::activity::model::Activity;
 use crate::adapters::sqlite::SqliteStore;
 use crate::adapters::sqlite::activity;
-use crate::adapters::sqlite::claim::defaults_of;
 use crate::adapters::sqlite::deliveries;
 use crate::adapters::sqlite::repair;
 use crate::adapters::sqlite::replays;
@@ -57,7 +56,7 @@ impl WebhookRepository for SqliteStore {
 
     async fn defaults(&self, tenant: &TenantId) -> Result<Arc<TenantDefaults>> {
         let tenant = tenant.clone();
-        self.read("read a tenant's defaults", move |session| defaults_of(session, &tenant)).await
+        self.read("read a tenant's defaults", move |session| webhooks::defaults_of(session, &tenant)).await
     }
 
     async fn health(&self, tenant: &TenantId, webhook: WebhookId) -> Result<Option<WebhookHealth>> {

@@ -8,9 +8,10 @@ use rusqlite::params;
 
 use crate::activity::model::Activity;
 use crate::adapters::sqlite::activity::{note, page_of};
-use crate::adapters::sqlite::claim::defaults_of;
-use crate::adapters::sqlite::columns::{count, limit, signed, tenant as read_tenant, time, unsigned, uuid};
-use crate::adapters::sqlite::fault::{Done, Fault};
+use crate::adapters::sqlite::columns::{
+    count, limit, signed, stored, tenant as read_tenant, time, unsigned, uuid,
+};
+use crate::adapters::sqlite::fault::{Done, Fault, corrupt};
 use crate::adapters::sqlite::lane::{Caps, Lane, State, webhook_at};
 use crate::adapters::sqlite::order::end_unclaimed;
 use crate::adapters::sqlite::replays::cancel_running;
@@ -145,8 +146,22 @@ pub(super) fn disable(
 
 fn save_defaults(session: &Session<'_>, defaults: &TenantDefaults) -> Done<()> {
     let version = signed(defaults.version.number());
-    session.run(DEFAULTS, params![defaults.tenant.as_str(), version, defaults.to_stored()?])?;
+    session.run(WRITE_DEFAULTS, params![defaults.tenant.as_str(), version, defaults.to_stored()?])?;
     Ok(())
+}
+
+/// What applies to all webhooks of a tenant that do not say otherwise.
+pub(super) fn defaults_of(session: &Session<'_>, tenant: &TenantId) -> Done<Arc<TenantDefaults>> {
+    let Some(revision) = session.number(DEFAULTS_REVISION, [tenant.as_str()])? else {
+        return Ok(Arc::new(TenantDefaults::new(tenant.clone())));
+    };
+    if let Some(defaults) = session.known_defaults(tenant.as_str(), revision) {
+        return Ok(defaults);
+    }
+    let defaults = session.first(DEFAULTS, [tenant.as_str()], |row| stored::<TenantDefaults>(row, 0))?;
+    let defaults = Arc::new(defaults.ok_or_else(|| corrupt("defaults have no record"))?);
+    session.keep_defaults(tenant.as_str(), revision, &defaults);
+    Ok(defaults)
 }
 
 pub(super) fn webhook(session: &Session<'_>, tenant: &TenantId, id: WebhookId) -> Done<Option<Arc<Webhook>>> {
@@ -249,9 +264,11 @@ const WRITE: &str = "INSERT INTO crossdock_webhook (lane, version, body) VALUES 
     ON CONFLICT (lane) DO UPDATE SET version = excluded.version, body = excluded.body";
 const REVISED: &str = "UPDATE crossdock_lane SET revision = ?2 WHERE n = ?1";
 const REMOVE: &str = "DELETE FROM crossdock_webhook WHERE lane = ?1";
-const DEFAULTS: &str = "INSERT INTO crossdock_defaults (tenant, version, revision, body) VALUES (?1, ?2, 1, ?3) \
+const WRITE_DEFAULTS: &str = "INSERT INTO crossdock_defaults (tenant, version, revision, body) VALUES (?1, ?2, 1, ?3) \
     ON CONFLICT (tenant) DO UPDATE \
     SET version = excluded.version, revision = crossdock_defaults.revision + 1, body = excluded.body";
+const DEFAULTS_REVISION: &str = "SELECT revision FROM crossdock_defaults WHERE tenant = ?1";
+const DEFAULTS: &str = "SELECT body FROM crossdock_defaults WHERE tenant = ?1";
 const LIST: &str = "SELECT n, revision FROM crossdock_lane \
     WHERE tenant = ?1 AND webhook > ?2 AND state <> 3 ORDER BY webhook LIMIT ?3";
 const LANES: &str = "SELECT n FROM crossdock_lane WHERE tenant = ?1";

@@ -19,6 +19,7 @@ mod signatures;
 mod simulation;
 mod ssrf;
 mod story;
+mod vault;
 
 use std::process::ExitCode;
 
@@ -45,6 +46,7 @@ fn main() -> ExitCode {
     trials.extend(simulation::trials());
     trials.extend(ssrf::trials());
     trials.extend(story::trials());
+    trials.extend(vault::trials());
     libtest_mimic::run(&arguments, trials).exit_code()
 }
 

@@ -3,10 +3,13 @@
 
 mod admin;
 mod architecture;
+mod bent;
+mod canaries;
 mod catalog;
 mod certificates;
 mod child;
 mod conformance;
+mod doctor;
 mod egress;
 mod history;
 mod http_client;
@@ -14,6 +17,7 @@ mod http_pool;
 mod loopback;
 mod manifest;
 mod memory;
+mod rewrap;
 mod signature_vectors;
 mod signatures;
 mod simulation;
@@ -35,11 +39,13 @@ fn main() -> ExitCode {
     trials.extend(architecture::trials());
     trials.extend(catalog::trials());
     trials.extend(conformance::trials());
+    trials.extend(doctor::trials());
     trials.extend(egress::trials());
     trials.extend(history::trials());
     trials.extend(http_client::trials());
     trials.extend(http_pool::trials());
     trials.extend(manifest::trials());
+    trials.extend(rewrap::trials());
     trials.extend(signature_vectors::trials());
     trials.extend(memory::trials());
     trials.extend(signatures::trials());

@@ -18,7 +18,7 @@ use crate::primitives::secret::Secret;
 /// that has the keys (XChaCha20-Poly1305).
 ///
 /// What is sealed holds the id of the key, so keys can change: give the new one as the current and the old one as an
-/// [old key](crate::adapters::StaticKeys::with_old), let the hub seal everything anew, then drop the old one.
+/// [old key](crate::adapters::StaticKeys::with_old), let the hub [rewrap](crate::Hub::rewrap), then drop the old one.
 ///
 /// Data keys that were used lately stay in memory, so a key service is not asked for each delivery; a key that was taken from
 /// its provider may go on opening until the process ends.

@@ -9,7 +9,7 @@
 //!
 //! 1. Give the new key to every process [as an old one](StaticKeys::with_old): it opens, and seals nothing yet.
 //! 2. Make it the current one in every process, with the former as an old one.
-//! 3. Let the hub seal everything anew.
+//! 3. Run [`Hub::rewrap`](crate::Hub::rewrap) until nothing is [left to do](crate::webhooks::Rewrapped::is_settled).
 //! 4. Drop the former key.
 //!
 //! With one process, or one restart for all of them, step 1 can be left out. A process that lacks a key retries: deliveries wait

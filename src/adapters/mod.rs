@@ -12,4 +12,4 @@ pub mod vault;
 #[cfg(feature = "schemas")]
 pub use json_schema::JsonSchemaEngine;
 pub use memory::MemoryStore;
-pub use vault::EphemeralVault;
+pub use vault::{EnvelopeVault, EphemeralVault, StaticKeys};

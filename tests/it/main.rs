@@ -3,10 +3,13 @@
 
 mod admin;
 mod architecture;
+mod bent;
+mod canaries;
 mod catalog;
 mod certificates;
 mod child;
 mod conformance;
+mod doctor;
 mod egress;
 mod history;
 mod http_client;
@@ -15,12 +18,14 @@ mod lookups;
 mod loopback;
 mod manifest;
 mod memory;
+mod rewrap;
 mod signature_vectors;
 mod signatures;
 mod simulation;
 mod sqlite;
 mod ssrf;
 mod story;
+mod vault;
 
 use std::process::ExitCode;
 
@@ -36,12 +41,14 @@ fn main() -> ExitCode {
     trials.extend(architecture::trials());
     trials.extend(catalog::trials());
     trials.extend(conformance::trials());
+    trials.extend(doctor::trials());
     trials.extend(egress::trials());
     trials.extend(history::trials());
     trials.extend(http_client::trials());
     trials.extend(http_pool::trials());
     trials.extend(lookups::trials());
     trials.extend(manifest::trials());
+    trials.extend(rewrap::trials());
     trials.extend(signature_vectors::trials());
     trials.extend(memory::trials());
     trials.extend(signatures::trials());
@@ -49,6 +56,7 @@ fn main() -> ExitCode {
     trials.extend(sqlite::trials());
     trials.extend(ssrf::trials());
     trials.extend(story::trials());
+    trials.extend(vault::trials());
     libtest_mimic::run(&arguments, trials).exit_code()
 }
 

@@ -67,6 +67,10 @@ impl Vault for Meddling {
     async fn open(&self, place: SealPlace<'_>, sealed: &Sealed) -> Result<Secret> {
         self.inner.open(place, sealed).await
     }
+
+    async fn is_current(&self, sealed: &Sealed) -> Result<bool> {
+        self.inner.is_current(sealed).await
+    }
 }
 
 fn meddled() -> Result<(House, Meddling)> {
@@ -89,6 +93,10 @@ impl Vault for Slow {
 
     async fn open(&self, place: SealPlace<'_>, sealed: &Sealed) -> Result<Secret> {
         self.0.open(place, sealed).await
+    }
+
+    async fn is_current(&self, sealed: &Sealed) -> Result<bool> {
+        self.0.is_current(sealed).await
     }
 }
 

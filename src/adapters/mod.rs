@@ -7,6 +7,8 @@ pub mod http_client;
 #[cfg(feature = "schemas")]
 pub mod json_schema;
 pub mod memory;
+#[cfg(feature = "postgres")]
+pub mod postgres;
 pub mod vault;
 
 #[cfg(feature = "schemas")]

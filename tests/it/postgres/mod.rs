@@ -3,9 +3,11 @@
 mod account;
 mod cluster;
 mod keeper;
+mod play;
 mod pooler;
 mod server;
 mod servers;
+mod wake;
 
 use libtest_mimic::Trial;
 
@@ -14,5 +16,5 @@ pub(crate) use server::end;
 pub(crate) use servers::{hold_a_server, with_server};
 
 pub(crate) fn trials() -> Vec<Trial> {
-    servers::trials()
+    [servers::trials(), wake::trials()].into_iter().flatten().collect()
 }

@@ -1,0 +1,5 @@
+//! PostgreSQL.
+
+mod wake;
+
+pub use wake::PostgresWake;

@@ -17,6 +17,7 @@ use crate::error::Result;
 use crate::primitives::backoff::Jitter;
 use crate::primitives::egress::TenantUrl;
 use crate::primitives::secret::Secret;
+use crate::primitives::stored::word::words;
 
 /// Tells the time, and sleeps.
 ///
@@ -173,7 +174,7 @@ pub enum TransportErrorKind {
     Broken,
     /// What came back is not HTTP, or breaks a bound on headers.
     Protocol,
-    /// There is no transport in this hub.
+    /// This hub has no transport, or does not know the payload format that the webhook names.
     Unconfigured,
     /// The transport panicked, or failed in a way of its own.
     Internal,
@@ -354,21 +355,16 @@ impl TransportError {
     }
 }
 
-impl TransportErrorKind {
-    /// The word that logs and listings use.
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::Unreachable => "unreachable",
-            Self::Dns => "dns",
-            Self::Tls => "tls",
-            Self::TimedOut => "timed_out",
-            Self::Broken => "broken",
-            Self::Protocol => "protocol",
-            Self::Unconfigured => "unconfigured",
-            Self::Internal => "internal",
-        }
-    }
-}
+words!(TransportErrorKind {
+    Unreachable => "unreachable",
+    Dns => "dns",
+    Tls => "tls",
+    TimedOut => "timed_out",
+    Broken => "broken",
+    Protocol => "protocol",
+    Unconfigured => "unconfigured",
+    Internal => "internal",
+});
 
 impl fmt::Display for TransportErrorKind {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -385,6 +381,11 @@ impl Sealed {
     /// What a store keeps.
     pub fn as_bytes(&self) -> &[u8] {
         &self.0
+    }
+
+    /// The same bytes once more, without a copy.
+    pub(crate) fn shared(&self) -> Bytes {
+        self.0.clone()
     }
 }
 

@@ -2,6 +2,7 @@
 
 pub mod log;
 pub mod model;
+mod stored;
 
 pub use log::{ActivityFilter, ActivityLog};
 pub use model::{Activity, ActivityKind, Subject};

@@ -7,6 +7,7 @@ use std::sync::Arc;
 use chrono::{DateTime, Utc};
 
 use crate::primitives::id::ActivityId;
+use crate::primitives::stored::word::words;
 use crate::tenancy::model::{Actor, Role, TenantId};
 
 /// Who did what to which record, and when. It never holds a secret or a payload.
@@ -106,31 +107,26 @@ impl Activity {
     }
 }
 
-impl ActivityKind {
-    /// The word that logs and listings use.
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::WebhookCreated => "webhook.created",
-            Self::WebhookUpdated => "webhook.updated",
-            Self::WebhookPaused => "webhook.paused",
-            Self::WebhookResumed => "webhook.resumed",
-            Self::WebhookDisabled => "webhook.disabled",
-            Self::WebhookDeleted => "webhook.deleted",
-            Self::SecretRotated => "webhook.secret_rotated",
-            Self::WebhookTested => "webhook.tested",
-            Self::WebhookFailing => "webhook.failing",
-            Self::WebhookRecovered => "webhook.recovered",
-            Self::LaneStopped => "lane.stopped",
-            Self::LaneReleased => "lane.released",
-            Self::DeadLettered => "delivery.dead_lettered",
-            Self::DeliveryResent => "delivery.resent",
-            Self::ReplayStarted => "replay.started",
-            Self::ReplayCancelled => "replay.cancelled",
-            Self::DefaultsUpdated => "defaults.updated",
-            Self::SubjectErased => "subject.erased",
-        }
-    }
-}
+words!(ActivityKind {
+    WebhookCreated => "webhook.created",
+    WebhookUpdated => "webhook.updated",
+    WebhookPaused => "webhook.paused",
+    WebhookResumed => "webhook.resumed",
+    WebhookDisabled => "webhook.disabled",
+    WebhookDeleted => "webhook.deleted",
+    SecretRotated => "webhook.secret_rotated",
+    WebhookTested => "webhook.tested",
+    WebhookFailing => "webhook.failing",
+    WebhookRecovered => "webhook.recovered",
+    LaneStopped => "lane.stopped",
+    LaneReleased => "lane.released",
+    DeadLettered => "delivery.dead_lettered",
+    DeliveryResent => "delivery.resent",
+    ReplayStarted => "replay.started",
+    ReplayCancelled => "replay.cancelled",
+    DefaultsUpdated => "defaults.updated",
+    SubjectErased => "subject.erased",
+});
 
 impl Subject {
     /// The record's id as text.

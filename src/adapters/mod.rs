@@ -9,9 +9,13 @@ pub mod json_schema;
 pub mod memory;
 #[cfg(feature = "postgres")]
 pub mod postgres;
+#[cfg(feature = "sqlite")]
+pub mod sqlite;
 pub mod vault;
 
 #[cfg(feature = "schemas")]
 pub use json_schema::JsonSchemaEngine;
 pub use memory::MemoryStore;
+#[cfg(feature = "sqlite")]
+pub use sqlite::SqliteStore;
 pub use vault::EphemeralVault;

@@ -45,6 +45,7 @@ pub mod model;
 mod nearest;
 pub mod new_event;
 pub mod schema;
+mod stored;
 pub mod type_spec;
 
 pub use catalog::EventCatalog;

@@ -12,6 +12,8 @@ use crate::adapters::memory::MemoryStore;
 use crate::adapters::vault::EphemeralVault;
 use crate::error::{Error, Problem, Result};
 use crate::events::catalog::EventCatalog;
+use crate::events::envelope::CustomFormat;
+use crate::events::envelope::named::NamedFormats;
 use crate::events::schema::SchemaEngine;
 use crate::hub::defaults::{Absent, Defaults};
 use crate::hub::handle::Hub;
@@ -50,6 +52,7 @@ pub struct HubBuilder {
     egress: EgressPolicy,
     transport: Option<Arc<dyn Exchange>>,
     schema_engine: Option<Arc<dyn SchemaEngine>>,
+    formats: Vec<(String, Arc<dyn CustomFormat>)>,
     built_ins: BuiltIns,
     clock: Option<Arc<dyn Clock>>,
     entropy: Option<Arc<dyn Entropy>>,
@@ -126,6 +129,13 @@ impl HubBuilder {
         self
     }
 
+    /// A payload format of the host's own, which webhooks ask for by this name. Every process that sends is given the same
+    /// ones: what a process does not know is tried again later.
+    pub fn payload_format(mut self, name: impl Into<String>, format: impl CustomFormat) -> Self {
+        self.formats.push((name.into(), Arc::new(format)));
+        self
+    }
+
     /// Takes neither the built-in transport nor the built-in schema engine: only what the host gives. A process that only
     /// publishes needs no transport.
     pub fn without_built_ins(mut self) -> Self {
@@ -178,12 +188,16 @@ impl HubBuilder {
     /// The hub.
     ///
     /// # Errors
-    /// `Invalid` with everything that is wrong, at once: event types and schemas, numbers, the user agent, a store that
+    /// `Invalid` with everything that is wrong, at once: event types and schemas, names of formats, numbers, the user agent, a store that
     /// lasts with a vault that does not.
     pub fn build(mut self) -> Result<Hub> {
         let mut problems = Vec::new();
         self.take_user_agent(&mut problems);
         problems.extend(self.settings.problems());
+        let mut formats = NamedFormats::default();
+        for (name, format) in self.formats {
+            problems.extend(formats.add(&name, format).err());
+        }
 
         let events = match self.notice_events.is_on() {
             true => self.events.with_all(notice_types()),
@@ -217,7 +231,7 @@ impl HubBuilder {
             (None, BuiltIns::Wanted) => Defaults.exchange(&self.egress)?,
             (None, BuiltIns::Unwanted) => Absent::exchange(&Defaults, &self.egress)?,
         };
-        let dispatcher = Dispatcher::new(Arc::clone(&vault), exchange, &self.settings);
+        let dispatcher = Dispatcher::new(Arc::clone(&vault), exchange, formats, &self.settings);
         let context = Context {
             repository: store.repository,
             queue: store.queue,

@@ -11,6 +11,7 @@ pub mod lease;
 #[cfg(feature = "worker")]
 pub mod runner;
 pub mod schedule;
+mod stored;
 pub mod throttle;
 
 pub use lease::{Lease, LeaseToken};

@@ -120,6 +120,15 @@ impl TokenBucket {
         Self { tokens: f64::from(limit.burst), at: now }
     }
 
+    /// A bucket as a store has kept it; `None` if there never was one like that.
+    pub(crate) fn from_parts(tokens: f64, at: DateTime<Utc>) -> Option<Self> {
+        (0.0..=f64::from(RateLimit::MAX)).contains(&tokens).then_some(Self { tokens, at })
+    }
+
+    pub(crate) fn parts(&self) -> (f64, DateTime<Utc>) {
+        (self.tokens, self.at)
+    }
+
     /// How many may run now.
     pub fn available(&self, limit: &RateLimit, now: DateTime<Utc>) -> u32 {
         // At most `burst`, so it fits.

@@ -5,6 +5,8 @@ use std::fmt;
 use std::str::FromStr;
 use std::sync::Arc;
 
+use crate::primitives::stored::word::words;
+
 /// Names one tenant: opaque text of 1 to 128 bytes, as the host names its organisations.
 ///
 /// ```
@@ -150,22 +152,22 @@ impl Actor {
     }
 }
 
-impl Role {
-    /// The word that logs and listings use.
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::Member => "member",
-            Self::OrgAdmin => "org_admin",
-            Self::SuperAdmin => "super_admin",
-            Self::System => "system",
-        }
-    }
-}
+words!(Role {
+    Member => "member",
+    OrgAdmin => "org_admin",
+    SuperAdmin => "super_admin",
+    System => "system",
+});
 
 impl Entitlement {
     /// The host's text.
     pub fn as_str(&self) -> &str {
         &self.0
+    }
+
+    /// The same text once more, without a copy.
+    pub(crate) fn shared(&self) -> Arc<str> {
+        Arc::clone(&self.0)
     }
 }
 

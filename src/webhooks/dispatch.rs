@@ -11,6 +11,8 @@ use chrono::{DateTime, Utc};
 use http::{HeaderMap, HeaderName, HeaderValue, header};
 
 use crate::error::{Error, ErrorKind, Result};
+use crate::events::envelope::Body;
+use crate::events::envelope::named::NamedFormats;
 use crate::events::model::Event;
 use crate::ports::{
     Answer, Exchange, ExchangeLimits, ExchangeRequest, Sealed, TransportError, TransportErrorKind, Vault,
@@ -27,6 +29,7 @@ use crate::webhooks::sign::{Message, MessageId, Signer, SigningSecret};
 pub(crate) struct Dispatcher {
     vault: Arc<dyn Vault>,
     exchange: Option<Arc<dyn Exchange>>,
+    formats: NamedFormats,
     user_agent: HeaderValue,
     limits: ExchangeLimits,
     ready: Mutex<HashMap<WebhookId, Arc<Ready>>>,
@@ -70,15 +73,22 @@ impl Dispatcher {
     pub(crate) fn new(
         vault: Arc<dyn Vault>,
         exchange: Option<Arc<dyn Exchange>>,
+        formats: NamedFormats,
         settings: &Settings,
     ) -> Self {
         Self {
             vault,
             exchange,
+            formats,
             user_agent: settings.user_agent.clone(),
             limits: settings.limits,
             ready: Mutex::default(),
         }
+    }
+
+    /// The host's own formats.
+    pub(crate) fn formats(&self) -> &NamedFormats {
+        &self.formats
     }
 
     /// Sends the event and judges the answer.
@@ -93,16 +103,23 @@ impl Dispatcher {
         name: AttemptName,
     ) -> Result<Sent> {
         let ready = self.ready(webhook, defaults, name.started_at).await?;
-        let (headers, logged, body) = Self::request(&ready, webhook, event, name.started_at);
-        let mut request = ExchangeRequest::post(webhook.url.clone(), body);
-        request.headers = headers;
-        request.limits = self.limits_of(webhook, defaults);
-        request.destinations = Arc::clone(&webhook.destinations);
-
-        let result = match &self.exchange {
-            // Straight to what is behind the `Arc`: its own implementation of the port would box a second future.
-            Some(exchange) => (**exchange).exchange(request).await,
-            None => Err(TransportError::new(TransportErrorKind::Unconfigured)),
+        let unconfigured = || Err(TransportError::new(TransportErrorKind::Unconfigured));
+        let (result, logged) = match self.formats.render(&webhook.format, event) {
+            Some(body) => {
+                let (headers, logged, body) = Self::request(&ready, webhook, event, body, name.started_at);
+                let mut request = ExchangeRequest::post(webhook.url.clone(), body);
+                request.headers = headers;
+                request.limits = self.limits_of(webhook, defaults);
+                request.destinations = Arc::clone(&webhook.destinations);
+                let result = match &self.exchange {
+                    // Straight to what is behind the `Arc`: its own implementation of the port would box a second future.
+                    Some(exchange) => (**exchange).exchange(request).await,
+                    None => unconfigured(),
+                };
+                (result, logged)
+            }
+            // Another process may know the format, or this one once it has been deployed anew: it is tried again.
+            None => (unconfigured(), LoggedHeaders::default()),
         };
         let verdict = classify(&result, name.started_at);
         Ok(Sent { attempt: logged_attempt(name, logged, result), verdict })
@@ -117,9 +134,9 @@ impl Dispatcher {
         ready: &Ready,
         webhook: &Webhook,
         event: &Event,
+        body: Body,
         now: DateTime<Utc>,
     ) -> (HeaderMap, LoggedHeaders, Bytes) {
-        let body = webhook.format.render(event);
         let mut headers = HeaderMap::with_capacity(ready.headers.len() + Self::VARYING + body.headers.len());
         headers.insert(header::CONTENT_TYPE, body.content_type);
         headers.extend(body.headers);

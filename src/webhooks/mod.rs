@@ -35,6 +35,7 @@ pub(crate) mod sealing;
 pub mod service;
 pub mod settings;
 pub mod sign;
+mod stored;
 #[cfg(feature = "worker")]
 pub mod worker;
 

@@ -3,11 +3,12 @@
 
 mod defects;
 
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use crossdock::adapters::http_client::HttpTransport;
 use crossdock::adapters::memory::MemoryStore;
+use crossdock::adapters::sqlite::SqliteStore;
 use crossdock::adapters::vault::EphemeralVault;
 use crossdock::ports::{Clock, Entropy, Exchange, Vault, Wake};
 use crossdock::primitives::EgressPolicy;
@@ -18,12 +19,14 @@ use crossdock::testing::conformance::{
 use crossdock::testing::{ManualClock, SeededEntropy};
 use crossdock::{LocalWake, Result, SystemClock, SystemEntropy};
 use libtest_mimic::Trial;
+use tempfile::TempDir;
 
 use crate::rule;
 
 pub(crate) fn trials() -> Vec<Trial> {
     [
         suite("memory", store_suite(), || Arc::new(InMemory) as Arc<dyn StoreHarness>),
+        suite("sqlite", store_suite(), || Arc::new(InFiles::default()) as Arc<dyn StoreHarness>),
         suite("manual_clock", clock_suite(), || {
             Arc::new(ByHand(ManualClock::new())) as Arc<dyn ClockHarness>
         }),
@@ -67,6 +70,20 @@ struct InMemory;
 impl StoreHarness for InMemory {
     async fn fresh(&self) -> Result<Stores> {
         Ok(Stores::of(MemoryStore::new()))
+    }
+}
+
+/// Each store has a file of its own, which is gone with the harness.
+#[derive(Debug, Default)]
+struct InFiles(Mutex<Vec<TempDir>>);
+
+#[async_trait::async_trait]
+impl StoreHarness for InFiles {
+    async fn fresh(&self) -> Result<Stores> {
+        let folder = tempfile::tempdir().expect("a folder");
+        let store = SqliteStore::open(folder.path().join("hub.db"))?;
+        self.0.lock().expect("a list").push(folder);
+        Ok(Stores::of(store))
     }
 }
 

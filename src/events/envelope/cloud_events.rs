@@ -28,11 +28,13 @@ use crate::events::model::Event;
 ///     .with_subject("SKU A-7");
 /// let event = Event::new(head, r#"{"units":3.10}"#);
 ///
-/// let structured = PayloadFormat::from(CloudEventsFormat::structured("/shop")?).render(&event);
+/// let structured = PayloadFormat::from(CloudEventsFormat::structured("/shop")?);
+/// let structured = structured.render(&event).ok_or("one of ours")?;
 /// assert_eq!(structured.content_type, "application/cloudevents+json; charset=utf-8");
 /// assert!(structured.bytes.starts_with(br#"{"specversion":"1.0","type":"stock.counted","source":"/shop","#));
 ///
-/// let binary = PayloadFormat::from(CloudEventsFormat::binary("/shop")?.with_type_prefix("com.example.")?).render(&event);
+/// let binary = PayloadFormat::from(CloudEventsFormat::binary("/shop")?.with_type_prefix("com.example.")?);
+/// let binary = binary.render(&event).ok_or("one of ours")?;
 /// assert_eq!(binary.content_type, "application/json");
 /// assert_eq!(binary.headers["ce-type"], "com.example.stock.counted");
 /// assert_eq!(binary.headers["ce-subject"], "SKU%20A-7");

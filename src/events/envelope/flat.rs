@@ -31,7 +31,7 @@ use crate::events::model::Event;
 /// let format = PayloadFormat::from(FlatFormat::new().with_fields("id", "at", "event")?);
 ///
 /// assert_eq!(
-///     format.render(&event).bytes,
+///     format.render(&event).ok_or("one of ours")?.bytes,
 ///     r#"{"id":"evt_0000000000ew3re1r70w3ge1r7","at":"1970-01-01T00:00:00.000Z","event":"stock.counted","sku":"A-7","units":3.10}"#
 /// );
 /// # Ok::<(), Box<dyn std::error::Error>>(())
@@ -84,6 +84,16 @@ impl FlatFormat {
     pub fn with_time(mut self, time: TimeFormat) -> Self {
         self.time = time;
         self
+    }
+
+    /// The names of the fields for the event's id, its time and its type.
+    pub fn fields(&self) -> [&str; 3] {
+        [&self.event_id, &self.timestamp, &self.event_type]
+    }
+
+    /// How the time is written.
+    pub fn time(&self) -> &TimeFormat {
+        &self.time
     }
 
     /// The payload's own fields that a receiver would not see, because the envelope has fields of these names.

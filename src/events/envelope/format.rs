@@ -23,9 +23,12 @@ use crate::events::model::Event;
 ///
 /// assert_ne!(renamed, PayloadFormat::default());
 /// assert_ne!(binary, flat);
+///
+/// // One of the host's own, by the name that its hub knows it by.
+/// assert_eq!(PayloadFormat::from("edifact"), PayloadFormat::Named("edifact".into()));
 /// # Ok::<(), crossdock::events::InvalidFormat>(())
 /// ```
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Eq, PartialEq)]
 #[non_exhaustive]
 pub enum PayloadFormat {
     /// `{"type","timestamp","data"}`.
@@ -34,8 +37,8 @@ pub enum PayloadFormat {
     CloudEvents(CloudEventsFormat),
     /// The payload's own fields, and the envelope's beside them.
     Flat(FlatFormat),
-    /// The host's own.
-    Custom(Arc<dyn CustomFormat>),
+    /// The host's own, by the name under which [`payload_format`](crate::HubBuilder::payload_format) was given it.
+    Named(Arc<str>),
 }
 
 /// What is sent: the same for the same event, however often it is rendered.
@@ -60,37 +63,46 @@ pub struct Body {
     pub bytes: Bytes,
 }
 
-/// A format of the host's own.
+/// A format of the host's own: its hub is given it under a name, and webhooks ask for it by that name.
 ///
 /// # Contract
 /// - `render` depends on the event alone: the same event gives the same body, on every attempt and in every process.
 /// - `render` copes with every payload that the catalogue lets through, and with an empty one, which an erased event has.
-/// - Two formats with the same id render alike; a store keeps the id, and the hub is given the format again at start.
+/// - A name stands for one way of writing, in every process and for ever: webhooks are kept with the name, and events
+///   that were promised under it are still to be delivered. Another way of writing takes another name, such as `erp.2`.
 ///
 /// ```
-/// use crossdock::events::{Body, CustomFormat, Event, PayloadFormat};
+/// use crossdock::Hub;
+/// use crossdock::events::{Body, CustomFormat, Event, EventCatalog, EventTypeSpec};
+/// use crossdock::tenancy::Actor;
+/// use crossdock::webhooks::NewWebhook;
 /// use http::HeaderValue;
-/// use std::sync::Arc;
 ///
 /// #[derive(Debug)]
 /// struct Bare;
 ///
 /// impl CustomFormat for Bare {
-///     fn id(&self) -> &str {
-///         "bare"
-///     }
-///
 ///     fn render(&self, event: &Event) -> Body {
 ///         Body::new(HeaderValue::from_static("application/json"), event.payload.clone())
 ///     }
 /// }
 ///
-/// assert_eq!(PayloadFormat::Custom(Arc::new(Bare)), PayloadFormat::Custom(Arc::new(Bare)));
+/// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// let hub = Hub::builder()
+///     .events(EventCatalog::new().with(EventTypeSpec::new("order.placed")))
+///     .payload_format("bare", Bare)
+///     .build()?;
+/// let webhooks = hub.admin(Actor::org_admin("org_42".parse()?, "ada")).webhooks();
+///
+/// let erp = NewWebhook::to("https://erp.example.com/").events(["*"]).format("bare");
+/// assert!(webhooks.create(erp).await.is_ok());
+///
+/// let slip = NewWebhook::to("https://erp.example.com/").events(["*"]).format("bear");
+/// let error = webhooks.create(slip).await.unwrap_err();
+/// assert_eq!(error.problems()[0].fix, "choose among `bare`");
+/// # Ok(()) }
 /// ```
 pub trait CustomFormat: Debug + Send + Sync + 'static {
-    /// Names the format, for ever.
-    fn id(&self) -> &str;
-
     /// Writes the event.
     fn render(&self, event: &Event) -> Body;
 }
@@ -134,15 +146,15 @@ pub enum InvalidFormat {
 }
 
 impl PayloadFormat {
-    /// Writes the event.
+    /// Writes the event: every event gives a body.
     ///
-    /// It is total: every event gives a body. If a host's own format panics, so does this.
-    pub fn render(&self, event: &Event) -> Body {
+    /// `None` is the answer of a format of the host's own: only the hub that was given it knows how it writes.
+    pub fn render(&self, event: &Event) -> Option<Body> {
         match self {
-            Self::Standard(format) => format.render(event),
-            Self::CloudEvents(format) => format.render(event),
-            Self::Flat(format) => format.render(event),
-            Self::Custom(format) => format.render(event),
+            Self::Standard(format) => Some(format.render(event)),
+            Self::CloudEvents(format) => Some(format.render(event)),
+            Self::Flat(format) => Some(format.render(event)),
+            Self::Named(_) => None,
         }
     }
 }
@@ -152,21 +164,6 @@ impl Default for PayloadFormat {
         Self::Standard(StandardFormat::default())
     }
 }
-
-impl PartialEq for PayloadFormat {
-    fn eq(&self, other: &Self) -> bool {
-        match (self, other) {
-            (Self::Standard(left), Self::Standard(right)) => left == right,
-            (Self::CloudEvents(left), Self::CloudEvents(right)) => left == right,
-            (Self::Flat(left), Self::Flat(right)) => left == right,
-            // By contract the id says it all.
-            (Self::Custom(left), Self::Custom(right)) => left.id() == right.id(),
-            _ => false,
-        }
-    }
-}
-
-impl Eq for PayloadFormat {}
 
 impl From<StandardFormat> for PayloadFormat {
     fn from(format: StandardFormat) -> Self {
@@ -183,6 +180,13 @@ impl From<CloudEventsFormat> for PayloadFormat {
 impl From<FlatFormat> for PayloadFormat {
     fn from(format: FlatFormat) -> Self {
         Self::Flat(format)
+    }
+}
+
+impl From<&str> for PayloadFormat {
+    /// The host's own format of this name.
+    fn from(name: &str) -> Self {
+        Self::Named(name.into())
     }
 }
 
@@ -284,7 +288,7 @@ mod tests {
             cloud(CloudEventsFormat::binary(source)?)?,
             FlatFormat::new().into(),
         ] {
-            let body = format.render(&event);
+            let body = format.render(&event).expect("a format of ours");
             let mut sample = format!("content-type: {}\n", body.content_type.to_str().unwrap());
             for (name, value) in &body.headers {
                 sample.push_str(&format!("{name}: {}\n", value.to_str().unwrap()));
@@ -310,7 +314,7 @@ mod tests {
         event.head = event.head.with_subject("hunter2");
 
         for format in formats() {
-            let text = format!("{:?}", format.render(&event));
+            let text = format!("{:?}", format.render(&event).expect("a format of ours"));
             assert!(!text.contains("hunter2"), "{text}");
         }
     }
@@ -323,8 +327,8 @@ mod tests {
             event.head.occurred_at = [DateTime::<Utc>::MIN_UTC, event.occurred_at, DateTime::<Utc>::MAX_UTC][edge as usize];
 
             for format in formats() {
-                let body = format.render(&event);
-                prop_assert_eq!(&body, &format.render(&event));
+                let body = format.render(&event).expect("a format of ours");
+                prop_assert_eq!(Some(&body), format.render(&event).as_ref());
                 let read: Result<&RawValue, _> = serde_json::from_slice(&body.bytes);
                 prop_assert!(read.is_ok(), "{:?}: {:?}", format, body.bytes);
             }

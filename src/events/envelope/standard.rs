@@ -20,7 +20,7 @@ use crate::events::model::Event;
 /// let format = PayloadFormat::from(StandardFormat::new().with_type_field("kind")?);
 ///
 /// assert_eq!(
-///     format.render(&Event::new(head, "[1]")).bytes,
+///     format.render(&Event::new(head, "[1]")).ok_or("one of ours")?.bytes,
 ///     r#"{"kind":"stock.counted","timestamp":"1970-01-01T00:00:00.000Z","data":[1]}"#
 /// );
 /// # Ok::<(), Box<dyn std::error::Error>>(())

@@ -73,6 +73,16 @@ impl TimeFormat {
         Ok(Self { pattern: Some(pattern.into()), zone })
     }
 
+    /// The pattern of strftime; `None` for RFC 3339.
+    pub fn pattern(&self) -> Option<&str> {
+        self.pattern.as_deref()
+    }
+
+    /// Whose clock the time shows.
+    pub fn zone(&self) -> Zone {
+        self.zone
+    }
+
     /// The time, written.
     pub fn write(&self, time: DateTime<Utc>) -> String {
         let time = within_rfc3339(time);

@@ -4,12 +4,16 @@ use super::refusal::UrlRefusal;
 
 /// Judges a name as the URL parser has normalised it: lower case, ASCII, without the final dot.
 pub(super) fn judge(name: &str, allowed: &[String]) -> Result<(), UrlRefusal> {
-    if name.len() > MAX_NAME || !name.split('.').all(is_label) {
-        return Err(UrlRefusal::InvalidName);
-    }
+    check_form(name)?;
     let single_label = !name.contains('.');
     let denied = single_label || DENIED_NAMES.iter().any(|suffix| is_at_or_below(name, suffix));
     if denied && !is_allowed(name, allowed) { Err(UrlRefusal::DeniedName) } else { Ok(()) }
+}
+
+/// Whether such a name can exist.
+pub(super) fn check_form(name: &str) -> Result<(), UrlRefusal> {
+    let is_name = name.len() <= MAX_NAME && name.split('.').all(is_label);
+    if is_name { Ok(()) } else { Err(UrlRefusal::InvalidName) }
 }
 
 /// Whether the operator listed this very name, or `*.` and a parent of it.

@@ -9,10 +9,12 @@ use http::uri::PathAndQuery;
 use http::{HeaderValue, Uri};
 use url::{Host, Position, Url};
 
+use super::name;
 use super::policy::EgressPolicy;
 use super::refusal::UrlRefusal;
 
-/// A URL that a tenant wrote and that a policy has judged; made only by [`EgressPolicy::parse`].
+/// A URL that a tenant wrote and that a policy has judged; made by [`EgressPolicy::parse`], and by stores from what they have
+/// kept.
 ///
 /// Its text is normal: reading it again gives the same URL, or the refusal of a policy that has changed since. What a
 /// request needs is computed once. Cloning costs nothing worth mentioning.
@@ -43,7 +45,35 @@ struct Parts {
 }
 
 impl TenantUrl {
+    /// The URL that a store has kept: read, and judged by its form alone.
+    ///
+    /// A store gives back what it was given, also if the operator's policy has become stricter since. The policy judges
+    /// the URL again whenever it is called, and when its webhook is changed. Never read with this what somebody has
+    /// typed.
+    ///
+    /// ```
+    /// use crossdock::primitives::egress::{EgressPolicy, TenantUrl};
+    ///
+    /// let url = TenantUrl::from_kept("http://erp.corp.internal:8080/hooks")?;
+    ///
+    /// assert_eq!(url.host(), "erp.corp.internal");
+    /// assert!(EgressPolicy::default().check_url(&url).is_err());
+    /// assert!(TenantUrl::from_kept("erp.corp.internal").is_err());
+    /// # Ok::<(), crossdock::primitives::egress::UrlRefusal>(())
+    /// ```
+    ///
+    /// # Errors
+    /// The first rule about the form of URLs that it breaks.
+    pub fn from_kept(text: &str) -> Result<Self, UrlRefusal> {
+        Self::read(text, None)
+    }
+
     pub(super) fn parse(text: &str, policy: &EgressPolicy) -> Result<Self, UrlRefusal> {
+        Self::read(text, Some(policy))
+    }
+
+    /// Without a policy, only the form counts.
+    fn read(text: &str, policy: Option<&EgressPolicy>) -> Result<Self, UrlRefusal> {
         if text.len() > MAX_BYTES {
             return Err(UrlRefusal::TooLong);
         }
@@ -56,7 +86,7 @@ impl TenantUrl {
         if !https && !scheme.eq_ignore_ascii_case("http") {
             return Err(UrlRefusal::Scheme);
         }
-        policy.check_scheme(https)?;
+        policy.map_or(Ok(()), |policy| policy.check_scheme(https))?;
         let authority = rest.split(['/', '?', '#']).next().unwrap_or_default();
         if authority.contains('@') {
             return Err(UrlRefusal::UserInfo);
@@ -71,7 +101,11 @@ impl TenantUrl {
         let url = Url::parse(text).map_err(|_| UrlRefusal::InvalidHost)?;
         let port = url.port_or_known_default().ok_or(UrlRefusal::InvalidHost)?;
         let (url, address) = judge_host(url, written_host(authority), port, policy)?;
-        policy.check_port(port)?;
+        match policy {
+            Some(policy) => policy.check_port(port)?,
+            None if port == 0 => return Err(UrlRefusal::Port),
+            None => {}
+        }
         if url.as_str().len() > MAX_BYTES {
             return Err(UrlRefusal::TooLong);
         }
@@ -163,14 +197,17 @@ fn judge_host(
     mut url: Url,
     written: &str,
     port: u16,
-    policy: &EgressPolicy,
+    policy: Option<&EgressPolicy>,
 ) -> Result<(Url, Option<IpAddr>), UrlRefusal> {
     let address = match url.host().ok_or(UrlRefusal::InvalidHost)? {
         Host::Ipv4(v4) => IpAddr::V4(v4),
         Host::Ipv6(v6) => IpAddr::V6(v6),
         Host::Domain(domain) => {
             let name = domain.strip_suffix('.').unwrap_or(domain).to_owned();
-            policy.check_name(&name)?;
+            match policy {
+                Some(policy) => policy.check_name(&name)?,
+                None => name::check_form(&name)?,
+            }
             // Whoever reads the text must see the name that is looked up: no soft hyphens, no percent signs.
             let written = written.strip_suffix('.').unwrap_or(written);
             if !written.eq_ignore_ascii_case(&name) {
@@ -180,7 +217,7 @@ fn judge_host(
             return Ok((url, None));
         }
     };
-    policy.check_literal(address, port)?;
+    policy.map_or(Ok(()), |policy| policy.check_literal(address, port))?;
     if written.is_ascii() && !written.contains('%') {
         Ok((url, Some(address)))
     } else {

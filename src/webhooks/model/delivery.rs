@@ -7,6 +7,7 @@ use chrono::{DateTime, Utc};
 
 use crate::events::event_type::EventType;
 use crate::primitives::id::{DeliveryId, EventId, ReplayId, WebhookId};
+use crate::primitives::stored::word::words;
 use crate::tenancy::model::TenantId;
 use crate::webhooks::model::attempt::{Attempt, AttemptError};
 use crate::webhooks::model::webhook::OrderKey;
@@ -243,44 +244,29 @@ impl DeliveryStatus {
     }
 }
 
-impl StatusKind {
-    /// The word that logs and listings use.
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::Pending => "pending",
-            Self::Delivered => "delivered",
-            Self::DeadLetter => "dead_letter",
-            Self::Skipped => "skipped",
-            Self::Stopped => "stopped",
-        }
-    }
-}
+words!(StatusKind {
+    Pending => "pending",
+    Delivered => "delivered",
+    DeadLetter => "dead_letter",
+    Skipped => "skipped",
+    Stopped => "stopped",
+});
 
-impl DeadReason {
-    /// The word that logs and listings use.
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::Exhausted => "exhausted",
-            Self::Gone => "gone",
-            Self::Rejected => "rejected",
-            Self::Expired => "expired",
-            Self::Interrupted => "interrupted",
-            Self::Unsendable => "unsendable",
-            Self::SkippedByPerson => "skipped_by_person",
-        }
-    }
-}
+words!(DeadReason {
+    Exhausted => "exhausted",
+    Gone => "gone",
+    Rejected => "rejected",
+    Expired => "expired",
+    Interrupted => "interrupted",
+    Unsendable => "unsendable",
+    SkippedByPerson => "skipped_by_person",
+});
 
-impl SkipReason {
-    /// The word that logs and listings use.
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::WebhookDisabled => "webhook_disabled",
-            Self::WebhookDeleted => "webhook_deleted",
-            Self::Erased => "erased",
-        }
-    }
-}
+words!(SkipReason {
+    WebhookDisabled => "webhook_disabled",
+    WebhookDeleted => "webhook_deleted",
+    Erased => "erased",
+});
 
 impl Origin {
     /// The word that logs and listings use.

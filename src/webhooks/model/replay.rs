@@ -4,6 +4,7 @@ use chrono::{DateTime, Utc};
 
 use crate::events::event_type::EventType;
 use crate::primitives::id::{DeliveryId, ReplayId, WebhookId};
+use crate::primitives::stored::word::words;
 use crate::tenancy::model::TenantId;
 use crate::webhooks::model::delivery::{Delivery, Origin, StatusKind};
 
@@ -126,13 +127,8 @@ impl ReplayFilter {
     }
 }
 
-impl ReplayState {
-    /// The word that logs and listings use.
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::Running => "running",
-            Self::Completed => "completed",
-            Self::Cancelled => "cancelled",
-        }
-    }
-}
+words!(ReplayState {
+    Running => "running",
+    Completed => "completed",
+    Cancelled => "cancelled",
+});

@@ -14,6 +14,7 @@ use crate::lanes::throttle::RateLimit;
 use crate::ports::Sealed;
 use crate::primitives::egress::TenantUrl;
 use crate::primitives::id::WebhookId;
+use crate::primitives::stored::word::words;
 use crate::tenancy::model::{Entitlement, TenantId};
 use crate::webhooks::model::delivery::SkipReason;
 use crate::webhooks::retry::RetryPolicy;
@@ -327,17 +328,22 @@ impl OrderKey {
     }
 }
 
-impl DisableReason {
-    /// The word that logs and listings use.
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::ByPerson => "by_person",
-            Self::Gone => "gone",
-            Self::Asked => "asked",
-            Self::TooManyFailures => "too_many_failures",
-        }
-    }
-}
+words!(Ordered {
+    All => "all",
+    ByKey => "by_key",
+});
+
+words!(LaneStop {
+    Stop => "stop",
+    Skip => "skip",
+});
+
+words!(DisableReason {
+    ByPerson => "by_person",
+    Gone => "gone",
+    Asked => "asked",
+    TooManyFailures => "too_many_failures",
+});
 
 impl StoredSecret {
     /// A secret that signs until it is replaced.

@@ -81,6 +81,7 @@ impl<'a> Plan<'a> {
         Rules {
             egress: &self.context.egress,
             catalog: &self.context.catalog,
+            formats: self.context.dispatcher.formats(),
             settings: &self.context.settings,
             actor: self.actor,
             present,

@@ -3,6 +3,7 @@
 use http::header::HeaderName;
 
 use crate::primitives::header::is_reserved;
+use crate::primitives::stored::word::words;
 use crate::webhooks::sign::refusal::SchemeRefusal;
 use crate::webhooks::sign::template::SignedTemplate;
 
@@ -84,6 +85,11 @@ impl HmacScheme {
     /// [`SchemeRefusal`] when the header cannot be used.
     pub fn new(header: &str) -> Result<Self, SchemeRefusal> {
         Ok(Self::of(usable_header(header)?, Form::Value("".into()), SignedTemplate::body()))
+    }
+
+    /// With headers as a store has kept them.
+    pub(super) fn kept(header: HeaderName, timestamp_header: Option<HeaderName>) -> Self {
+        Self { timestamp_header, ..Self::of(header, Form::Value("".into()), SignedTemplate::body()) }
     }
 
     pub(super) fn of(header: HeaderName, form: Form, template: SignedTemplate) -> Self {
@@ -237,6 +243,16 @@ impl SignatureList {
         self.separator
     }
 }
+
+words!(Encoding {
+    Hex => "hex",
+    Base64 => "base64",
+});
+
+words!(KeyUse {
+    Verbatim => "verbatim",
+    Decoded => "decoded",
+});
 
 fn usable_header(name: &str) -> Result<HeaderName, SchemeRefusal> {
     let bad = || SchemeRefusal::BadHeader { name: name.chars().take(128).collect() };

@@ -51,6 +51,7 @@ mod refusal;
 mod scheme;
 mod secret;
 mod signer;
+pub(crate) mod stored;
 mod template;
 mod verify;
 

@@ -16,6 +16,7 @@ use ipnet::IpNet;
 use crate::error::Problem;
 use crate::events::compiled::CompiledCatalog;
 use crate::events::envelope::PayloadFormat;
+use crate::events::envelope::named::NamedFormats;
 use crate::events::event_type::EventPattern;
 use crate::lanes::throttle::RateLimit;
 use crate::primitives::egress::{EgressPolicy, TenantUrl};
@@ -34,6 +35,7 @@ pub(crate) use numbers::{check_retry, check_timeout};
 pub(crate) struct Rules<'a> {
     pub(crate) egress: &'a EgressPolicy,
     pub(crate) catalog: &'a CompiledCatalog,
+    pub(crate) formats: &'a NamedFormats,
     pub(crate) settings: &'a Settings,
     pub(crate) actor: &'a Actor,
     /// Patterns that the webhook has already: they stay, also when the actor may no longer subscribe them anew.
@@ -68,6 +70,7 @@ pub(crate) fn check(wanted: Wanted, rules: Rules<'_>, problems: &mut Vec<Problem
     let channels = labels::check_channels(&wanted.channels, problems);
     labels::check_metadata(&wanted.metadata, problems);
     let events = patterns::check(&wanted.events, rules, problems);
+    problems.extend(rules.formats.check(&wanted.format).err());
 
     // No scheme at all is a wish of its own: unsigned.
     if !wanted.schemes.is_empty()

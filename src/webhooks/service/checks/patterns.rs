@@ -49,6 +49,7 @@ const MAX_PATTERNS: usize = 100;
 mod tests {
     use super::*;
     use crate::events::catalog::EventCatalog;
+    use crate::events::envelope::named::NamedFormats;
     use crate::events::type_spec::EventTypeSpec;
     use crate::primitives::egress::EgressPolicy;
     use crate::tenancy::model::Actor;
@@ -65,6 +66,7 @@ mod tests {
         let rules = Rules {
             egress: &EgressPolicy::default(),
             catalog: &catalog,
+            formats: &NamedFormats::default(),
             settings: &Settings::default(),
             actor,
             present: &present,

@@ -1,0 +1,53 @@
+//! Why an attempt failed, as a word: `status.503`, `transport.timed_out`.
+
+use std::fmt::{self, Display};
+use std::str::FromStr;
+
+use crate::error::{Error, Result};
+use crate::ports::TransportErrorKind;
+use crate::primitives::stored::Stored;
+use crate::primitives::stored::record;
+use crate::primitives::stored::word::Word;
+use crate::webhooks::model::AttemptError;
+
+/// [`AttemptError`] with the text that stores keep.
+#[derive(Clone, Copy)]
+pub(super) struct StoredError(pub(super) AttemptError);
+
+impl Stored for AttemptError {
+    fn to_stored(&self) -> Result<String> {
+        Ok(StoredError(*self).to_string())
+    }
+
+    fn from_stored(text: &str) -> Result<Self> {
+        text.parse().map(|StoredError(error)| error)
+    }
+}
+
+impl Display for StoredError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.0 {
+            AttemptError::Status(status) => write!(f, "status.{status}"),
+            AttemptError::Transport(kind) => write!(f, "transport.{kind}"),
+            AttemptError::Unsendable => f.write_str("unsendable"),
+        }
+    }
+}
+
+impl FromStr for StoredError {
+    type Err = Error;
+
+    fn from_str(text: &str) -> Result<Self> {
+        let error = match text.split_once('.') {
+            Some(("status", digits)) if digits.bytes().all(|byte| byte.is_ascii_digit()) => {
+                digits.parse().ok().map(AttemptError::Status)
+            }
+            Some(("transport", kind)) => TransportErrorKind::from_word(kind).map(AttemptError::Transport),
+            None if text == "unsendable" => Some(AttemptError::Unsendable),
+            _ => None,
+        };
+        error
+            .map(Self)
+            .ok_or_else(|| record::corrupt("read the error of an attempt that a store has kept", "error"))
+    }
+}

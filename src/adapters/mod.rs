@@ -18,4 +18,4 @@ pub use json_schema::JsonSchemaEngine;
 pub use memory::MemoryStore;
 #[cfg(feature = "sqlite")]
 pub use sqlite::SqliteStore;
-pub use vault::EphemeralVault;
+pub use vault::{EnvelopeVault, EphemeralVault, StaticKeys};

@@ -9,7 +9,7 @@ use std::time::Duration;
 use crossdock::adapters::http_client::HttpTransport;
 use crossdock::adapters::memory::MemoryStore;
 use crossdock::adapters::sqlite::SqliteStore;
-use crossdock::adapters::vault::EphemeralVault;
+use crossdock::adapters::vault::{EnvelopeVault, EphemeralVault, StaticKeys};
 use crossdock::ports::{Clock, Entropy, Exchange, Vault, Wake};
 use crossdock::primitives::EgressPolicy;
 use crossdock::testing::conformance::{
@@ -35,6 +35,7 @@ pub(crate) fn trials() -> Vec<Trial> {
         suite("system_entropy", entropy_suite(), || Arc::new(SystemEntropy) as Arc<dyn Entropy>),
         suite("local_wake", wake_suite(), || Arc::new(LocalWake::default()) as Arc<dyn Wake>),
         suite("ephemeral_vault", vault_suite(), || Arc::new(OneKey) as Arc<dyn VaultHarness>),
+        suite("envelope_vault", vault_suite(), || Arc::new(OwnKeys) as Arc<dyn VaultHarness>),
         suite("http_client", exchange_suite(), || Arc::new(http_client()) as Arc<dyn Exchange>),
         defects::trials(),
     ]
@@ -128,6 +129,24 @@ impl VaultHarness for OneKey {
         // It has one key, which has no name: what another one has sealed looks like damage.
         None
     }
+}
+
+#[derive(Debug)]
+struct OwnKeys;
+
+#[async_trait::async_trait]
+impl VaultHarness for OwnKeys {
+    async fn vault(&self) -> Arc<dyn Vault> {
+        Arc::new(EnvelopeVault::new(one_key("2026-01")))
+    }
+
+    async fn stranger(&self) -> Option<Arc<dyn Vault>> {
+        Some(Arc::new(EnvelopeVault::new(one_key("2019-12"))))
+    }
+}
+
+fn one_key(id: &str) -> StaticKeys {
+    StaticKeys::new(id, "oRkq0NkwYM3MX5Grz7aIyd3Rg6ABDClVWhZWpU9jqoE=").expect("a key")
 }
 
 fn http_client() -> HttpTransport {

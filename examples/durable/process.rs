@@ -67,12 +67,10 @@ impl Part {
     pub(crate) async fn play(self, setting: &Setting) -> Result<(), Box<dyn Error>> {
         let shop = Shop::open(setting).await?;
         let hub = shop.hub(setting)?;
-        let delivering = match self {
-            Self::DoItAllUntilKilled | Self::DoItAll | Self::Deliver => {
-                Some(tokio::spawn(hub.worker().run_until(told_to_stop())))
-            }
-            Self::TakeOrdersUntilKilled | Self::TakeOrders => None,
-        };
+        let worker = hub.worker();
+        let delivers = matches!(self, Self::DoItAllUntilKilled | Self::DoItAll | Self::Deliver);
+        let delivering =
+            delivers.then(|| tokio::spawn(async move { worker.run_until(told_to_stop()).await }));
         match self {
             Self::DoItAllUntilKilled | Self::TakeOrdersUntilKilled => {
                 shop.take_orders(&hub, setting, FIRST_ORDER..=HALF_WAY).await?;

@@ -14,6 +14,7 @@ mod http_pool;
 mod loopback;
 mod manifest;
 mod memory;
+mod postgres;
 mod signature_vectors;
 mod signatures;
 mod simulation;
@@ -39,13 +40,16 @@ fn main() -> ExitCode {
     trials.extend(http_client::trials());
     trials.extend(http_pool::trials());
     trials.extend(manifest::trials());
+    trials.extend(postgres::trials());
     trials.extend(signature_vectors::trials());
     trials.extend(memory::trials());
     trials.extend(signatures::trials());
     trials.extend(simulation::trials());
     trials.extend(ssrf::trials());
     trials.extend(story::trials());
-    libtest_mimic::run(&arguments, trials).exit_code()
+    let conclusion = libtest_mimic::run(&arguments, trials);
+    postgres::end();
+    conclusion.exit_code()
 }
 
 /// One named rule; `story` returns `Err` or panics when the rule does not hold.

@@ -1,0 +1,18 @@
+//! The store in PostgreSQL, and the servers that its trials need.
+
+mod account;
+mod cluster;
+mod keeper;
+mod pooler;
+mod server;
+mod servers;
+
+use libtest_mimic::Trial;
+
+pub(crate) use keeper::keep;
+pub(crate) use server::end;
+pub(crate) use servers::{hold_a_server, with_server};
+
+pub(crate) fn trials() -> Vec<Trial> {
+    servers::trials()
+}

@@ -7,9 +7,13 @@ pub mod http_client;
 #[cfg(feature = "schemas")]
 pub mod json_schema;
 pub mod memory;
+#[cfg(feature = "postgres")]
+pub mod postgres;
 pub mod vault;
 
 #[cfg(feature = "schemas")]
 pub use json_schema::JsonSchemaEngine;
 pub use memory::MemoryStore;
+#[cfg(feature = "postgres")]
+pub use postgres::PostgresStore;
 pub use vault::EphemeralVault;

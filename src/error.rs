@@ -108,6 +108,18 @@ impl Error {
         &self.0.problems
     }
 
+    /// The error and everything that lies underneath, in one line.
+    pub(crate) fn in_words(&self) -> String {
+        let mut words = self.to_string();
+        let mut source = self.source();
+        while let Some(cause) = source {
+            words.push_str(": ");
+            words.push_str(&cause.to_string());
+            source = cause.source();
+        }
+        words
+    }
+
     /// Whether the same call may succeed later without any change.
     pub fn is_transient(&self) -> bool {
         self.0.kind == ErrorKind::Unavailable

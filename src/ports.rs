@@ -220,6 +220,8 @@ pub struct SealPlace<'a> {
 /// - Another place, or a single changed bit, is [`ErrorKind::Corrupt`](crate::ErrorKind::Corrupt); no input of any length panics.
 /// - An unknown key is [`ErrorKind::Unavailable`](crate::ErrorKind::Unavailable): it may come back.
 /// - Sealing the same secret twice gives different bytes.
+/// - `is_current` is true for what `seal` makes now, and false for what was sealed under another key, be it known or not; it
+///   opens nothing. What no vault of this kind has sealed is `Corrupt`.
 #[async_trait]
 pub trait Vault: Debug + Send + Sync + 'static {
     /// Seals a secret for this place.
@@ -227,6 +229,9 @@ pub trait Vault: Debug + Send + Sync + 'static {
 
     /// Opens what was sealed for this place.
     async fn open(&self, place: SealPlace<'_>, sealed: &Sealed) -> Result<Secret>;
+
+    /// Whether a seal is of the key that seals now: after keys have changed, what is not is sealed anew.
+    async fn is_current(&self, sealed: &Sealed) -> Result<bool>;
 }
 
 // A port that is shared is still that port: a host keeps a clone of its clock or transport to look at it later.
@@ -273,6 +278,10 @@ impl<T: Vault + ?Sized> Vault for Arc<T> {
 
     async fn open(&self, place: SealPlace<'_>, sealed: &Sealed) -> Result<Secret> {
         (**self).open(place, sealed).await
+    }
+
+    async fn is_current(&self, sealed: &Sealed) -> Result<bool> {
+        (**self).is_current(sealed).await
     }
 }
 

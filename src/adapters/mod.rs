@@ -9,6 +9,8 @@ pub mod json_schema;
 pub mod memory;
 #[cfg(feature = "postgres")]
 pub mod postgres;
+#[cfg(feature = "sqlite")]
+pub mod sqlite;
 pub mod vault;
 
 #[cfg(feature = "schemas")]
@@ -16,4 +18,6 @@ pub use json_schema::JsonSchemaEngine;
 pub use memory::MemoryStore;
 #[cfg(feature = "postgres")]
 pub use postgres::PostgresStore;
-pub use vault::EphemeralVault;
+#[cfg(feature = "sqlite")]
+pub use sqlite::SqliteStore;
+pub use vault::{EnvelopeVault, EphemeralVault, StaticKeys};

@@ -161,7 +161,8 @@ impl HubBuilder {
         self
     }
 
-    /// How secrets are kept; by default with a key that ends with the process. A store that lasts needs one whose key lasts too.
+    /// How secrets are kept; by default with a key that ends with the process. A store that lasts needs one whose key lasts too:
+    /// [`EnvelopeVault`](crate::adapters::EnvelopeVault).
     pub fn vault(mut self, vault: impl Vault) -> Self {
         self.vault = Some(Arc::new(vault));
         self
@@ -214,11 +215,7 @@ impl HubBuilder {
         let entropy = self.entropy.unwrap_or_else(|| Arc::new(SystemEntropy));
         let store = self.store.unwrap_or_else(|| Store::of(MemoryStore::new()));
         if self.vault.is_none() && store.repository.durability() == Durability::Lasting {
-            problems.push(Problem::new(
-                "vault",
-                "a store that lasts needs a vault whose key lasts as well: without it, no secret opens after a restart",
-                "give a vault with `vault(…)`",
-            ));
+            problems.push(no_lasting_key());
         }
         let Ok(catalog) = catalog else { return Err(Error::invalid(STEP, problems)) };
         if !problems.is_empty() {
@@ -266,6 +263,15 @@ impl HubBuilder {
             )),
         }
     }
+}
+
+fn no_lasting_key() -> Problem {
+    Problem::new(
+        "vault",
+        "a store that lasts needs a vault whose key lasts as well: without it, no secret opens after a restart",
+        "make a key once with `openssl rand -base64 32`, keep it where the store is not, such as in an environment variable, and \
+         give it with `.vault(EnvelopeVault::new(StaticKeys::new(\"2026-01\", &key)?))`; both types are in `crossdock::adapters`",
+    )
 }
 
 impl Store {

@@ -6,6 +6,8 @@
 //! | [`Hub::publish`], [`Hub::publish_many`], [`Hub::prepare`] | the host's own code: something happened |
 //! | [`Hub::explain`] | the host's support: who would hear of it? |
 //! | [`Hub::admin`] | people: everything that the access policy lets them see and change |
+//! | [`Hub::doctor`] | the operator: how it stands now, what is wrong, and what to do |
+//! | [`Hub::rewrap`] | the operator: keys have changed, and an old one is to be dropped |
 //! | [`Hub::notices`] | the operator: what should be looked at, as it happens |
 //!
 //! A whole story, in memory: a tenant's administrator subscribes, the host publishes, and the event waits to be
@@ -40,17 +42,22 @@
 
 mod admin;
 mod builder;
+mod checkup;
 mod defaults;
+mod doctor;
 mod handle;
 #[cfg(feature = "http-client")]
 mod http;
 #[cfg(feature = "schemas")]
 mod schemas;
+mod symptom;
 mod system;
 #[cfg(feature = "worker")]
 mod worker;
 
 pub use admin::Admin;
 pub use builder::HubBuilder;
+pub use checkup::{Checkup, Thresholds};
 pub use handle::Hub;
+pub use symptom::{Severity, Sign, Symptom};
 pub use system::{LocalWake, SystemClock, SystemEntropy};

@@ -56,9 +56,9 @@ pub use repository::{
 pub use retry::{Next, RetryPolicy};
 pub use service::{
     After, Auth, AuthView, Cause, Created, DefaultsUpdate, DefaultsView, DeliveryAdmin, DeliveryQuery,
-    Diagnosis, Edit, Explained, Finding, NewReplay, NewWebhook, ReplayAdmin, ReplayQuery, Rotation,
-    SecretOnce, SecretView, StepOutcome, TestEvent, Tested, WebhookAdmin, WebhookQuery, WebhookStep,
-    WebhookUpdate, WebhookView,
+    Diagnosis, Edit, Explained, Finding, InvalidRewrapCursor, NewReplay, NewWebhook, ReplayAdmin,
+    ReplayQuery, RewrapCursor, RewrapFailure, Rewrapped, Rotation, SecretOnce, SecretView, StepOutcome,
+    TestEvent, Tested, WebhookAdmin, WebhookQuery, WebhookStep, WebhookUpdate, WebhookView,
 };
 pub use settings::Settings;
 pub use sign::{HmacScheme, SignatureScheme, Signer, SigningSecret, Verified, Verifier, VerifyError};

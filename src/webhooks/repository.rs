@@ -139,8 +139,8 @@ pub struct Erasure {
 /// - `erase_subject` drops the payloads of the subject's events and the bodies and headers that their attempts have logged;
 ///   rows stay; deliveries of them that still waited or were stopped are skipped (`Erased`), unless they are claimed.
 /// - `tenants` lists every tenant that has a webhook or defaults, in the order of their ids, byte by byte.
-/// - `reseal` puts `after` wherever the record holds `before`, and changes nothing else, no version either; what is no longer
-///   there is passed over and not counted.
+/// - `reseal` puts `after` wherever the record holds `before`, and changes nothing else, no version either; it answers how many
+///   of `seals` were still there. What is no longer there is passed over.
 #[async_trait]
 pub trait WebhookRepository: Debug + Send + Sync + 'static {
     /// Whether what is kept outlives the process.

@@ -3,12 +3,13 @@
 
 mod defects;
 
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use crossdock::adapters::http_client::HttpTransport;
 use crossdock::adapters::memory::MemoryStore;
-use crossdock::adapters::vault::EphemeralVault;
+use crossdock::adapters::sqlite::SqliteStore;
+use crossdock::adapters::vault::{EnvelopeVault, EphemeralVault, StaticKeys};
 use crossdock::ports::{Clock, Entropy, Exchange, Vault, Wake};
 use crossdock::primitives::EgressPolicy;
 use crossdock::testing::conformance::{
@@ -18,12 +19,14 @@ use crossdock::testing::conformance::{
 use crossdock::testing::{ManualClock, SeededEntropy};
 use crossdock::{LocalWake, Result, SystemClock, SystemEntropy};
 use libtest_mimic::Trial;
+use tempfile::TempDir;
 
 use crate::rule;
 
 pub(crate) fn trials() -> Vec<Trial> {
     [
         suite("memory", store_suite(), || Arc::new(InMemory) as Arc<dyn StoreHarness>),
+        suite("sqlite", store_suite(), || Arc::new(InFiles::default()) as Arc<dyn StoreHarness>),
         suite("manual_clock", clock_suite(), || {
             Arc::new(ByHand(ManualClock::new())) as Arc<dyn ClockHarness>
         }),
@@ -32,6 +35,7 @@ pub(crate) fn trials() -> Vec<Trial> {
         suite("system_entropy", entropy_suite(), || Arc::new(SystemEntropy) as Arc<dyn Entropy>),
         suite("local_wake", wake_suite(), || Arc::new(LocalWake::default()) as Arc<dyn Wake>),
         suite("ephemeral_vault", vault_suite(), || Arc::new(OneKey) as Arc<dyn VaultHarness>),
+        suite("envelope_vault", vault_suite(), || Arc::new(OwnKeys) as Arc<dyn VaultHarness>),
         suite("http_client", exchange_suite(), || Arc::new(http_client()) as Arc<dyn Exchange>),
         defects::trials(),
     ]
@@ -67,6 +71,20 @@ struct InMemory;
 impl StoreHarness for InMemory {
     async fn fresh(&self) -> Result<Stores> {
         Ok(Stores::of(MemoryStore::new()))
+    }
+}
+
+/// Each store has a file of its own, which is gone with the harness.
+#[derive(Debug, Default)]
+struct InFiles(Mutex<Vec<TempDir>>);
+
+#[async_trait::async_trait]
+impl StoreHarness for InFiles {
+    async fn fresh(&self) -> Result<Stores> {
+        let folder = tempfile::tempdir().expect("a folder");
+        let store = SqliteStore::open(folder.path().join("hub.db"))?;
+        self.0.lock().expect("a list").push(folder);
+        Ok(Stores::of(store))
     }
 }
 
@@ -111,6 +129,24 @@ impl VaultHarness for OneKey {
         // It has one key, which has no name: what another one has sealed looks like damage.
         None
     }
+}
+
+#[derive(Debug)]
+struct OwnKeys;
+
+#[async_trait::async_trait]
+impl VaultHarness for OwnKeys {
+    async fn vault(&self) -> Arc<dyn Vault> {
+        Arc::new(EnvelopeVault::new(one_key("2026-01")))
+    }
+
+    async fn stranger(&self) -> Option<Arc<dyn Vault>> {
+        Some(Arc::new(EnvelopeVault::new(one_key("2019-12"))))
+    }
+}
+
+fn one_key(id: &str) -> StaticKeys {
+    StaticKeys::new(id, "oRkq0NkwYM3MX5Grz7aIyd3Rg6ABDClVWhZWpU9jqoE=").expect("a key")
 }
 
 fn http_client() -> HttpTransport {

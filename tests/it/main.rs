@@ -3,10 +3,13 @@
 
 mod admin;
 mod architecture;
+mod bent;
+mod canaries;
 mod catalog;
 mod certificates;
 mod child;
 mod conformance;
+mod doctor;
 mod egress;
 mod history;
 mod http_client;
@@ -15,11 +18,13 @@ mod loopback;
 mod manifest;
 mod memory;
 mod postgres;
+mod rewrap;
 mod signature_vectors;
 mod signatures;
 mod simulation;
 mod ssrf;
 mod story;
+mod vault;
 
 use std::process::ExitCode;
 
@@ -35,18 +40,21 @@ fn main() -> ExitCode {
     trials.extend(architecture::trials());
     trials.extend(catalog::trials());
     trials.extend(conformance::trials());
+    trials.extend(doctor::trials());
     trials.extend(egress::trials());
     trials.extend(history::trials());
     trials.extend(http_client::trials());
     trials.extend(http_pool::trials());
     trials.extend(manifest::trials());
     trials.extend(postgres::trials());
+    trials.extend(rewrap::trials());
     trials.extend(signature_vectors::trials());
     trials.extend(memory::trials());
     trials.extend(signatures::trials());
     trials.extend(simulation::trials());
     trials.extend(ssrf::trials());
     trials.extend(story::trials());
+    trials.extend(vault::trials());
     let conclusion = libtest_mimic::run(&arguments, trials);
     postgres::end();
     conclusion.exit_code()

@@ -8,6 +8,7 @@
 //! | `queue`, `claim`, `settle`, `chores`, `examine` | the engine's steps |
 //! | `publish`, `host`, `tokio_postgres` | publishing, also in a transaction of the host's own |
 //! | `repository`, `save`, `listing`, `activity` | what an administrator sees and changes |
+//! | `wake` | how other processes hear of work at once |
 //! | `rows`, `attempts`, `entries`, `records` | how a record becomes a row, and back |
 //!
 //! # How it works
@@ -45,6 +46,7 @@ mod session;
 mod settle;
 #[cfg(feature = "tokio-postgres")]
 mod tokio_postgres;
+mod wake;
 
 use std::fmt;
 use std::sync::Arc;
@@ -59,6 +61,7 @@ use crate::error::Result;
 pub use host::InSchema;
 pub use migrations::{Migration, SchemaMismatch};
 pub use publish::{PublishParameters, PublishStatement};
+pub use wake::PostgresWake;
 
 /// Keeps everything in PostgreSQL; any number of processes may share it.
 ///

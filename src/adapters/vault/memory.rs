@@ -4,9 +4,8 @@ use std::fmt;
 use std::sync::Arc;
 
 use async_trait::async_trait;
-use chacha20poly1305::aead::{Aead, Payload};
-use chacha20poly1305::{KeyInit, XChaCha20Poly1305, XNonce};
 
+use crate::adapters::vault::aead::{KEY_BYTES, bind, decrypt, encrypt};
 use crate::error::{Error, ErrorKind, Result};
 use crate::ports::{Entropy, EntropyExt, SealPlace, Sealed, Vault};
 use crate::primitives::secret::Secret;
@@ -47,43 +46,24 @@ impl EphemeralVault {
         entropy.fill(&mut key);
         Self { key: Secret::new(key), entropy }
     }
-
-    fn cipher(&self, step: &'static str) -> Result<XChaCha20Poly1305> {
-        XChaCha20Poly1305::new_from_slice(self.key.expose())
-            .map_err(|_| Error::new(ErrorKind::Internal, step).with_source("the key has a wrong length"))
-    }
 }
 
 #[async_trait]
 impl Vault for EphemeralVault {
     async fn seal(&self, place: SealPlace<'_>, secret: &Secret) -> Result<Sealed> {
-        // 24 random bytes never meet twice, so no counter has to be kept.
-        let nonce: [u8; NONCE_BYTES] = self.entropy.bytes();
-        let payload = Payload { msg: secret.expose(), aad: &associated_data(place) };
-        let sealed = self
-            .cipher(SEAL)?
-            .encrypt(&XNonce::from(nonce), payload)
-            .map_err(|_| Error::new(ErrorKind::Internal, SEAL).with_source("the secret is too long"))?;
-        let mut bytes = Vec::with_capacity(1 + NONCE_BYTES + sealed.len());
-        bytes.push(FORMAT);
-        bytes.extend_from_slice(&nonce);
-        bytes.extend_from_slice(&sealed);
-        Ok(Sealed::new(bytes))
+        let sealed = encrypt(&self.key, self.entropy.bytes(), &associated_data(place), secret.expose())
+            .ok_or_else(|| Error::new(ErrorKind::Internal, SEAL).with_source("the secret is too long"))?;
+        Ok(Sealed::new([&[FORMAT], &sealed[..]].concat()))
     }
 
     async fn open(&self, place: SealPlace<'_>, sealed: &Sealed) -> Result<Secret> {
-        let corrupt = |why: &'static str| Error::new(ErrorKind::Corrupt, OPEN).with_source(why);
-        let Some((&FORMAT, rest)) = sealed.as_bytes().split_first() else {
-            return Err(corrupt("the sealed bytes have a format that is not this vault's"));
-        };
-        let Some((nonce, sealed)) = rest.split_first_chunk::<NONCE_BYTES>() else {
-            return Err(corrupt("the sealed bytes are too short"));
-        };
-        let payload = Payload { msg: sealed, aad: &associated_data(place) };
-        self.cipher(OPEN)?
-            .decrypt(&XNonce::from(*nonce), payload)
-            .map(Secret::new)
-            .map_err(|_| corrupt("the sealed bytes were changed, moved, or sealed with another key"))
+        decrypt(&self.key, &associated_data(place), own(sealed, OPEN)?)
+            .ok_or_else(|| corrupt(OPEN, "the sealed bytes were changed, moved, or sealed with another key"))
+    }
+
+    async fn is_current(&self, sealed: &Sealed) -> Result<bool> {
+        // There is one key, and no other one ever.
+        own(sealed, "look at a sealed secret").map(|_| true)
     }
 }
 
@@ -93,25 +73,26 @@ impl fmt::Debug for EphemeralVault {
     }
 }
 
-/// Format and place; every part is preceded by its length, so that no two places give the same bytes.
-fn associated_data(place: SealPlace<'_>) -> Vec<u8> {
-    let parts = [place.tenant, place.table, place.record, place.column];
-    let length = 1 + parts.iter().map(|part| size_of::<u64>() + part.len()).sum::<usize>();
-    let mut data = Vec::with_capacity(length);
-    data.push(FORMAT);
-    for part in parts {
-        data.extend_from_slice(&(part.len() as u64).to_le_bytes());
-        data.extend_from_slice(part.as_bytes());
+/// What is behind the format.
+fn own<'a>(sealed: &'a Sealed, step: &'static str) -> Result<&'a [u8]> {
+    match sealed.as_bytes().split_first() {
+        Some((&FORMAT, rest)) => Ok(rest),
+        _ => Err(corrupt(step, "the sealed bytes have a format that is not this vault's")),
     }
-    data
+}
+
+fn corrupt(step: &'static str, why: &'static str) -> Error {
+    Error::new(ErrorKind::Corrupt, step).with_source(why)
+}
+
+fn associated_data(place: SealPlace<'_>) -> Vec<u8> {
+    bind(FORMAT, &[place.tenant, place.table, place.record, place.column].map(str::as_bytes))
 }
 
 const SEAL: &str = "seal a secret";
 const OPEN: &str = "open a sealed secret";
 /// The first byte of everything that this vault seals; another layout gets another number.
 const FORMAT: u8 = 1;
-const KEY_BYTES: usize = 32;
-const NONCE_BYTES: usize = 24;
 
 #[cfg(test)]
 mod tests {

@@ -61,6 +61,9 @@ pub fn vault_suite() -> Vec<Check<dyn VaultHarness>> {
         the_same_secret_is_never_sealed_alike,
         sealed_bytes_do_not_hold_the_secret,
         an_unknown_key_may_come_back,
+        what_is_sealed_now_is_current,
+        what_an_unknown_key_has_sealed_is_not_current,
+        what_no_vault_has_sealed_is_neither_current_nor_not,
     ]
 }
 
@@ -172,4 +175,31 @@ async fn an_unknown_key_may_come_back(harness: Arc<dyn VaultHarness>) -> Verdict
     let opened = harness.vault().await.open(PLACE, &sealed).await;
 
     refused(opened, ErrorKind::Unavailable, "an unknown key is no damage: it may come back").map(|_| ())
+}
+
+async fn what_is_sealed_now_is_current(harness: Arc<dyn VaultHarness>) -> Verdict {
+    let vault = harness.vault().await;
+
+    let sealed = vault.seal(PLACE, &Secret::from("correct horse")).await?;
+
+    holds(vault.is_current(&sealed).await?, "what was just sealed needs no rewrap")
+}
+
+async fn what_an_unknown_key_has_sealed_is_not_current(harness: Arc<dyn VaultHarness>) -> Verdict {
+    let Some(stranger) = harness.stranger().await else { return Ok(()) };
+    let sealed = stranger.seal(PLACE, &Secret::from("correct horse")).await?;
+
+    let current = harness.vault().await.is_current(&sealed).await?;
+
+    holds(!current, "another key's seal is told apart without the other key")
+}
+
+async fn what_no_vault_has_sealed_is_neither_current_nor_not(harness: Arc<dyn VaultHarness>) -> Verdict {
+    let vault = harness.vault().await;
+
+    for bytes in [Vec::new(), vec![0; 100], vec![255; 100]] {
+        let asked = vault.is_current(&Sealed::new(bytes)).await;
+        refused(asked, ErrorKind::Corrupt, "nonsense has no key")?;
+    }
+    Ok(())
 }

@@ -65,6 +65,10 @@ impl Vault for Meddling {
     async fn open(&self, place: SealPlace<'_>, sealed: &Sealed) -> Result<Secret> {
         self.inner.open(place, sealed).await
     }
+
+    async fn is_current(&self, sealed: &Sealed) -> Result<bool> {
+        self.inner.is_current(sealed).await
+    }
 }
 
 fn meddled() -> Result<(House, Meddling)> {

@@ -1,24 +1,27 @@
 //! Credentials go in and never come out; secrets are rotated without a gap.
 
+use std::io::Write;
 use std::time::Duration;
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
-use crossdock::activity::ActivityFilter;
+use crossdock::adapters::{EnvelopeVault, MemoryStore, StaticKeys};
 use crossdock::primitives::{PageRequest, WebhookId};
-use crossdock::testing::{Reply, SentRequest};
 use crossdock::webhooks::{
     Auth, AuthView, DefaultsUpdate, NewWebhook, Rotation, SignatureScheme, SigningSecret, Verifier,
-    WebhookQuery, WebhookUpdate,
+    WebhookQuery, WebhookRepository, WebhookUpdate,
 };
-use crossdock::{ErrorKind, Result};
+use crossdock::{ErrorKind, HubBuilder, Result};
 use libtest_mimic::Trial;
 
-use super::{House, Told, assert_refused, house, house_with, refused, story};
+use super::{House, Told, assert_refused, house, house_with, refused, story, tenant_id};
+use crate::bent::Bent;
+use crate::canaries::{Canaries, echo, plant};
 
 pub(super) fn trials() -> Vec<Trial> {
     vec![
         story("no_credential_ever_shows_itself", canaries),
+        story("no_credential_ever_shows_itself_under_lasting_keys", canaries_under_lasting_keys),
         story("an_update_that_does_not_mention_a_credential_keeps_it", absent_keeps),
         story("a_stored_login_does_not_follow_a_webhook_to_another_host", bound_to_its_host),
         story("a_tenants_default_login_serves_webhooks_without_one", defaults),
@@ -30,88 +33,72 @@ pub(super) fn trials() -> Vec<Trial> {
 }
 
 const LOGIN: &str = "canary-password-5b1f";
-const TOKEN: &str = "canary-token-9c2e";
-const KEY: &str = "canary-api-key-77aa";
+const OTHER: &str = "xNvQ2cAb0OI0EUSqd5ZCpk7sTZ0S4xNbrWIkcIC2WLU=";
 const SHARED: &str = "canary-default-password-01";
 const SECRET: &str = "canary signing secret that only two of us know";
 
 async fn canaries() -> Told {
-    let echo = |request: &SentRequest| {
-        let said = request.headers.values().map(|value| value.as_bytes()).collect::<Vec<_>>().join(&b' ');
-        Reply::status(500).with_body(said)
-    };
-    let house = house_with(|receivers| receivers.answering(echo), |builder| builder)?;
-    let mut notices = house.hub.notices();
-    let admin = house.admin("t");
-    let webhooks = admin.webhooks();
-    let mut shown = Vec::new();
+    let store = MemoryStore::new();
+    let house = house_with(|receivers| receivers.answering(echo), |builder| builder.store(store.clone()))?;
 
-    let update =
-        DefaultsUpdate::of(&admin.defaults().await?).auth(Auth::basic("shared").with_password(SHARED));
-    shown.push(format!("{update:?}"));
-    shown.push(format!("{:?}", admin.update_defaults(update).await?));
-    let mut generated = Vec::new();
-    for (host, auth) in [
-        ("a", Some(Auth::basic("ada").with_password(LOGIN))),
-        ("b", Some(Auth::bearer(TOKEN))),
-        ("c", Some(Auth::headers([("x-api-key", KEY)]))),
-        ("d", None),
-    ] {
-        let mut new = NewWebhook::to(format!("https://{host}.example.com/")).events(["*"]);
-        if host != "d" {
-            new = new.secret(SECRET);
-        }
-        if let Some(auth) = auth {
-            new = new.auth(auth);
-        }
-        shown.push(format!("{new:?}"));
-        let created = webhooks.create(new).await?;
-        shown.push(format!("{created:?}"));
-        let id = created.webhook.id;
-        let rotated = webhooks.rotate(id, Rotation::new()).await?;
-        shown.push(format!("{rotated:?}"));
-        generated
-            .extend([created.secret, rotated.secret].into_iter().flatten().map(|secret| secret.reveal()));
-        let update =
-            WebhookUpdate::of(&rotated.webhook).auth(Auth::bearer(TOKEN)).name("renamed").secret(SECRET);
-        shown.push(format!("{update:?}"));
-        shown.push(format!("{:?}", webhooks.update(update).await?));
-        let tested = webhooks.test(id, "order.placed").await?;
-        // The log of a receiver that echoes its request holds what that receiver was sent: it is the tenant's own. `Debug`
-        // leaves it out.
-        shown.push(format!("{tested:?} {:?}", tested.attempt.request_headers));
-        shown.push(format!("{:?}", webhooks.diagnose(id).await?));
-    }
-    for bad in ["canary-password-5b1f\n", ""] {
-        let wrong = NewWebhook::to("https://e.example.com/").auth(Auth::basic("a:b").with_password(bad));
-        shown.push(format!("{0:?} {0}", refused(webhooks.create(wrong.secret("canary-short")).await)));
-    }
-    house.publish("t", "order.placed").await?;
-    house.work().await;
-    shown.push(format!("{:?}", house.deliveries("t").await?));
-    for record in house.deliveries("t").await? {
-        shown.extend(record.attempts.iter().map(|attempt| format!("{:?}", attempt.request_headers)));
-    }
-    shown.push(format!("{:?}", webhooks.list(WebhookQuery::new().with_health().with_backlog()).await?));
-    shown.push(format!("{:?}", admin.activity(&ActivityFilter::default(), PageRequest::first(1_000)).await?));
-    shown.push(format!("{:?} {:?} {:?}", house.hub, admin, house.transport));
-    shown.push(format!("{:?}", notices.drain()));
+    let canaries = plant(&house.hub, &house.transport, &tenant_id("t")).await?;
 
-    let basic = |user: &str, password: &str| STANDARD.encode(format!("{user}:{password}"));
-    let mut hunted: Vec<String> =
-        [LOGIN, TOKEN, KEY, SHARED, SECRET, "canary-short"].map(str::to_owned).into();
-    hunted.extend([basic("ada", LOGIN), basic("shared", SHARED), STANDARD.encode(SECRET)]);
-    hunted.extend(generated.iter().map(|secret| secret.trim_start_matches("whsec_").to_owned()));
-    assert_eq!(hunted.len(), 9 + 8);
-    for text in &shown {
-        for secret in &hunted {
-            assert!(!text.contains(&**secret), "a secret shows itself in: {text}");
+    assert_eq!(canaries.generated, 8 - 3);
+    canaries.nothing_was_shown()?;
+    sealed_hide(&canaries, &store).await
+}
+
+async fn canaries_under_lasting_keys() -> Told {
+    const OWN: &str = "oRkq0NkwYM3MX5Grz7aIyd3Rg6ABDClVWhZWpU9jqoE=";
+    let store = Bent::default();
+    let vault = EnvelopeVault::new(StaticKeys::new("2026-01", OWN)?);
+    let choices = |builder: HubBuilder| builder.store(store.clone()).vault(vault);
+    let house = house_with(|receivers| receivers.answering(echo), choices)?;
+
+    let mut canaries = plant(&house.hub, &house.transport, &tenant_id("t")).await?;
+
+    canaries.hunt(&STANDARD.decode(OWN)?);
+    canaries.hunt(OWN.as_bytes());
+    // What is said when the keys are gone, when one is another one, and when the store is away.
+    for keys in [StaticKeys::new("2026-07", OTHER)?, StaticKeys::new("2026-01", OTHER)?] {
+        let choices = |builder: HubBuilder| builder.store(store.clone()).vault(EnvelopeVault::new(keys));
+        let wrong = house_with(|receivers| receivers, choices)?;
+        let webhooks = wrong.admin("t").webhooks();
+        for webhook in webhooks.list(WebhookQuery::new()).await?.items {
+            let error = refused(webhooks.test(webhook.id, "order.placed").await);
+            canaries.show(format!("{error:?} {error}"));
         }
+        let rewrapped = wrong.hub.rewrap().await?;
+        assert!(rewrapped.failed > 0, "{rewrapped:?}");
+        canaries.show(format!("{rewrapped:?} {:?}", wrong.hub));
     }
-    // The canaries were really sent: the hunt was for something that exists.
-    let sent = house.transport.requests();
-    let sent: Vec<_> = sent.iter().flat_map(|request| request.headers.values()).collect();
-    assert!(sent.iter().any(|value| value.as_bytes() == format!("Bearer {TOKEN}").as_bytes()));
+    store.go_away();
+    let checkup = house.hub.doctor().await;
+    canaries.show(format!("{checkup:?} {checkup}"));
+    canaries.nothing_was_shown()?;
+    sealed_hide(&canaries, &store.inner).await
+}
+
+/// What the store keeps, as it keeps it, holds no canary.
+async fn sealed_hide(canaries: &Canaries, store: &MemoryStore) -> Told {
+    let tenant = tenant_id("t");
+    let mut seals = Vec::new();
+    for webhook in store.webhooks(&tenant, PageRequest::first(100)).await?.items {
+        seals.extend(webhook.seals().cloned());
+        canaries.are_not_in("a stored webhook", format!("{webhook:?}").as_bytes())?;
+    }
+    seals.extend(store.defaults(&tenant).await?.seals().cloned());
+    assert!(seals.len() > 8, "{} seals", seals.len());
+
+    let mut dump = tempfile::NamedTempFile::new()?;
+    for seal in seals {
+        canaries.are_not_in("sealed bytes", seal.as_bytes())?;
+        dump.write_all(seal.as_bytes())?;
+    }
+    canaries.are_not_in_file(dump.path())?;
+    // The hunt finds what is there.
+    dump.write_all(b"canary-token-9c2e")?;
+    assert!(canaries.are_not_in_file(dump.path()).is_err());
     Ok(())
 }
 

@@ -1,4 +1,4 @@
-//! Two stores in which the same things happen.
+//! Several stores in which the same things happen.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Debug;
@@ -6,23 +6,21 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use chrono::{DateTime, TimeDelta, Utc};
-use crossdock::adapters::memory::MemoryStore;
 use crossdock::events::{Event, EventHead};
 use crossdock::lanes::{Brake, RateLimit};
 use crossdock::ports::EntropyExt;
 use crossdock::primitives::{AttemptId, DeliveryId, EgressPolicy, EventId, PageRequest, ReplayId, WebhookId};
 use crossdock::tenancy::TenantId;
 use crossdock::testing::SeededEntropy;
+use crossdock::testing::conformance::Stores;
 use crossdock::webhooks::fan_out::fan_out;
 use crossdock::webhooks::{
     Attempt, AttemptError, BrakeChange, Change, Claim, ClaimRequest, Claimed, DeadReason, DeliveryFilter,
-    DeliveryQueue, DeliveryRecord, DisableReason, Fate, HealthChange, Include, Origin, Publication, Release,
-    Replay, ReplayFilter, Retention, SettleBatch, Settlement, StatusKind, Version, Webhook,
-    WebhookRepository, WebhookState,
+    DeliveryRecord, DisableReason, FanOut, Fate, HealthChange, Include, Origin, Publication, Release, Replay,
+    ReplayFilter, Retention, SettleBatch, Settlement, StatusKind, StoppedHead, Version, Webhook,
+    WebhookState,
 };
-use futures_util::FutureExt;
 
-use super::reference::SimpleStore;
 use super::steps::{Extras, FateKind, Settings, Step};
 
 pub(super) const WEBHOOKS: usize = 4;
@@ -32,15 +30,22 @@ const MANY: usize = 10_000;
 
 pub(super) type Outcome = Result<(), String>;
 
+/// A store, and what is known of it. The first of a world is the reference.
+pub(crate) struct Kept {
+    pub(crate) name: &'static str,
+    pub(crate) stores: Stores,
+    /// Whether something can be claimed at the very time that it tells as the next one, if nothing was erased.
+    pub(crate) is_exact: bool,
+}
+
 pub(super) struct World {
-    memory: MemoryStore,
-    simple: SimpleStore,
+    kept: Vec<Kept>,
     now: DateTime<Utc>,
     dice: SeededEntropy,
     tenants: [TenantId; 2],
     webhooks: Vec<Webhook>,
-    /// Every claim that was ever given, with its twin.
-    claims: Vec<(Claim, Claim)>,
+    /// Every claim that was ever given, by each store.
+    claims: Vec<Vec<Claim>>,
     /// Those that are neither settled nor over.
     live: BTreeMap<DeliveryId, Claim>,
     accepted: BTreeSet<EventId>,
@@ -48,8 +53,8 @@ pub(super) struct World {
     /// Every delivery that fan-out has asked for.
     made: BTreeSet<DeliveryId>,
     replays: Vec<ReplayId>,
-    /// What the last claim promised, as long as nothing else has happened since.
-    promised: Option<Option<DateTime<Utc>>>,
+    /// What each store promised at the last claim, as long as nothing else has happened since.
+    promised: Vec<Option<DateTime<Utc>>>,
     tidied: bool,
     erased: bool,
     broken: Outcome,
@@ -66,10 +71,9 @@ struct View {
 }
 
 impl World {
-    pub(super) fn new(settings: &[Settings]) -> Self {
+    pub(super) async fn new(settings: &[Settings], kept: Vec<Kept>) -> Self {
         let mut world = Self {
-            memory: MemoryStore::new(),
-            simple: SimpleStore::default(),
+            kept,
             now: DateTime::from_timestamp(1_767_225_600, 0).expect("a time"),
             dice: SeededEntropy::new(1),
             tenants: ["acme", "other"].map(|name| name.parse().expect("a tenant")),
@@ -80,7 +84,7 @@ impl World {
             fanned_out: BTreeSet::new(),
             made: BTreeSet::new(),
             replays: Vec::new(),
-            promised: None,
+            promised: Vec::new(),
             tidied: false,
             erased: false,
             broken: Ok(()),
@@ -96,142 +100,130 @@ impl World {
                 let limit = RateLimit::per_second(f64::from(rate) / 1_000.0).expect("a rate");
                 limit.with_burst(2).expect("a burst")
             });
-            world.save(Change::Insert(webhook.clone()));
+            world.save(Change::Insert(webhook.clone())).await;
             world.webhooks.push(webhook);
         }
         world
     }
 
-    pub(super) fn take(&mut self, step: &Step) {
-        let promised = self.promised.take();
+    pub(super) async fn take(&mut self, step: &Step) {
+        let promised = std::mem::take(&mut self.promised);
+        let now = self.now;
         match step.clone() {
             Step::Publish { tenant, count, key, subject, order } => {
-                self.publish(tenant, count, key, subject, order);
+                self.publish(tenant, count, key, subject, order).await;
             }
-            Step::FanOut { limit } => self.fan_out(limit),
-            Step::Claim => self.claim_all(promised.flatten()),
-            Step::Settle { claim, fate, extras } => self.settle(claim, fate, &extras),
+            Step::FanOut { limit } => self.fan_out(limit).await,
+            Step::Claim => self.claim_all(&promised).await,
+            Step::Settle { claim, fate, extras } => self.settle(claim, fate, &extras).await,
             Step::Pass { milliseconds } => {
                 self.now += Duration::from_millis(milliseconds.into());
                 self.promised = promised;
             }
-            Step::PassUntilDue => self.pass_until_due(),
-            Step::Pause { webhook } => self.switch(webhook, WebhookState::Paused, Release::Keep),
-            Step::Resume { webhook } => self.switch(webhook, WebhookState::Active, Release::Release),
+            Step::PassUntilDue => self.pass_until_due().await,
+            Step::Pause { webhook } => self.switch(webhook, WebhookState::Paused, Release::Keep).await,
+            Step::Resume { webhook } => self.switch(webhook, WebhookState::Active, Release::Release).await,
             Step::Disable { webhook } => {
-                let state = WebhookState::Disabled { reason: DisableReason::ByPerson, at: self.now };
-                self.switch(webhook, state, Release::Keep);
+                let state = WebhookState::Disabled { reason: DisableReason::ByPerson, at: now };
+                self.switch(webhook, state, Release::Keep).await;
             }
             Step::Remove { webhook } => {
                 let id = self.webhooks[webhook].id;
-                if let Some(present) = self.present(webhook) {
-                    self.save(Change::Remove { id, expected: present.version });
+                if let Some(present) = self.present(webhook).await {
+                    self.save(Change::Remove { id, expected: present.version }).await;
                 }
             }
-            Step::Recreate { webhook } => self.recreate(webhook),
+            Step::Recreate { webhook } => self.recreate(webhook).await,
             Step::Reorder { webhook, ordering } => {
-                self.change(webhook, Release::Keep, |new| new.ordering = ordering)
+                self.change(webhook, Release::Keep, |new| new.ordering = ordering).await;
             }
-            Step::Resend { delivery } => self.resend(delivery),
-            Step::Replay { webhook, per_second } => self.replay(webhook, per_second),
+            Step::Resend { delivery } => self.resend(delivery).await,
+            Step::Replay { webhook, per_second } => self.replay(webhook, per_second).await,
             Step::CancelReplay { replay } => {
                 if let Some(&id) = self.replays.get(replay % self.replays.len().max(1)) {
-                    for tenant in &self.tenants {
-                        let memory = now(self.memory.cancel_replay(tenant, id, Vec::new(), self.now));
-                        let simple = now(self.simple.cancel_replay(tenant, id, Vec::new(), self.now));
-                        self.broken =
-                            alike("cancel", &kind(&memory), &kind(&simple)).and(self.broken.clone());
+                    for tenant in self.tenants.clone() {
+                        self.alike("cancelled", async |store: &Stores| {
+                            kind(&store.repository.cancel_replay(&tenant, id, Vec::new(), now).await)
+                        })
+                        .await;
                     }
                 }
             }
             Step::AdvanceReplays { ids } => {
                 let ids: Vec<_> = (0..ids).map(|_| self.delivery_id()).collect();
-                let memory = now(self.memory.advance_replays(ids.clone(), self.now)).expect("an answer");
-                let simple = now(self.simple.advance_replays(ids, self.now)).expect("an answer");
-                self.agree("made", &memory.made, &simple.made);
-                self.agree("completed", &memory.completed, &simple.completed);
+                self.alike("advanced", async |store: &Stores| {
+                    let advanced = store.queue.advance_replays(ids.clone(), now).await.expect("an answer");
+                    (advanced.made, advanced.completed)
+                })
+                .await;
             }
-            Step::ReleaseStopped { webhook, head } => {
-                let Webhook { id, tenant, .. } = self.webhooks[webhook].clone();
-                let memory = now(self.memory.release_stopped(&tenant, id, head, Vec::new(), self.now));
-                let simple = now(self.simple.release_stopped(&tenant, id, head, Vec::new(), self.now));
-                self.agree("released", &kind(&memory), &kind(&simple));
-            }
+            Step::ReleaseStopped { webhook, head } => self.release_stopped(webhook, head).await,
             Step::Erase { tenant, subject } => {
                 let (tenant, subject) = (self.tenants[tenant].clone(), format!("person {subject}"));
-                let memory = now(self.memory.erase_subject(&tenant, &subject, Vec::new(), self.now));
-                let simple = now(self.simple.erase_subject(&tenant, &subject, Vec::new(), self.now));
-                self.agree("erased", &kind(&memory), &kind(&simple));
+                self.alike("erased", async |store: &Stores| {
+                    kind(&store.repository.erase_subject(&tenant, &subject, Vec::new(), now).await)
+                })
+                .await;
                 self.erased = true;
             }
-            Step::Expire { seconds } => {
-                let before = self.now - Duration::from_secs(seconds.into());
-                let sorted = |mut expired: crossdock::webhooks::Expired| {
-                    expired.deliveries.sort();
-                    expired.deliveries
-                };
-                let memory = now(self.memory.expire(before, self.now, MANY)).expect("an answer");
-                let simple = now(self.simple.expire(before, self.now, MANY)).expect("an answer");
-                self.agree("expired", &sorted(memory), &sorted(simple));
-            }
+            Step::Expire { seconds } => self.expire(now - Duration::from_secs(seconds.into())).await,
             Step::Tidy { seconds } => {
                 let mut retention = Retention::default();
                 retention.payloads = Duration::from_secs(u64::from(seconds) / 2);
                 retention.history = Duration::from_secs(seconds.into());
                 retention.idempotency_keys = REMEMBERED;
-                now(self.memory.tidy(retention, self.now)).expect("an answer");
-                now(self.simple.tidy(retention, self.now)).expect("an answer");
+                for kept in &self.kept {
+                    kept.stores.queue.tidy(retention, now).await.expect("an answer");
+                }
                 self.tidied = true;
             }
         }
     }
 
-    /// Whether both stores show the same, and what holds in any case.
-    pub(super) fn check(&self) -> Outcome {
+    /// Whether all stores show the same, and what holds in any case.
+    pub(super) async fn check(&self) -> Outcome {
         self.broken.clone()?;
-        let (memory, simple) = (self.view(&self.memory), self.view(&self.simple));
-        alike("webhooks", &memory.webhooks, &simple.webhooks)?;
-        alike("deliveries", &memory.records, &simple.records)?;
-        alike("replays", &memory.replays, &simple.replays)?;
-        alike("outbox", &memory.outbox, &simple.outbox)?;
-        alike("the rest", &memory.rest, &simple.rest)?;
-        self.nothing_is_lost(&memory)
+        let mut views = Vec::new();
+        for kept in &self.kept {
+            views.push(self.view(&kept.stores).await);
+        }
+        for (kept, view) in self.kept.iter().zip(&views).skip(1) {
+            let reference = &views[0];
+            self.same("webhooks", kept, &view.webhooks, &reference.webhooks)?;
+            self.same("deliveries", kept, &view.records, &reference.records)?;
+            self.same("replays", kept, &view.replays, &reference.replays)?;
+            self.same("outbox", kept, &view.outbox, &reference.outbox)?;
+            self.same("the rest", kept, &view.rest, &reference.rest)?;
+        }
+        self.nothing_is_lost(&views[0])
     }
 
     /// Everything that waits can be brought to its end.
-    pub(super) fn finish(&mut self) -> Outcome {
+    pub(super) async fn finish(&mut self) -> Outcome {
         for webhook in 0..WEBHOOKS {
-            self.recreate(webhook);
-            self.switch(webhook, WebhookState::Active, Release::Release);
-            let Webhook { id, tenant, .. } = self.webhooks[webhook].clone();
-            let head = crossdock::webhooks::StoppedHead::Retry;
-            now(self.memory.release_stopped(&tenant, id, head, Vec::new(), self.now)).expect("an answer");
-            now(self.simple.release_stopped(&tenant, id, head, Vec::new(), self.now)).expect("an answer");
+            self.recreate(webhook).await;
+            self.switch(webhook, WebhookState::Active, Release::Release).await;
+            self.release_stopped(webhook, StoppedHead::Retry).await;
         }
-        self.fan_out(MANY);
+        self.fan_out(MANY).await;
         for _ in 0..2_000 {
             let begin = self.claims.len();
-            self.claim_all(None);
+            self.claim_all(&[]).await;
             for claim in begin..self.claims.len() {
-                self.settle(
-                    claim,
-                    FateKind::Delivered,
-                    &Extras { pause: None, brake: None, disables: false },
-                );
+                let nothing = Extras { pause: None, brake: None, disables: false };
+                self.settle(claim, FateKind::Delivered, &nothing).await;
             }
-            self.check()?;
+            self.check().await?;
             if self.claims.len() == begin {
-                let Some(Some(next)) = self.promised else { break };
+                let Some(next) = self.next() else { break };
                 self.now = next;
             }
         }
         // Leases of webhooks that are gone end by themselves; what they held is a chore's.
         self.now += LEASE;
-        let long_ago = self.now - TimeDelta::days(1_000);
-        now(self.memory.expire(long_ago, self.now, MANY)).expect("an answer");
-        now(self.simple.expire(long_ago, self.now, MANY)).expect("an answer");
-        self.check()?;
-        let waiting = self.view(&self.memory).records;
+        self.expire(self.now - TimeDelta::days(1_000)).await;
+        self.check().await?;
+        let waiting = self.view(&self.kept[0].stores).await.records;
         let waiting: Vec<_> = waiting
             .iter()
             .map(|record| &record.delivery)
@@ -240,7 +232,14 @@ impl World {
         if waiting.is_empty() { Ok(()) } else { Err(format!("never came to an end: {waiting:?}")) }
     }
 
-    fn publish(&mut self, tenant: usize, count: usize, key: Option<u8>, subject: Option<u8>, order: u8) {
+    async fn publish(
+        &mut self,
+        tenant: usize,
+        count: usize,
+        key: Option<u8>,
+        subject: Option<u8>,
+        order: u8,
+    ) {
         let publications: Vec<_> = (0..count)
             .map(|index| {
                 let id = EventId::mint(self.now, self.dice.bytes());
@@ -257,77 +256,124 @@ impl World {
                 }
             })
             .collect();
-        let memory = now(self.memory.publish(publications.clone(), REMEMBERED, self.now));
-        let simple = now(self.simple.publish(publications, REMEMBERED, self.now));
-        self.agree("published", &kind(&memory), &kind(&simple));
-        self.accepted
-            .extend(memory.iter().flatten().filter(|answer| answer.fresh).map(|answer| answer.event));
+        let now = self.now;
+        let mut answers = self
+            .alike("published", async |store: &Stores| {
+                store.queue.publish(publications.clone(), REMEMBERED, now).await.map_err(|error| error.kind())
+            })
+            .await;
+        let fresh = answers.swap_remove(0).into_iter().flatten().filter(|answer| answer.fresh);
+        self.accepted.extend(fresh.map(|answer| answer.event));
     }
 
-    fn fan_out(&mut self, limit: usize) {
-        let memory = now(self.memory.outbox(limit, self.now)).expect("an outbox");
-        let simple = now(self.simple.outbox(limit, self.now)).expect("an outbox");
-        let (mut mine, mut twins) = (Vec::new(), Vec::new());
-        for ((sequence, head), (twin, _)) in memory.entries.iter().zip(&simple.entries) {
-            let webhooks = &memory.webhooks[&head.tenant];
-            let wanted = fan_out(head, webhooks, || self.delivery_id());
-            self.fanned_out.insert(head.id);
+    async fn fan_out(&mut self, limit: usize) {
+        let mut entries: Vec<Vec<_>> = Vec::new();
+        let mut wanted: Vec<FanOut> = Vec::new();
+        for kept in &self.kept {
+            let outbox = kept.stores.queue.outbox(limit, self.now).await.expect("an outbox");
+            if entries.is_empty() {
+                wanted = outbox
+                    .entries
+                    .iter()
+                    .map(|(_, head)| fan_out(head, &outbox.webhooks[&head.tenant], || self.delivery_id()))
+                    .collect();
+                self.fanned_out.extend(outbox.entries.iter().map(|(_, head)| head.id));
+            }
+            let places = outbox.entries.iter().map(|(place, _)| *place);
+            entries.push(places.zip(wanted.iter().cloned()).collect());
+        }
+        for wanted in &wanted {
             self.made.extend(wanted.deliveries.iter().map(|new| new.id));
             self.made.extend(wanted.skips.iter().map(|skip| skip.id));
-            mine.push((*sequence, wanted.clone()));
-            twins.push((*twin, wanted));
         }
-        let memory = now(self.memory.fan_out(mine, self.now)).expect("an answer");
-        let simple = now(self.simple.fan_out(twins, self.now)).expect("an answer");
-        self.agree("fanned out", &memory, &simple);
+        let mut counts = Vec::new();
+        for (kept, entries) in self.kept.iter().zip(entries) {
+            counts.push(kept.stores.queue.fan_out(entries, self.now).await.expect("an answer"));
+        }
+        self.agree("fanned out", &counts);
     }
 
-    /// Claims all there is, so that no choice is left to the store.
-    fn claim_all(&mut self, promised: Option<DateTime<Utc>>) {
+    /// Claims all there is, so that no choice is left to the stores.
+    async fn claim_all(&mut self, promised: &[Option<DateTime<Utc>>]) {
         let request = ClaimRequest::new(self.now, LEASE, MANY);
-        let sorted = |mut claimed: Claimed| {
+        let mut given: Vec<Claimed> = Vec::new();
+        for kept in &self.kept {
+            let mut claimed = kept.stores.queue.claim(request.clone()).await.expect("an answer");
             claimed.claims.sort_by_key(|claim| claim.delivery);
-            claimed
-        };
-        let memory = sorted(now(self.memory.claim(request.clone())).expect("an answer"));
-        let simple = sorted(now(self.simple.claim(request)).expect("an answer"));
+            given.push(claimed);
+        }
         let look = |claimed: &Claimed| -> Vec<_> {
             let look = |claim: &Claim| {
                 let shown = (claim.delivery, claim.attempt, claim.origin, claim.lease.until, claim.brake);
-                (shown, claim.event.payload.clone(), claim.webhook.version)
+                (shown, claim.event.clone(), claim.webhook.version)
             };
             claimed.claims.iter().map(look).collect()
         };
-        self.agree("claimed", &look(&memory), &look(&simple));
-        if promised.is_some_and(|promised| self.now < promised) && !memory.claims.is_empty() {
-            self.broken =
-                Err(format!("something was due before {promised:?}, which was told as the next time"));
+        let shown: Vec<_> = given.iter().map(look).collect();
+        self.agree("claimed", &shown);
+        for (kept, (claimed, promised)) in self.kept.iter().zip(given.iter().zip(promised)) {
+            if promised.is_some_and(|promised| self.now < promised) && !claimed.claims.is_empty() {
+                let name = kept.name;
+                self.broken = Err(format!("{name}: something was due before {promised:?}, the next time"));
+            }
         }
-        if memory.next_due.is_some_and(|next| next <= self.now) {
-            self.broken = Err(format!("{:?} is not later than {}", memory.next_due, self.now));
+        for (kept, claimed) in self.kept.iter().zip(&given) {
+            if claimed.next_due.is_some_and(|next| next <= self.now) {
+                let (name, next) = (kept.name, claimed.next_due);
+                self.broken = Err(format!("{name}: {next:?} is not later than {}", self.now));
+            }
         }
-        self.promised = Some(memory.next_due);
-        let given = self.claims.len();
-        self.claims.extend(memory.claims.into_iter().zip(simple.claims));
-        self.limits_hold(given);
+        self.promised = given.iter().map(|claimed| claimed.next_due).collect();
+        let begin = self.claims.len();
+        let count = given.iter().map(|claimed| claimed.claims.len()).min().unwrap_or(0);
+        let mut claims: Vec<_> = given.into_iter().map(|claimed| claimed.claims.into_iter()).collect();
+        for _ in 0..count {
+            self.claims.push(claims.iter_mut().filter_map(Iterator::next).collect());
+        }
+        self.limits_hold(begin);
     }
 
-    fn pass_until_due(&mut self) {
-        self.claim_all(None);
-        let Some(Some(next)) = self.promised else { return };
+    /// What the exact store says is the next time.
+    fn next(&self) -> Option<DateTime<Utc>> {
+        let exact = self.kept.iter().zip(&self.promised).find(|(kept, _)| kept.is_exact);
+        exact.and_then(|(_, next)| *next)
+    }
+
+    async fn pass_until_due(&mut self) {
+        self.claim_all(&[]).await;
+        let Some(next) = self.next() else { return };
+        let promised = std::mem::take(&mut self.promised);
         let before = self.claims.len();
         self.now = next;
-        self.claim_all(None);
+        self.claim_all(&promised).await;
         // The lease of something that was erased meanwhile ends without anything to claim.
         if self.claims.len() == before && !self.erased {
             self.broken = Err(format!("nothing was due at {next}, which was told as the next time"));
         }
     }
 
-    fn settle(&mut self, claim: usize, fate: FateKind, extras: &Extras) {
-        let Some((memory, simple)) = self.claims.get(claim % self.claims.len().max(1)).cloned() else {
-            return;
-        };
+    async fn expire(&mut self, before: DateTime<Utc>) {
+        let now = self.now;
+        self.alike("expired", async |store: &Stores| {
+            let mut expired = store.queue.expire(before, now, MANY).await.expect("an answer").deliveries;
+            expired.sort();
+            expired
+        })
+        .await;
+    }
+
+    async fn release_stopped(&mut self, webhook: usize, head: StoppedHead) {
+        let Webhook { id, tenant, .. } = self.webhooks[webhook].clone();
+        let now = self.now;
+        self.alike("released", async |store: &Stores| {
+            kind(&store.repository.release_stopped(&tenant, id, head, Vec::new(), now).await)
+        })
+        .await;
+    }
+
+    async fn settle(&mut self, claim: usize, fate: FateKind, extras: &Extras) {
+        let Some(twins) = self.claims.get(claim % self.claims.len().max(1)).cloned() else { return };
+        let first = twins[0].clone();
         let later = |milliseconds: u32| self.now + TimeDelta::milliseconds(milliseconds.into());
         let fate = match fate {
             FateKind::Delivered => Fate::Delivered,
@@ -338,15 +384,15 @@ impl World {
         };
         let mut attempt = Attempt::new(
             AttemptId::mint(self.now, self.dice.bytes()),
-            memory.delivery,
-            memory.attempt,
+            first.delivery,
+            first.attempt,
             self.now,
         );
         attempt.error = (fate != Fate::Delivered).then_some(AttemptError::Status(500));
-        let health = match (fate, memory.origin) {
+        let health = match (fate, first.origin) {
             (Fate::Delivered, Origin::Live) => HealthChange::Success,
             (Fate::RetryAt(_) | Fate::DeadLetter(_), Origin::Live) => {
-                HealthChange::Failure { first: memory.attempt == 1 }
+                HealthChange::Failure { first: first.attempt == 1 }
             }
             _ => HealthChange::None,
         };
@@ -361,66 +407,72 @@ impl World {
             result.disable = extras.disables.then_some(DisableReason::Gone);
             [result]
         };
-        let (mine, twin) = (result(&memory), result(&simple));
-        let memory = now(self.memory.settle(SettleBatch::new(&mine), self.now)).expect("an answer");
-        let simple = now(self.simple.settle(SettleBatch::new(&twin), self.now)).expect("an answer");
-        if memory.fenced.is_empty() {
-            self.live.remove(&mine[0].delivery);
+        let mut answers = Vec::new();
+        for (kept, claim) in self.kept.iter().zip(&twins) {
+            let results = result(claim);
+            let settled = kept.stores.queue.settle(SettleBatch::new(&results), self.now).await;
+            let settled = settled.expect("an answer");
+            answers.push((settled.fenced.len(), format!("{:?}", settled.health)));
         }
-        self.agree("fenced", &memory.fenced.len(), &simple.fenced.len());
-        self.agree("health", &format!("{:?}", memory.health), &format!("{:?}", simple.health));
+        if answers[0].0 == 0 {
+            self.live.remove(&first.delivery);
+        }
+        self.agree("settled", &answers);
     }
 
-    fn resend(&mut self, delivery: usize) {
-        let records = self.view(&self.memory).records;
+    async fn resend(&mut self, delivery: usize) {
+        let records = self.view(&self.kept[0].stores).await.records;
         let Some(past) = records.get(delivery % records.len().max(1)).map(|record| &record.delivery) else {
             return;
         };
-        let id = self.delivery_id();
-        let memory = now(self.memory.resend(&past.tenant, past.id, id, Vec::new(), self.now));
-        let simple = now(self.simple.resend(&past.tenant, past.id, id, Vec::new(), self.now));
-        self.agree("resent", &kind(&memory), &kind(&simple));
+        let (id, now) = (self.delivery_id(), self.now);
+        self.alike("resent", async |store: &Stores| {
+            kind(&store.repository.resend(&past.tenant, past.id, id, Vec::new(), now).await)
+        })
+        .await;
     }
 
-    fn replay(&mut self, webhook: usize, per_second: u32) {
+    async fn replay(&mut self, webhook: usize, per_second: u32) {
         let Webhook { id: webhook, tenant, .. } = self.webhooks[webhook].clone();
         let id = ReplayId::mint(self.now, self.dice.bytes());
         let filter = ReplayFilter::undelivered(self.now - TimeDelta::days(1), self.now + TimeDelta::days(1))
             .with_statuses([StatusKind::DeadLetter, StatusKind::Skipped, StatusKind::Delivered]);
         let replay = Replay::new(id, tenant, webhook, filter, per_second, self.now);
-        let memory = now(self.memory.start_replay(replay.clone(), Vec::new()));
-        let simple = now(self.simple.start_replay(replay, Vec::new()));
-        self.agree("started", &kind(&memory), &kind(&simple));
+        self.alike("started", async |store: &Stores| {
+            kind(&store.repository.start_replay(replay.clone(), Vec::new()).await)
+        })
+        .await;
         self.replays.push(id);
     }
 
-    fn switch(&mut self, webhook: usize, state: WebhookState, release: Release) {
-        self.change(webhook, release, |new| new.state = state);
+    async fn switch(&mut self, webhook: usize, state: WebhookState, release: Release) {
+        self.change(webhook, release, |new| new.state = state).await;
     }
 
-    fn change(&mut self, webhook: usize, release: Release, change: impl FnOnce(&mut Webhook)) {
-        let Some(present) = self.present(webhook) else { return };
+    async fn change(&mut self, webhook: usize, release: Release, change: impl FnOnce(&mut Webhook)) {
+        let Some(present) = self.present(webhook).await else { return };
         let mut changed = (*present).clone();
         change(&mut changed);
         changed.version = present.version.next();
         changed.updated_at = self.now;
-        self.save(Change::Replace { webhook: changed, expected: present.version, release });
+        self.save(Change::Replace { webhook: changed, expected: present.version, release }).await;
     }
 
     /// Makes a webhook again under a new id, if it was removed.
-    fn recreate(&mut self, webhook: usize) {
-        if self.present(webhook).is_none() {
+    async fn recreate(&mut self, webhook: usize) {
+        if self.present(webhook).await.is_none() {
             self.webhooks[webhook].id = WebhookId::mint(self.now, self.dice.bytes());
-            self.save(Change::Insert(self.webhooks[webhook].clone()));
+            self.save(Change::Insert(self.webhooks[webhook].clone())).await;
         }
     }
 
-    fn present(&self, webhook: usize) -> Option<Arc<Webhook>> {
+    async fn present(&self, webhook: usize) -> Option<Arc<Webhook>> {
         let webhook = &self.webhooks[webhook];
-        now(self.memory.webhook(&webhook.tenant, webhook.id)).expect("an answer")
+        let repository = &self.kept[0].stores.repository;
+        repository.webhook(&webhook.tenant, webhook.id).await.expect("an answer")
     }
 
-    fn save(&mut self, change: Change) {
+    async fn save(&mut self, change: Change) {
         let tenant = match &change {
             Change::Insert(webhook) | Change::Replace { webhook, .. } => webhook.tenant.clone(),
             Change::Remove { id, .. } => {
@@ -428,16 +480,18 @@ impl World {
             }
             other => panic!("no history has {other:?}"),
         };
-        let memory = now(self.memory.save(&tenant, vec![change.clone()], Vec::new(), self.now));
-        let simple = now(self.simple.save(&tenant, vec![change], Vec::new(), self.now));
-        self.agree("saved", &kind(&memory), &kind(&simple));
+        let now = self.now;
+        self.alike("saved", async |store: &Stores| {
+            kind(&store.repository.save(&tenant, vec![change.clone()], Vec::new(), now).await)
+        })
+        .await;
     }
 
     /// At most one live lease per delivery, no more per webhook than it allows, of an order at most one.
     fn limits_hold(&mut self, given: usize) {
         let now = self.now;
         self.live.retain(|_, claim| claim.lease.is_live(now));
-        for (claim, _) in &self.claims[given..] {
+        for claim in self.claims[given..].iter().map(|twins| &twins[0]) {
             if let Some(other) = self.live.insert(claim.delivery, claim.clone()) {
                 self.broken = Err(format!("two live leases: {other:?} and {claim:?}"));
             }
@@ -478,7 +532,8 @@ impl World {
         }
     }
 
-    fn view(&self, store: &(impl WebhookRepository + DeliveryQueue)) -> View {
+    async fn view(&self, store: &Stores) -> View {
+        let (repository, queue) = (&store.repository, &store.queue);
         let mut include = Include::default();
         (include.payload, include.attempts) = (true, true);
         let mut view = View {
@@ -490,10 +545,10 @@ impl World {
         };
         for tenant in &self.tenants {
             let mut page = PageRequest::first(PageRequest::MAX);
-            view.webhooks.extend(now(store.webhooks(tenant, page)).expect("webhooks").items);
-            view.replays.extend(now(store.replays(tenant, page)).expect("replays").items);
+            view.webhooks.extend(repository.webhooks(tenant, page).await.expect("webhooks").items);
+            view.replays.extend(repository.replays(tenant, page).await.expect("replays").items);
             loop {
-                let found = now(store.deliveries(tenant, &DeliveryFilter::default(), include, page));
+                let found = repository.deliveries(tenant, &DeliveryFilter::default(), include, page).await;
                 let found = found.expect("deliveries");
                 view.records.extend(found.items);
                 match found.next {
@@ -501,23 +556,44 @@ impl World {
                     None => break,
                 }
             }
-            view.rest.push(format!("{:?}", now(store.backlog(tenant, None, self.now)).expect("a backlog")));
+            let backlog = repository.backlog(tenant, None, self.now).await.expect("a backlog");
+            view.rest.push(format!("{backlog:?}"));
         }
         for webhook in &self.webhooks {
             let (tenant, id) = (&webhook.tenant, webhook.id);
-            view.rest
-                .push(format!("{:?}", now(store.backlog(tenant, Some(id), self.now)).expect("a backlog")));
-            view.rest.push(format!("{:?}", now(store.health(tenant, id)).expect("health")));
+            let backlog = repository.backlog(tenant, Some(id), self.now).await.expect("a backlog");
+            view.rest.push(format!("{backlog:?}"));
+            view.rest.push(format!("{:?}", repository.health(tenant, id).await.expect("health")));
         }
-        let outbox = now(store.outbox(MANY, self.now)).expect("an outbox");
+        let outbox = queue.outbox(MANY, self.now).await.expect("an outbox");
         view.outbox = outbox.entries.iter().map(|(_, head)| head.id).collect();
         view
     }
 
-    fn agree<T: Debug + PartialEq>(&mut self, what: &str, memory: &T, simple: &T) {
-        if self.broken.is_ok() {
-            self.broken = alike(what, memory, simple);
+    /// Takes a step in every store; they must answer alike. Gives all answers.
+    async fn alike<T: Debug + PartialEq>(&mut self, what: &str, step: impl AsyncFn(&Stores) -> T) -> Vec<T> {
+        let mut answers = Vec::new();
+        for kept in &self.kept {
+            answers.push(step(&kept.stores).await);
         }
+        self.agree(what, &answers);
+        answers
+    }
+
+    fn agree<T: Debug + PartialEq>(&mut self, what: &str, answers: &[T]) {
+        for (kept, answer) in self.kept.iter().zip(answers).skip(1) {
+            if self.broken.is_ok() {
+                self.broken = self.same(what, kept, answer, &answers[0]);
+            }
+        }
+    }
+
+    fn same<T: Debug + PartialEq>(&self, what: &str, kept: &Kept, found: &T, reference: &T) -> Outcome {
+        if found == reference {
+            return Ok(());
+        }
+        let (name, first) = (kept.name, self.kept[0].name);
+        Err(format!("{what} differ\n  {name}: {found:?}\n  {first}: {reference:?}"))
     }
 
     fn delivery_id(&self) -> DeliveryId {
@@ -525,18 +601,6 @@ impl World {
     }
 }
 
-fn alike<T: Debug + PartialEq>(what: &str, memory: &T, simple: &T) -> Outcome {
-    if memory == simple {
-        return Ok(());
-    }
-    Err(format!("{what} differ\n  in memory: {memory:?}\n  reference: {simple:?}"))
-}
-
 fn kind<T: Debug>(answer: &crossdock::Result<T>) -> Result<String, crossdock::ErrorKind> {
     answer.as_ref().map(|value| format!("{value:?}")).map_err(crossdock::Error::kind)
-}
-
-/// Neither store ever waits.
-fn now<T>(future: impl Future<Output = T>) -> T {
-    future.now_or_never().expect("no wait")
 }

@@ -3,9 +3,12 @@
 mod account;
 mod cluster;
 mod keeper;
+mod play;
 mod pooler;
 mod server;
 mod servers;
+mod store;
+mod wake;
 
 use libtest_mimic::Trial;
 
@@ -14,5 +17,5 @@ pub(crate) use server::end;
 pub(crate) use servers::{hold_a_server, with_server};
 
 pub(crate) fn trials() -> Vec<Trial> {
-    servers::trials()
+    [servers::trials(), store::trials(), wake::trials()].into_iter().flatten().collect()
 }

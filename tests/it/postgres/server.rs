@@ -1,5 +1,6 @@
 //! The servers that all trials of one run share: started by the first trial that needs them, ended by `main`.
 
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError};
 
 use libtest_mimic::{Completion, Failed, Trial};
@@ -35,6 +36,12 @@ pub(crate) fn pooler() -> Result<String, String> {
         Ok(url)
     };
     URL.get_or_init(started).clone()
+}
+
+/// A name that no other trial uses, on this server or at another time.
+pub(crate) fn fresh_name() -> String {
+    static NUMBER: AtomicU32 = AtomicU32::new(0);
+    format!("it_{}_{}", std::process::id(), NUMBER.fetch_add(1, Ordering::Relaxed))
 }
 
 /// Ends what the trials have started, the pooler before the server.

@@ -10,9 +10,8 @@ use sqlx::{Connection, PgConnection, Row};
 
 use crate::child;
 use crate::postgres::cluster::{Cluster, Durability};
+use crate::postgres::play::{Outcome, play};
 use crate::postgres::server::{pooler, rule_with, server};
-
-type Outcome = Result<(), Box<dyn std::error::Error>>;
 
 pub(crate) fn trials() -> Vec<Trial> {
     vec![
@@ -130,10 +129,6 @@ pub(crate) fn with_server() -> Outcome {
     let arguments = arguments.iter().map(|argument| if argument == "URL" { &url } else { argument });
     let status = Command::new(program).args(arguments).env_remove(child::PART).status()?;
     if status.success() { Ok(()) } else { Err(format!("{program}: {status}").into()) }
-}
-
-fn play(story: impl Future<Output = Outcome>) -> Outcome {
-    tokio::runtime::Builder::new_current_thread().enable_all().build()?.block_on(story)
 }
 
 const ROWS: i64 = 20;

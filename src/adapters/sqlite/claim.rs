@@ -1,0 +1,373 @@
+//! Claim: round robin over tenants, then over webhooks.
+
+use std::collections::VecDeque;
+use std::sync::Arc;
+
+use bytes::Bytes;
+use chrono::{DateTime, Utc};
+use rusqlite::{Row, params};
+
+use crate::adapters::sqlite::columns::{bytes, later, limit, nanos, stored, text, time, uuid};
+use crate::adapters::sqlite::fault::{Done, corrupt};
+use crate::adapters::sqlite::lane::{Caps, Lane, State, Turn};
+use crate::adapters::sqlite::order::Place;
+use crate::adapters::sqlite::session::Session;
+use crate::error::Result;
+use crate::events::model::{Event, EventHead};
+use crate::lanes::lease::{Lease, LeaseToken};
+use crate::lanes::throttle::Brake;
+use crate::primitives::id::DeliveryId;
+use crate::primitives::stored::Stored;
+use crate::tenancy::model::TenantId;
+use crate::webhooks::model::{
+    Claim, DeadReason, DeliveryStatus, Origin, SkipReason, TenantDefaults, Webhook,
+};
+use crate::webhooks::queue::ClaimRequest;
+
+/// What was leased, before its events are read: that is done on the caller's thread.
+pub(super) struct Leased {
+    pub(super) claims: Vec<LeasedOne>,
+    pub(super) after: Option<TenantId>,
+    pub(super) next_due: Option<DateTime<Utc>>,
+}
+
+pub(super) struct LeasedOne {
+    id: DeliveryId,
+    origin: Origin,
+    attempt: u32,
+    lease: Lease,
+    head: String,
+    payload: Bytes,
+    webhook: Arc<Webhook>,
+    defaults: Arc<TenantDefaults>,
+    brake: Brake,
+    brake_version: u64,
+}
+
+impl LeasedOne {
+    pub(super) const fn id(&self) -> DeliveryId {
+        self.id
+    }
+
+    pub(super) fn into_claim(self) -> Result<Claim> {
+        let event = Arc::new(Event::new(EventHead::from_stored(&self.head)?, self.payload));
+        let claim =
+            Claim::new(self.id, self.origin, self.attempt, self.lease, event, self.webhook, self.defaults);
+        Ok(claim.with_brake(self.brake, self.brake_version))
+    }
+}
+
+pub(super) fn claim(session: &Session<'_>, request: &ClaimRequest) -> Done<Leased> {
+    let mut round = Round::begin(session, request)?;
+    let mut after = request.after.clone();
+    let mut place = request.after.clone();
+    while round.left() > 0 {
+        // One round: each tenant with due work gets its share before any gets a second one.
+        let tenants = ready_tenants(session, place.as_ref(), round.left())?;
+        if tenants.is_empty() {
+            break;
+        }
+        let quota = round.left().div_ceil(tenants.len());
+        for tenant in tenants {
+            let left = round.left();
+            if left == 0 {
+                break;
+            }
+            round.claim_of_tenant(&tenant, quota.min(left))?;
+            place = Some(tenant);
+            // Whoever was cut short is the first of the next round.
+            if quota <= left || !is_ready(session, place.as_ref())? {
+                after = place.clone();
+            }
+        }
+    }
+    round.end()?;
+    let next_due = session.number(NEXT_DUE, [])?.map(time);
+    Ok(Leased { claims: round.claims, after, next_due })
+}
+
+/// Tenants with due work from behind this one, round and round, each once, and no more than are needed.
+fn ready_tenants(session: &Session<'_>, place: Option<&TenantId>, most: usize) -> Done<Vec<TenantId>> {
+    let begin = place.map_or("", TenantId::as_str);
+    let mut found: Vec<TenantId> = Vec::new();
+    for (from, until) in [(begin, None), ("", Some(begin))] {
+        let mut last = from.to_owned();
+        while found.len() < most {
+            let next = match until {
+                None => session.first(READY_BEHIND, [&last], |row| Ok(text(row, 0)?.to_owned()))?,
+                Some(end) => session.first(READY_UP_TO, [&*last, end], |row| Ok(text(row, 0)?.to_owned()))?,
+            };
+            let Some(next) = next else { break };
+            found.push(next.parse().map_err(|_| corrupt("a tenant's id is none"))?);
+            last = next;
+        }
+    }
+    Ok(found)
+}
+
+fn is_ready(session: &Session<'_>, tenant: Option<&TenantId>) -> Done<bool> {
+    match tenant {
+        None => Ok(false),
+        Some(tenant) => session.finds(IS_READY, [tenant.as_str()]),
+    }
+}
+
+/// One call of `claim` at work.
+struct Round<'a, 'c> {
+    session: &'a Session<'c>,
+    request: &'a ClaimRequest,
+    now: i64,
+    until: i64,
+    caps: Caps,
+    served: i64,
+    claims: Vec<LeasedOne>,
+}
+
+/// A delivery that may be leased now.
+struct Candidate {
+    n: i64,
+    id: DeliveryId,
+    origin: Origin,
+    attempts: i64,
+    token: i64,
+    head: String,
+    payload: Option<Bytes>,
+}
+
+impl<'a, 'c> Round<'a, 'c> {
+    fn begin(session: &'a Session<'c>, request: &'a ClaimRequest) -> Done<Self> {
+        let now = nanos(request.now);
+        let caps =
+            Caps { in_flight: request.max_in_flight, replays_in_flight: request.max_replays_in_flight };
+        // Limits may differ from call to call; whoever waits because of one must be thought over.
+        if Caps::present(session)? != caps {
+            session.run(ADOPT, params![caps.in_flight, caps.replays_in_flight])?;
+            for n in session.all(ALL_LANES, [], |row| Ok(row.get(0)?))? {
+                Lane::load(session, n)?.save(session, caps, request.now)?;
+            }
+        }
+        session.run(WAKE, [now])?;
+        let served = session.number(SERVED, [])?.ok_or_else(|| corrupt("the engine has no row"))?;
+        let until = later(request.now, request.lease);
+        Ok(Self { session, request, now, until, caps, served, claims: Vec::new() })
+    }
+
+    fn end(&self) -> Done<()> {
+        self.session.run(SERVED_NOW, [self.served])?;
+        Ok(())
+    }
+
+    fn left(&self) -> usize {
+        self.request.limit.saturating_sub(self.claims.len())
+    }
+
+    fn claim_of_tenant(&mut self, tenant: &TenantId, quota: usize) -> Done<()> {
+        let wanted = self.claims.len() + quota;
+        let defaults = defaults_of(self.session, tenant)?;
+        while self.claims.len() < wanted {
+            let left = wanted - self.claims.len();
+            // With as many lanes as deliveries are wanted, each gives one.
+            let lanes = self
+                .session
+                .all(READY_LANES, params![tenant.as_str(), limit(left)], |row| Ok(row.get(0)?))?;
+            let Some(&lane) = lanes.first() else { return Ok(()) };
+            if lanes.len() == 1 {
+                self.claim_of_lane(lane, left, &defaults)?;
+                continue;
+            }
+            for (index, &lane) in lanes.iter().enumerate() {
+                let left = wanted.saturating_sub(self.claims.len());
+                if left == 0 {
+                    break;
+                }
+                let share = (left / (lanes.len() - index)).max(1);
+                self.claim_of_lane(lane, share, &defaults)?;
+            }
+        }
+        Ok(())
+    }
+
+    fn claim_of_lane(&mut self, n: i64, share: usize, defaults: &Arc<TenantDefaults>) -> Done<()> {
+        let (session, now) = (self.session, self.request.now);
+        let mut lane = Lane::load(session, n)?;
+        let webhook = lane.webhook(session)?.filter(|_| lane.state == State::Active);
+        let before = self.claims.len();
+        if let Some(webhook) = webhook {
+            self.end_leases(n)?;
+            let (most, most_replays) = lane.budget(session, &webhook, self.caps, now)?;
+            self.lease_of_lane(&mut lane, (most.min(share), most_replays), &webhook, defaults)?;
+            lane.take_tokens(&webhook, self.claims.len() - before, now);
+        }
+        self.next_turn(lane, self.claims.len() > before)
+    }
+
+    fn lease_of_lane(
+        &mut self,
+        lane: &mut Lane,
+        (most, most_replays): (usize, usize),
+        webhook: &Arc<Webhook>,
+        defaults: &Arc<TenantDefaults>,
+    ) -> Done<()> {
+        if most == 0 {
+            return Ok(());
+        }
+        let mut live = self.candidates(lane.n, 0, most)?;
+        let mut replays = self.candidates(lane.n, 1, most.min(most_replays))?;
+        for _ in 0..most {
+            // The two lanes take turns.
+            lane.replayed_last = match (live.front(), replays.front()) {
+                (None, None) => return Ok(()),
+                (Some(_), None) => false,
+                (None, Some(_)) => true,
+                (Some(_), Some(_)) => !lane.replayed_last,
+            };
+            let next = if lane.replayed_last { replays.pop_front() } else { live.pop_front() };
+            let Some(candidate) = next else { return Ok(()) };
+            self.lease(lane, candidate, webhook, defaults)?;
+        }
+        Ok(())
+    }
+
+    fn lease(
+        &mut self,
+        lane: &Lane,
+        candidate: Candidate,
+        webhook: &Arc<Webhook>,
+        defaults: &Arc<TenantDefaults>,
+    ) -> Done<()> {
+        let payload = candidate.payload.ok_or_else(|| corrupt("an event that waits has no payload"))?;
+        self.session.run(LEASE, params![candidate.n, self.until, self.now])?;
+        let token = LeaseToken::new(candidate.token.cast_unsigned() + 1);
+        self.claims.push(LeasedOne {
+            id: candidate.id,
+            origin: candidate.origin,
+            attempt: u32::try_from(candidate.attempts + 1).unwrap_or(u32::MAX),
+            lease: Lease::new(token, time(self.until)),
+            head: candidate.head,
+            payload,
+            webhook: Arc::clone(webhook),
+            defaults: Arc::clone(defaults),
+            brake: lane.brake,
+            brake_version: lane.brake_version,
+        });
+        Ok(())
+    }
+
+    fn candidates(&self, lane: i64, replay: i64, most: usize) -> Done<VecDeque<Candidate>> {
+        let found = self.session.all(CANDIDATES, params![lane, replay, self.now, limit(most)], candidate)?;
+        Ok(found.into())
+    }
+
+    /// Makes deliveries whose lease has ended due again, in the order in which the leases ended.
+    fn end_leases(&self, lane: i64) -> Done<()> {
+        let lost = self.session.all(LOST, params![lane, self.now], |row| {
+            let place = Place { n: row.get(0)?, lane, order_key: row.get(1)? };
+            Ok((place, row.get::<_, i64>(2)?, row.get::<_, i64>(3)?, row.get::<_, bool>(4)?))
+        })?;
+        for (place, until, attempts, has_payload) in lost {
+            note_lapse(self.session, until, self.now)?;
+            if has_payload {
+                place.wait(self.session, until)?;
+            } else {
+                let erased = DeliveryStatus::Skipped(SkipReason::Erased);
+                place.end(self.session, erased, attempts, self.request.now)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Puts a lane that was served behind the others of its tenant.
+    fn next_turn(&mut self, mut lane: Lane, was_served: bool) -> Done<()> {
+        self.served += 1;
+        lane.served = self.served;
+        let turn = match lane.next_at(self.session, self.caps)? {
+            None => Turn::Never,
+            // Whoever got nothing is not asked again within this claim.
+            Some(at) if at <= self.now && was_served => Turn::Now,
+            Some(at) => Turn::At(at),
+        };
+        lane.save_with(self.session, turn)
+    }
+}
+
+fn candidate(row: &Row<'_>) -> Done<Candidate> {
+    Ok(Candidate {
+        n: row.get(0)?,
+        id: DeliveryId::from_uuid(uuid(row, 1)?),
+        origin: stored(row, 2)?,
+        attempts: row.get(3)?,
+        token: row.get(4)?,
+        head: row.get(5)?,
+        payload: bytes(row, 6)?,
+    })
+}
+
+/// Remembers for a minute that a lease ended unsettled.
+fn note_lapse(session: &Session<'_>, until: i64, now: i64) -> Done<()> {
+    session.run(FORGET_LAPSES, [now.saturating_sub(MINUTE)])?;
+    session.run(LAPSE, [until])?;
+    Ok(())
+}
+
+/// What applies to all webhooks of a tenant that do not say otherwise.
+pub(super) fn defaults_of(session: &Session<'_>, tenant: &TenantId) -> Done<Arc<TenantDefaults>> {
+    let Some(revision) = session.number(DEFAULTS_REVISION, [tenant.as_str()])? else {
+        return Ok(Arc::new(TenantDefaults::new(tenant.clone())));
+    };
+    if let Some(defaults) = session.known_defaults(tenant.as_str(), revision) {
+        return Ok(defaults);
+    }
+    let defaults = session.first(DEFAULTS, [tenant.as_str()], |row| stored::<TenantDefaults>(row, 0))?;
+    let defaults = Arc::new(defaults.ok_or_else(|| corrupt("defaults have no record"))?);
+    session.keep_defaults(tenant.as_str(), revision, &defaults);
+    Ok(defaults)
+}
+
+/// Gives up deliveries whose events cannot be read back, so that they do not come again and again.
+pub(super) fn end_unreadable(session: &Session<'_>, ids: &[DeliveryId], now: DateTime<Utc>) -> Done<()> {
+    for id in ids {
+        let found = session.first(PLACE, [id.as_uuid().as_bytes()], |row| {
+            Ok((Place { n: row.get(0)?, lane: row.get(1)?, order_key: row.get(2)? }, row.get(3)?))
+        })?;
+        if let Some((place, attempts)) = found {
+            place.end(session, DeliveryStatus::DeadLetter(DeadReason::Unsendable), attempts, now)?;
+            Lane::load(session, place.lane)?.save(session, Caps::present(session)?, now)?;
+        }
+    }
+    Ok(())
+}
+
+/// In nanoseconds.
+pub(super) const MINUTE: i64 = 60_000_000_000;
+
+const ADOPT: &str = "UPDATE crossdock_engine SET in_flight = ?1, replays_in_flight = ?2";
+const ALL_LANES: &str = "SELECT n FROM crossdock_lane WHERE state = 0";
+const WAKE: &str = "UPDATE crossdock_lane SET ready = 1, next_at = NULL WHERE ready = 0 AND next_at <= ?1";
+const SERVED: &str = "SELECT served FROM crossdock_engine";
+const SERVED_NOW: &str = "UPDATE crossdock_engine SET served = ?1 WHERE served <> ?1";
+const READY_BEHIND: &str =
+    "SELECT tenant FROM crossdock_lane WHERE ready = 1 AND tenant > ?1 ORDER BY tenant LIMIT 1";
+const READY_UP_TO: &str = "SELECT tenant FROM crossdock_lane WHERE ready = 1 AND tenant > ?1 AND tenant <= ?2 ORDER BY tenant LIMIT 1";
+const IS_READY: &str = "SELECT 1 FROM crossdock_lane WHERE ready = 1 AND tenant = ?1 LIMIT 1";
+const READY_LANES: &str =
+    "SELECT n FROM crossdock_lane WHERE ready = 1 AND tenant = ?1 ORDER BY served, n LIMIT ?2";
+const CANDIDATES: &str = "SELECT w.n, d.id, d.origin, w.attempts, w.token, e.head, p.bytes \
+    FROM crossdock_work w \
+    CROSS JOIN crossdock_delivery d ON d.n = w.n \
+    CROSS JOIN crossdock_event e ON e.n = d.event \
+    LEFT JOIN crossdock_payload p ON p.event = d.event \
+    WHERE w.lane = ?1 AND w.place = 0 AND w.replay = ?2 AND w.due <= ?3 ORDER BY w.due, w.n LIMIT ?4";
+const LEASE: &str = "UPDATE crossdock_work \
+    SET place = 2, due = ?2, token = token + 1, attempts = attempts + 1, updated_at = ?3 WHERE n = ?1";
+const LOST: &str = "SELECT w.n, w.order_key, w.due, w.attempts, e.has_payload \
+    FROM crossdock_work w \
+    CROSS JOIN crossdock_delivery d ON d.n = w.n \
+    CROSS JOIN crossdock_event e ON e.n = d.event \
+    WHERE w.lane = ?1 AND w.place = 2 AND w.replay IN (0, 1) AND w.due <= ?2 ORDER BY w.due, w.n";
+const FORGET_LAPSES: &str = "DELETE FROM crossdock_lapse WHERE at <= ?1";
+const LAPSE: &str = "INSERT INTO crossdock_lapse (at) VALUES (?1)";
+const NEXT_DUE: &str = "SELECT min(next_at) FROM crossdock_lane WHERE ready = 0 AND next_at IS NOT NULL";
+const DEFAULTS_REVISION: &str = "SELECT revision FROM crossdock_defaults WHERE tenant = ?1";
+const DEFAULTS: &str = "SELECT body FROM crossdock_defaults WHERE tenant = ?1";
+const PLACE: &str = "SELECT w.n, w.lane, w.order_key, w.attempts FROM crossdock_delivery d \
+    CROSS JOIN crossdock_work w ON w.n = d.n WHERE d.id = ?1";

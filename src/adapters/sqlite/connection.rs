@@ -1,0 +1,93 @@
+//! How the file is opened, for writing and for reading.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use rusqlite::{Connection, ErrorCode, OpenFlags};
+
+use crate::adapters::sqlite::fault::{Done, Fault};
+use crate::adapters::sqlite::migrations::{migrate, migrations};
+use crate::error::{Error, ErrorKind};
+
+/// Where the file is, and how it is opened.
+#[derive(Clone, Debug)]
+pub(super) struct Place {
+    pub(super) path: PathBuf,
+    pub(super) busy_timeout: Duration,
+    pub(super) synchronous: Synchronous,
+    pub(super) max_pages: Option<u32>,
+}
+
+/// What survives a power cut.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(super) enum Synchronous {
+    /// Everything that was acknowledged.
+    Full,
+    /// The file; the last transactions may be lost.
+    Normal,
+}
+
+impl Place {
+    /// A connection that writes, to a file whose tables are there.
+    pub(super) fn open_for_writing(&self) -> Done<Connection> {
+        let connection = self.open()?;
+        self.set_wal(&connection)?;
+        connection.execute_batch(match self.synchronous {
+            Synchronous::Full => "PRAGMA synchronous = FULL",
+            Synchronous::Normal => "PRAGMA synchronous = NORMAL",
+        })?;
+        // Fewer and longer copies from the log into the file: each of them waits for the disk twice.
+        connection.execute_batch(
+            "PRAGMA wal_autocheckpoint = 4000; PRAGMA journal_size_limit = 67108864; PRAGMA cache_size = -16000",
+        )?;
+        if let Some(most) = self.max_pages {
+            connection.execute_batch(&format!("PRAGMA max_page_count = {most}"))?;
+        }
+        migrate(&connection, migrations())?;
+        Ok(connection)
+    }
+
+    /// A connection that only reads.
+    pub(super) fn open_for_reading(&self) -> Done<Connection> {
+        let connection = self.open()?;
+        connection.execute_batch("PRAGMA query_only = ON")?;
+        Ok(connection)
+    }
+
+    fn open(&self) -> Done<Connection> {
+        // Each connection stays on one thread; the name of the file is a name, and no URI.
+        let flags = OpenFlags::SQLITE_OPEN_READ_WRITE
+            | OpenFlags::SQLITE_OPEN_CREATE
+            | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+        let connection = Connection::open_with_flags(&self.path, flags)?;
+        connection.busy_timeout(self.busy_timeout)?;
+        Ok(connection)
+    }
+
+    fn set_wal(&self, connection: &Connection) -> Done<()> {
+        let pause = Duration::from_millis(10);
+        let mut waited = Duration::ZERO;
+        loop {
+            let mode: rusqlite::Result<String> =
+                connection.query_row("PRAGMA journal_mode = WAL", [], |row| row.get(0));
+            match mode {
+                Ok(mode) if mode.eq_ignore_ascii_case("wal") => return Ok(()),
+                Ok(_) => {
+                    return Err(Fault::Ours(
+                        Error::new(ErrorKind::Unconfigured, "open the SQLite store")
+                            .with_source("this file cannot be in WAL mode"),
+                    ));
+                }
+                // The switch itself does not wait for others who have the file open, such as one who switches as well.
+                Err(error)
+                    if error.sqlite_error_code() == Some(ErrorCode::DatabaseBusy)
+                        && waited < self.busy_timeout =>
+                {
+                    std::thread::sleep(pause);
+                    waited += pause;
+                }
+                Err(error) => return Err(error.into()),
+            }
+        }
+    }
+}

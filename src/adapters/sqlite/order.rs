@@ -1,0 +1,115 @@
+//! How a delivery enters and leaves its lane, and which of an order goes next.
+
+use chrono::{DateTime, Utc};
+use rusqlite::params;
+
+use crate::adapters::sqlite::columns::nanos;
+use crate::adapters::sqlite::fault::Done;
+use crate::adapters::sqlite::session::Session;
+use crate::primitives::stored::Stored;
+use crate::webhooks::model::{DeliveryStatus, SkipReason};
+
+/// A delivery that waits, is leased or is stopped: where it is.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Place {
+    pub(super) n: i64,
+    pub(super) lane: i64,
+    pub(super) order_key: Option<i64>,
+}
+
+/// Where a delivery enters its lane: of an order, only the one that is offered may go.
+pub(super) const fn entrance(order_key: Option<i64>) -> i64 {
+    match order_key {
+        None => MAY_GO,
+        Some(_) => BEHIND,
+    }
+}
+
+impl Place {
+    /// Lets the delivery wait until it is due, without an attempt.
+    pub(super) fn wait(&self, session: &Session<'_>, due: i64) -> Done<()> {
+        session.run(WAIT, params![self.n, entrance(self.order_key), due])?;
+        self.offer(session)
+    }
+
+    /// Ends the delivery, with so many attempts.
+    pub(super) fn end(
+        &self,
+        session: &Session<'_>,
+        status: DeliveryStatus,
+        attempts: i64,
+        now: DateTime<Utc>,
+    ) -> Done<()> {
+        session.run(END, params![self.n, status.to_stored()?, attempts, nanos(now)])?;
+        self.leave(session)
+    }
+
+    /// Takes the delivery out of its lane: it has ended.
+    pub(super) fn leave(&self, session: &Session<'_>) -> Done<()> {
+        session.run(LEAVE, [self.n])?;
+        self.offer(session)
+    }
+
+    /// Lets the delivery's order go on, if it is in one.
+    pub(super) fn offer(&self, session: &Session<'_>) -> Done<()> {
+        match self.order_key {
+            None => Ok(()),
+            Some(key) => offer(session, self.lane, key),
+        }
+    }
+}
+
+/// Lets the one of an order go that may go next, unless one of it is out or the head stands still.
+pub(super) fn offer(session: &Session<'_>, lane: i64, key: i64) -> Done<()> {
+    let first_in = |place: i64| {
+        session.first(FIRST_OF_ORDER, params![lane, key, place], |row| {
+            Ok((row.get::<_, i64>(0)?, row.get::<_, i64>(1)?))
+        })
+    };
+    let offered = first_in(MAY_GO)?;
+    let wanted = if first_in(LEASED)?.is_some() {
+        None
+    } else {
+        let heads = [(first_in(BEHIND)?, true), (offered, true), (first_in(STOPPED)?, false)];
+        let head = heads.into_iter().filter_map(|(head, may_go)| Some((head?, may_go))).min();
+        head.filter(|&(_, may_go)| may_go).map(|(head, _)| head)
+    };
+    if wanted == offered {
+        return Ok(());
+    }
+    for (row, place) in [(offered, BEHIND), (wanted, MAY_GO)] {
+        if let Some((_, n)) = row {
+            session.run(PUT, [n, place])?;
+        }
+    }
+    Ok(())
+}
+
+/// Ends everything of a lane that nobody has claimed; says how much that was.
+pub(super) fn end_unclaimed(
+    session: &Session<'_>,
+    lane: i64,
+    reason: SkipReason,
+    now: DateTime<Utc>,
+) -> Done<()> {
+    let status = DeliveryStatus::Skipped(reason).to_stored()?;
+    session.run(END_UNCLAIMED, params![lane, status, nanos(now)])?;
+    session.run(LEAVE_UNCLAIMED, params![lane, nanos(now)])?;
+    Ok(())
+}
+
+pub(super) const MAY_GO: i64 = 0;
+pub(super) const BEHIND: i64 = 1;
+pub(super) const LEASED: i64 = 2;
+pub(super) const STOPPED: i64 = 3;
+
+const WAIT: &str = "UPDATE crossdock_work SET place = ?2, due = ?3 WHERE n = ?1";
+const END: &str = "UPDATE crossdock_delivery SET status = ?2, attempts = ?3, updated_at = ?4 WHERE n = ?1";
+const LEAVE: &str = "DELETE FROM crossdock_work WHERE n = ?1";
+const PUT: &str = "UPDATE crossdock_work SET place = ?2 WHERE n = ?1";
+const FIRST_OF_ORDER: &str = "SELECT sequence, n FROM crossdock_work \
+    WHERE lane = ?1 AND order_key = ?2 AND place = ?3 ORDER BY sequence, n LIMIT 1";
+const END_UNCLAIMED: &str = "UPDATE crossdock_delivery \
+    SET status = ?2, updated_at = ?3, attempts = (SELECT attempts FROM crossdock_work w WHERE w.n = crossdock_delivery.n) \
+    WHERE n IN (SELECT n FROM crossdock_work WHERE lane = ?1 AND NOT (place = 2 AND due > ?3))";
+const LEAVE_UNCLAIMED: &str = "DELETE FROM crossdock_work WHERE lane = ?1 AND NOT (place = 2 AND due > ?2)";

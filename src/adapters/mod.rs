@@ -16,6 +16,8 @@ pub mod vault;
 #[cfg(feature = "schemas")]
 pub use json_schema::JsonSchemaEngine;
 pub use memory::MemoryStore;
+#[cfg(feature = "postgres")]
+pub use postgres::PostgresStore;
 #[cfg(feature = "sqlite")]
 pub use sqlite::SqliteStore;
 pub use vault::{EnvelopeVault, EphemeralVault, StaticKeys};

@@ -63,8 +63,15 @@ const WEBHOOK_LOGIC: &[&str] = &["service", "worker", "dispatch", "context"];
 const WEBHOOK_DECISIONS: &[&str] =
     &["model", "classify", "fan_out", "health", "retry", "settings", "sign", "repository", "queue", "notice"];
 
-const FEATURE_LISTS: &[&str] =
-    &["lib.rs", "adapters/mod.rs", "hub/mod.rs", "lanes/mod.rs", "webhooks/mod.rs", "webhooks/sign/mod.rs"];
+const FEATURE_LISTS: &[&str] = &[
+    "lib.rs",
+    "adapters/mod.rs",
+    "adapters/postgres/mod.rs",
+    "hub/mod.rs",
+    "lanes/mod.rs",
+    "webhooks/mod.rs",
+    "webhooks/sign/mod.rs",
+];
 
 /// 400 lines are a full file, 700 a mistake; this many are the limit of what is let in.
 const LONGEST: usize = 600;

@@ -7,6 +7,7 @@ mod play;
 mod pooler;
 mod server;
 mod servers;
+mod store;
 mod wake;
 
 use libtest_mimic::Trial;
@@ -16,5 +17,5 @@ pub(crate) use server::end;
 pub(crate) use servers::{hold_a_server, with_server};
 
 pub(crate) fn trials() -> Vec<Trial> {
-    [servers::trials(), wake::trials()].into_iter().flatten().collect()
+    [servers::trials(), store::trials(), wake::trials()].into_iter().flatten().collect()
 }

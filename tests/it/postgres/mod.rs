@@ -5,6 +5,7 @@ mod cluster;
 mod keeper;
 mod play;
 mod pooler;
+mod schemas;
 mod server;
 mod servers;
 mod store;

@@ -28,12 +28,12 @@ use crate::rule;
 pub(crate) fn trials() -> Vec<Trial> {
     vec![
         rule("history::the_store_in_memory_does_what_the_shortest_store_does", || {
-            random_histories(300, |_| vec![reference(), in_memory()])
+            random_histories(300, 20_000, |_| vec![reference(), in_memory()])
         }),
         rule("history::the_store_in_sqlite_does_what_the_others_do", || {
             let folder = tempfile::tempdir().map_err(|error| error.to_string())?;
             let mut files = 0;
-            random_histories(50, move |_| {
+            random_histories(50, 20_000, move |_| {
                 files += 1;
                 let path = folder.path().join(format!("{files}.db"));
                 vec![reference(), in_memory(), in_sqlite(&path)]
@@ -41,7 +41,7 @@ pub(crate) fn trials() -> Vec<Trial> {
         }),
         rule_with("history::the_store_in_postgres_does_what_the_others_do", server, |url| {
             let mut before = None;
-            random_histories(15, move |runtime| {
+            random_histories(15, 40, move |runtime| {
                 let kept = runtime.block_on(in_postgres(&url, &mut before));
                 vec![reference(), in_memory(), kept.expect("a store")]
             })
@@ -81,11 +81,15 @@ async fn in_postgres(
 }
 
 /// Plays so many histories (`PROPTEST_CASES` asks for more), each in fresh stores of which the first is the reference.
-fn random_histories(cases: u32, fresh: impl FnMut(&Runtime) -> Vec<Kept>) -> Result<(), String> {
+fn random_histories(
+    cases: u32,
+    shrinks: u32,
+    fresh: impl FnMut(&Runtime) -> Vec<Kept>,
+) -> Result<(), String> {
     let defaults = Config::default();
     let asked = std::env::var_os("PROPTEST_CASES").map_or(0, |_| defaults.cases);
     let config =
-        Config { cases: cases.max(asked), failure_persistence: None, max_shrink_iters: 20_000, ..defaults };
+        Config { cases: cases.max(asked), failure_persistence: None, max_shrink_iters: shrinks, ..defaults };
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()

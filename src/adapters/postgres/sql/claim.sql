@@ -78,7 +78,7 @@ DECLARE
   v_new uuid[];
   v_counts int[];
   v_served bigint[];
-  v_waits int := 0;
+  v_holds boolean := false;
   v_next timestamptz;
   i int;
 BEGIN
@@ -95,14 +95,16 @@ BEGIN
       ORDER BY l.served, l.id LIMIT v_quota FOR NO KEY UPDATE SKIP LOCKED
     ) x;
     IF v_locked IS NULL THEN
-      EXIT WHEN v_picked <> '{}' OR v_waits = 8;
-      -- Others are at work on all that is due: wait for one of them, holding nothing that anybody waits for.
-      v_waits := v_waits + 1;
+      EXIT WHEN v_holds;
+      -- Others are at work on all that is due: wait for one of them. Only while nothing is held, and in the order in which everybody
+      -- else waits for lanes, so that no two ever wait for each other.
+      v_holds := true;
       PERFORM 1 FROM "crossdock".lane l
-      WHERE l.tenant_id = v_tenants[1] COLLATE "C" AND l.next_due_at <= p_at AND l.next_due_at < 'infinity' AND l.id <> ALL (v_tried)
-      ORDER BY l.served, l.id LIMIT 1 FOR NO KEY UPDATE;
+      WHERE l.tenant_id = ANY (v_tenants) AND l.next_due_at <= p_at AND l.next_due_at < 'infinity'
+      ORDER BY l.id LIMIT 1 FOR NO KEY UPDATE;
       CONTINUE;
     END IF;
+    v_holds := true;
 
     -- What was erased while it was claimed is not given again.
     SELECT array_agg(q.delivery_id) INTO v_erased

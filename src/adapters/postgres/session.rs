@@ -26,7 +26,8 @@ enum Held {
 
 impl PostgresStore {
     /// A connection for a step that is one statement. Through a transaction-mode pooler it needs a transaction as well: a driver
-    /// prepares a statement in one message and runs it in another, and only a transaction keeps both on one connection.
+    /// prepares a statement in one message and runs it in another, and only a transaction keeps both on one connection. Without it,
+    /// other clients' statements were run (seen in the checks through pgbouncer, on a `DROP SCHEMA` of their own).
     pub(super) async fn one_statement(&self, step: &'static str) -> Result<Session> {
         match self.inner.connections {
             Connections::Direct => {

@@ -2,14 +2,19 @@
 
 mod account;
 mod cluster;
+mod faults;
+mod host;
 mod keeper;
 mod play;
 mod pooler;
+mod races;
+mod schema;
 mod schemas;
-mod server;
+pub(crate) mod server;
 mod servers;
 mod store;
 mod wake;
+pub(crate) mod world;
 
 use libtest_mimic::Trial;
 
@@ -18,5 +23,16 @@ pub(crate) use server::end;
 pub(crate) use servers::{hold_a_server, with_server};
 
 pub(crate) fn trials() -> Vec<Trial> {
-    [servers::trials(), store::trials(), wake::trials()].into_iter().flatten().collect()
+    [
+        servers::trials(),
+        store::trials(),
+        races::trials(),
+        host::trials(),
+        schema::trials(),
+        faults::trials(),
+        wake::trials(),
+    ]
+    .into_iter()
+    .flatten()
+    .collect()
 }

@@ -14,12 +14,15 @@ use sqlx::postgres::PgPoolOptions;
 
 use crate::postgres::play::Outcome;
 use crate::postgres::server::fresh_name;
+use crate::postgres::world::as_tenant_role;
 
 /// What a store is told about its connections.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(crate) enum Way {
     Direct,
     Pooled,
+    /// As a role that policies hold for: a superuser's see everything.
+    WithPolicies,
 }
 
 /// Makes stores on one server.
@@ -76,11 +79,15 @@ impl Schemas {
         match self.way {
             Way::Direct => builder.direct().build(),
             Way::Pooled => builder.build(),
+            Way::WithPolicies => builder.row_level_security().build(),
         }
     }
 
     async fn pool(&self) -> Result<PgPool> {
-        let pool = PgPoolOptions::new().max_connections(4).acquire_timeout(Duration::from_secs(60));
+        let mut pool = PgPoolOptions::new().max_connections(4).acquire_timeout(Duration::from_secs(60));
+        if self.way == Way::WithPolicies {
+            pool = as_tenant_role(&self.url, pool).await.map_err(refused)?;
+        }
         pool.connect(&self.url).await.map_err(refused)
     }
 

@@ -22,6 +22,7 @@ mod rewrap;
 mod signature_vectors;
 mod signatures;
 mod simulation;
+mod sqlite;
 mod ssrf;
 mod story;
 mod vault;
@@ -52,6 +53,7 @@ fn main() -> ExitCode {
     trials.extend(memory::trials());
     trials.extend(signatures::trials());
     trials.extend(simulation::trials());
+    trials.extend(sqlite::trials());
     trials.extend(ssrf::trials());
     trials.extend(story::trials());
     trials.extend(vault::trials());

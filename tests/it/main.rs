@@ -10,6 +10,7 @@ mod certificates;
 mod child;
 mod conformance;
 mod doctor;
+mod durable;
 mod egress;
 mod history;
 mod http_client;
@@ -42,6 +43,7 @@ fn main() -> ExitCode {
     trials.extend(catalog::trials());
     trials.extend(conformance::trials());
     trials.extend(doctor::trials());
+    trials.extend(durable::trials());
     trials.extend(egress::trials());
     trials.extend(history::trials());
     trials.extend(http_client::trials());

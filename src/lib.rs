@@ -49,7 +49,7 @@
 //! | [`activity`] | what happened, for the audit log |
 //! | [`lanes`] | work that waits: schedules, circuits, rates, leases; the engine under all of it |
 //! | [`ports`] | what the hub asks of the world besides storage: time, dice, HTTP, secrets at rest |
-//! | [`adapters`] | what answers: the memory store, the HTTP client, the vault, the schema engine |
+//! | [`adapters`] | what answers: the stores in memory, in SQLite and in PostgreSQL, the HTTP client, the vaults, the schema engine |
 //! | [`primitives`] | ids, secrets, pages, and the rules about which URLs may be called |
 //! | `testing` | with the feature of that name: what tests of hosts and of adapters need |
 //!

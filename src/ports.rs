@@ -220,8 +220,8 @@ pub struct SealPlace<'a> {
 /// - Another place, or a single changed bit, is [`ErrorKind::Corrupt`](crate::ErrorKind::Corrupt); no input of any length panics.
 /// - An unknown key is [`ErrorKind::Unavailable`](crate::ErrorKind::Unavailable): it may come back.
 /// - Sealing the same secret twice gives different bytes.
-/// - `is_current` is true for what `seal` makes now, and false for what was sealed under another key, be it known or not; it
-///   opens nothing. What no vault of this kind has sealed is `Corrupt`.
+/// - `is_current` is true for what `seal` makes now, and false for what names another key, be it known or not; it opens nothing,
+///   so a damaged seal may be current. What cannot have been sealed by a vault of this kind is `Corrupt`.
 #[async_trait]
 pub trait Vault: Debug + Send + Sync + 'static {
     /// Seals a secret for this place.

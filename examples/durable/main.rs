@@ -60,6 +60,7 @@ async fn tell(setting: &Setting) -> Result<ExitCode, Box<dyn Error>> {
         processes.push(Process::start(Part::Deliver, setting)?);
         let ended = Process::start(Part::TakeOrdersUntilKilled, setting)?.wait()?;
         println!("the process that takes orders has ended: {ended}");
+        until_arrived(&receiver, 5).await?;
         // This is `kill -9`: what it was just sending is sent once more by another one, when its lease is over.
         processes.remove(0).kill()?;
         println!("one of those that deliver was killed");
@@ -105,18 +106,32 @@ async fn subscribe(shop: &Shop, setting: &Setting, receiver: &Receiver) -> Resul
     Ok(())
 }
 
+/// Waits until so many orders have arrived.
+async fn until_arrived(receiver: &Receiver, wanted: usize) -> Result<(), Box<dyn Error>> {
+    let begun = Instant::now();
+    while receiver.orders().len() < wanted {
+        have_patience(begun).await?;
+    }
+    Ok(())
+}
+
 /// Waits until the last order is taken, and every order in the table has arrived; answers with these.
 async fn until_delivered(shop: &Shop, receiver: &Receiver) -> Result<BTreeSet<u32>, Box<dyn Error>> {
-    const PATIENCE: Duration = Duration::from_secs(120);
     let begun = Instant::now();
     loop {
         let committed = shop.orders().await?;
         if committed.contains(&LAST_ORDER) && committed.is_subset(&receiver.orders()) {
             return Ok(committed);
         }
-        if begun.elapsed() > PATIENCE {
-            return Err("the orders do not arrive".into());
-        }
-        tokio::time::sleep(Duration::from_millis(100)).await;
+        have_patience(begun).await?;
     }
+}
+
+async fn have_patience(begun: Instant) -> Result<(), Box<dyn Error>> {
+    const PATIENCE: Duration = Duration::from_secs(60);
+    if begun.elapsed() > PATIENCE {
+        return Err("the orders do not arrive".into());
+    }
+    tokio::time::sleep(Duration::from_millis(50)).await;
+    Ok(())
 }

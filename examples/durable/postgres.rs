@@ -48,7 +48,7 @@ impl PostgresShop {
             .execute(&mut *transaction)
             .await?;
 
-        event.write_in(&mut *transaction).await?;
+        event.write_in(&mut transaction).await?;
 
         match ending {
             Ending::Commit => transaction.commit().await?,

@@ -60,8 +60,19 @@ const HUB_DEFAULTS: &[(&str, &str)] = &[
 
 /// Inside the webhook slice, what the values and decisions may not know.
 const WEBHOOK_LOGIC: &[&str] = &["service", "worker", "dispatch", "context"];
-const WEBHOOK_DECISIONS: &[&str] =
-    &["model", "classify", "fan_out", "health", "retry", "settings", "sign", "repository", "queue", "notice"];
+const WEBHOOK_DECISIONS: &[&str] = &[
+    "model",
+    "classify",
+    "fan_out",
+    "health",
+    "retry",
+    "settings",
+    "sign",
+    "stored",
+    "repository",
+    "queue",
+    "notice",
+];
 
 const FEATURE_LISTS: &[&str] = &[
     "lib.rs",

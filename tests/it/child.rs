@@ -3,7 +3,7 @@
 use std::io;
 use std::process::{Command, ExitCode};
 
-use crate::{egress, http_client, postgres};
+use crate::{egress, http_client, postgres, sqlite};
 
 /// Says which part.
 pub(crate) const PART: &str = "CROSSDOCK_IT_PART";
@@ -23,6 +23,8 @@ pub(crate) fn play_part() -> Option<ExitCode> {
         "keep_servers" => postgres::keep(),
         "hold_a_server" => postgres::hold_a_server(),
         "with_server" => postgres::with_server(),
+        "open_sqlite" => sqlite::open_beside_others(),
+        "claim_in_sqlite" => sqlite::claim_beside_others(),
         unknown => Err(format!("there is no part {unknown}").into()),
     };
     match outcome {

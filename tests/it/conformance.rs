@@ -9,12 +9,12 @@ use std::time::Duration;
 use crossdock::adapters::http_client::HttpTransport;
 use crossdock::adapters::memory::MemoryStore;
 use crossdock::adapters::sqlite::SqliteStore;
-use crossdock::adapters::vault::{EnvelopeVault, EphemeralVault, StaticKeys};
+use crossdock::adapters::vault::{EnvelopeVault, EphemeralVault, KeyProvider, StaticKeys};
 use crossdock::ports::{Clock, Entropy, Exchange, Vault, Wake};
 use crossdock::primitives::EgressPolicy;
 use crossdock::testing::conformance::{
     Check, ClockHarness, StoreHarness, Stores, VaultHarness, clock_suite, entropy_suite, exchange_suite,
-    store_suite, vault_suite, wake_suite,
+    key_provider_suite, store_suite, vault_suite, wake_suite,
 };
 use crossdock::testing::{ManualClock, SeededEntropy};
 use crossdock::{LocalWake, Result, SystemClock, SystemEntropy};
@@ -36,6 +36,7 @@ pub(crate) fn trials() -> Vec<Trial> {
         suite("local_wake", wake_suite(), || Arc::new(LocalWake::default()) as Arc<dyn Wake>),
         suite("ephemeral_vault", vault_suite(), || Arc::new(OneKey) as Arc<dyn VaultHarness>),
         suite("envelope_vault", vault_suite(), || Arc::new(OwnKeys) as Arc<dyn VaultHarness>),
+        suite("static_keys", key_provider_suite(), || Arc::new(one_key("2026-01")) as Arc<dyn KeyProvider>),
         suite("http_client", exchange_suite(), || Arc::new(http_client()) as Arc<dyn Exchange>),
         defects::trials(),
     ]

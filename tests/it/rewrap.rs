@@ -12,8 +12,8 @@ use crossdock::primitives::{PageRequest, WebhookId};
 use crossdock::tenancy::{Actor, TenantId};
 use crossdock::testing::{ManualClock, ScriptedTransport};
 use crossdock::webhooks::{
-    Auth, Change, Created, DefaultsUpdate, NewWebhook, Release, RewrapCursor, Rewrapped, Rotation,
-    SignatureScheme, SigningSecret, Verifier, Version, WebhookRepository, WebhookUpdate,
+    Auth, Change, Created, DefaultsUpdate, DeliveryQuery, DeliveryStatus, NewWebhook, Release, RewrapCursor,
+    Rewrapped, Rotation, SignatureScheme, SigningSecret, Verifier, Version, WebhookRepository, WebhookUpdate,
 };
 use crossdock::{ErrorKind, Hub, Result};
 use libtest_mimic::Trial;
@@ -30,6 +30,7 @@ pub(crate) fn trials() -> Vec<Trial> {
         story("two_rewraps_at_once_do_the_work_once", twice_at_once),
         story("an_old_seal_that_comes_back_is_found_by_the_next_pass", old_seal_comes_back),
         story("a_missing_key_is_told_and_the_rest_is_done", missing_key),
+        story("a_delivery_waits_for_a_key_that_is_missing", delivery_waits),
         story("a_store_that_goes_away_stops_a_rewrap_and_loses_nothing", store_away),
         story("a_vault_in_memory_has_nothing_to_do", nothing_to_do),
     ]
@@ -275,6 +276,29 @@ async fn missing_key() -> Told {
     let secret = stuck.secret.ok_or("a secret")?.reveal();
     let shown = format!("{done:?}");
     assert!(!shown.contains(PASSWORD) && !shown.contains(secret.trim_start_matches("whsec_")));
+    Ok(())
+}
+
+async fn delivery_waits() -> Told {
+    let house = House::default();
+    let (hub, _) = house.hub(january()?)?;
+    subscribe(&hub, "t").await?;
+    hub.publish(NewEvent::new(tenant("t"), "order.placed", "A-7")?).await?;
+
+    // The old key was dropped before everything was sealed anew.
+    let (hasty, transport) = house.hub(july()?)?;
+    hasty.worker().run_until_idle().await;
+    assert_eq!(transport.requests().len(), 0);
+
+    house.clock.advance(Duration::from_secs(60));
+    let (mended, transport) = house.hub(both()?)?;
+    mended.worker().run_until_idle().await;
+
+    assert_eq!(transport.requests().len(), 1);
+    let log = admin(&mended, "t").deliveries().list(DeliveryQuery::new()).await?.items;
+    let outcome: Vec<_> =
+        log.iter().map(|record| (record.delivery.status, record.delivery.attempts)).collect();
+    assert_eq!(outcome, [(DeliveryStatus::Delivered, 1)]);
     Ok(())
 }
 

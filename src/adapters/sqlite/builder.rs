@@ -82,7 +82,7 @@ impl SqliteStoreBuilder {
                 )],
             ));
         }
-        let connection = self.place.open_for_writing().map_err(|fault| fault.during(OPEN))?;
+        let connection = self.place.make_for_writing().map_err(|fault| fault.during(OPEN))?;
         SqliteStore::start(self.place, connection, self.readers)
     }
 }

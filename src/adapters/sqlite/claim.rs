@@ -130,6 +130,7 @@ struct Candidate {
     origin: Origin,
     attempts: i64,
     token: i64,
+    order_key: Option<i64>,
     head: String,
     payload: Option<Bytes>,
 }
@@ -193,26 +194,30 @@ impl<'a, 'c> Round<'a, 'c> {
         let webhook = lane.webhook(session)?.filter(|_| lane.state == State::Active);
         let before = self.claims.len();
         if let Some(webhook) = webhook {
-            self.end_leases(n)?;
-            let (most, most_replays) = lane.budget(session, &webhook, self.caps, now)?;
-            self.lease_of_lane(&mut lane, (most.min(share), most_replays), &webhook, defaults)?;
+            let mut load = lane.load_now(session)?;
+            if load.first_lease_ends.is_some_and(|until| until <= self.now) {
+                self.end_leases(n)?;
+                load = lane.load_now(session)?;
+            }
+            let (most, most_replays) = lane.budget(&load, &webhook, self.caps, now);
+            let most = most.min(share);
+            let is_due = |due: Option<i64>| due.is_some_and(|due| due <= self.now);
+            let live = self.candidates(n, 0, if is_due(load.live_due) { most } else { 0 })?;
+            let replays = if is_due(load.replay_due) { most.min(most_replays) } else { 0 };
+            let replays = self.candidates(n, 1, replays)?;
+            self.lease_in_turns(&mut lane, most, (live, replays), (&webhook, defaults))?;
             lane.take_tokens(&webhook, self.claims.len() - before, now);
         }
         self.next_turn(lane, self.claims.len() > before)
     }
 
-    fn lease_of_lane(
+    fn lease_in_turns(
         &mut self,
         lane: &mut Lane,
-        (most, most_replays): (usize, usize),
-        webhook: &Arc<Webhook>,
-        defaults: &Arc<TenantDefaults>,
+        most: usize,
+        (mut live, mut replays): (VecDeque<Candidate>, VecDeque<Candidate>),
+        (webhook, defaults): (&Arc<Webhook>, &Arc<TenantDefaults>),
     ) -> Done<()> {
-        if most == 0 {
-            return Ok(());
-        }
-        let mut live = self.candidates(lane.n, 0, most)?;
-        let mut replays = self.candidates(lane.n, 1, most.min(most_replays))?;
         for _ in 0..most {
             // The two lanes take turns.
             lane.replayed_last = match (live.front(), replays.front()) {
@@ -235,7 +240,12 @@ impl<'a, 'c> Round<'a, 'c> {
         webhook: &Arc<Webhook>,
         defaults: &Arc<TenantDefaults>,
     ) -> Done<()> {
-        let payload = candidate.payload.ok_or_else(|| corrupt("an event that waits has no payload"))?;
+        let Some(payload) = candidate.payload else {
+            // Nobody can send what is not there.
+            let place = Place { n: candidate.n, lane: lane.n, order_key: candidate.order_key };
+            let erased = DeliveryStatus::Skipped(SkipReason::Erased);
+            return place.end(self.session, erased, candidate.attempts, self.request.now);
+        };
         self.session.run(LEASE, params![candidate.n, self.until, self.now])?;
         let token = LeaseToken::new(candidate.token.cast_unsigned() + 1);
         self.claims.push(LeasedOne {
@@ -254,6 +264,9 @@ impl<'a, 'c> Round<'a, 'c> {
     }
 
     fn candidates(&self, lane: i64, replay: i64, most: usize) -> Done<VecDeque<Candidate>> {
+        if most == 0 {
+            return Ok(VecDeque::new());
+        }
         let found = self.session.all(CANDIDATES, params![lane, replay, self.now, limit(most)], candidate)?;
         Ok(found.into())
     }
@@ -297,8 +310,9 @@ fn candidate(row: &Row<'_>) -> Done<Candidate> {
         origin: stored(row, 2)?,
         attempts: row.get(3)?,
         token: row.get(4)?,
-        head: row.get(5)?,
-        payload: bytes(row, 6)?,
+        order_key: row.get(5)?,
+        head: row.get(6)?,
+        payload: bytes(row, 7)?,
     })
 }
 
@@ -351,7 +365,7 @@ const READY_UP_TO: &str = "SELECT tenant FROM crossdock_lane WHERE ready = 1 AND
 const IS_READY: &str = "SELECT 1 FROM crossdock_lane WHERE ready = 1 AND tenant = ?1 LIMIT 1";
 const READY_LANES: &str =
     "SELECT n FROM crossdock_lane WHERE ready = 1 AND tenant = ?1 ORDER BY served, n LIMIT ?2";
-const CANDIDATES: &str = "SELECT w.n, d.id, d.origin, w.attempts, w.token, e.head, p.bytes \
+const CANDIDATES: &str = "SELECT w.n, d.id, d.origin, w.attempts, w.token, w.order_key, e.head, p.bytes \
     FROM crossdock_work w \
     CROSS JOIN crossdock_delivery d ON d.n = w.n \
     CROSS JOIN crossdock_event e ON e.n = d.event \
@@ -371,3 +385,32 @@ const DEFAULTS_REVISION: &str = "SELECT revision FROM crossdock_defaults WHERE t
 const DEFAULTS: &str = "SELECT body FROM crossdock_defaults WHERE tenant = ?1";
 const PLACE: &str = "SELECT w.n, w.lane, w.order_key, w.attempts FROM crossdock_delivery d \
     CROSS JOIN crossdock_work w ON w.n = d.n WHERE d.id = ?1";
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::adapters::sqlite::session::scans;
+
+    #[test]
+    fn a_claim_looks_at_no_more_than_it_takes() {
+        let statements = [
+            WAKE,
+            SERVED,
+            SERVED_NOW,
+            READY_BEHIND,
+            READY_UP_TO,
+            IS_READY,
+            READY_LANES,
+            CANDIDATES,
+            LEASE,
+            FORGET_LAPSES,
+            LAPSE,
+            NEXT_DUE,
+            DEFAULTS_REVISION,
+            DEFAULTS,
+            PLACE,
+        ];
+
+        assert_eq!(scans(&statements), Vec::<String>::new());
+    }
+}

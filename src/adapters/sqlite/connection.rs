@@ -28,9 +28,17 @@ pub(super) enum Synchronous {
 }
 
 impl Place {
-    /// A connection that writes, to a file whose tables are there.
+    /// A connection that writes, to a file that is made if there is none.
+    pub(super) fn make_for_writing(&self) -> Done<Connection> {
+        self.prepare(self.open(OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_CREATE)?)
+    }
+
+    /// A connection that writes, to the file that was there before: one that has vanished is not to be replaced by an empty one.
     pub(super) fn open_for_writing(&self) -> Done<Connection> {
-        let connection = self.open()?;
+        self.prepare(self.open(OpenFlags::SQLITE_OPEN_READ_WRITE)?)
+    }
+
+    fn prepare(&self, connection: Connection) -> Done<Connection> {
         self.set_wal(&connection)?;
         connection.execute_batch(match self.synchronous {
             Synchronous::Full => "PRAGMA synchronous = FULL",
@@ -49,17 +57,14 @@ impl Place {
 
     /// A connection that only reads.
     pub(super) fn open_for_reading(&self) -> Done<Connection> {
-        let connection = self.open()?;
+        let connection = self.open(OpenFlags::SQLITE_OPEN_READ_WRITE)?;
         connection.execute_batch("PRAGMA query_only = ON")?;
         Ok(connection)
     }
 
-    fn open(&self) -> Done<Connection> {
+    fn open(&self, how: OpenFlags) -> Done<Connection> {
         // Each connection stays on one thread; the name of the file is a name, and no URI.
-        let flags = OpenFlags::SQLITE_OPEN_READ_WRITE
-            | OpenFlags::SQLITE_OPEN_CREATE
-            | OpenFlags::SQLITE_OPEN_NO_MUTEX;
-        let connection = Connection::open_with_flags(&self.path, flags)?;
+        let connection = Connection::open_with_flags(&self.path, how | OpenFlags::SQLITE_OPEN_NO_MUTEX)?;
         connection.busy_timeout(self.busy_timeout)?;
         Ok(connection)
     }

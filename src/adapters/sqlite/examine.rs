@@ -16,23 +16,25 @@ use crate::webhooks::queue::Examination;
 pub(super) fn examine(session: &Session<'_>, path: &Path, now: DateTime<Utc>) -> Done<Examination> {
     let now = nanos(now);
     let number = |sql| session.number(sql, []).map(Option::unwrap_or_default);
-    let mut found = Examination::default();
-    found.outbox = number(OUTBOX)?.cast_unsigned();
-    found.oldest_in_outbox = session.number(OLDEST_IN_OUTBOX, [])?.map(time);
-    found.oldest_due = session.number(OLDEST_DUE, [now])?.map(time);
     let leases = session.number(LEASES, [now])?;
-    found.live_leases = leases.unwrap_or_default().cast_unsigned();
     let minute_ago = now.saturating_sub(MINUTE);
     let lost = [session.number(LOST, params![minute_ago, now])?, session.number(LAPSES, [minute_ago])?];
-    found.expired_leases_per_minute = lost.into_iter().flatten().sum::<i64>().cast_unsigned();
-    found.vitals = BTreeMap::from([
+    let vitals = BTreeMap::from([
         ("schema_version", i64::from(version(session.connection())?.unwrap_or_default())),
         ("page_size", number("PRAGMA page_size")?),
         ("pages", number("PRAGMA page_count")?),
         ("free_pages", number("PRAGMA freelist_count")?),
         ("wal_bytes", wal_bytes(path)),
     ]);
-    Ok(found)
+    Ok(Examination {
+        outbox: number(OUTBOX)?.cast_unsigned(),
+        oldest_in_outbox: session.number(OLDEST_IN_OUTBOX, [])?.map(time),
+        oldest_due: session.number(OLDEST_DUE, [now])?.map(time),
+        live_leases: leases.unwrap_or_default().cast_unsigned(),
+        expired_leases_per_minute: lost.into_iter().flatten().sum::<i64>().cast_unsigned(),
+        store_clock: None,
+        vitals,
+    })
 }
 
 /// How long the log beside the file is; 0 if there is none.

@@ -10,7 +10,7 @@
 //! | `publish`, `host_transaction` | events are written, also in a transaction of the host's own |
 //! | `outbox`, `claim`, `settle` | the engine's other steps |
 //! | `lane`, `order` | what holds a webhook's deliveries back, and which of an order goes next |
-//! | `webhooks`, `deliveries`, `replays`, `activity` | what an administrator sees and changes |
+//! | `webhooks`, `deliveries`, `repair`, `replays`, `activity` | what an administrator sees and changes |
 //! | `retention` | what goes, and when |
 //! | `examine` | how the queue stands |
 //! | `queue_port`, `repository_port` | the ports, each method one step of the writer or of a reader |
@@ -19,6 +19,41 @@
 //! All tables begin with `crossdock_`, so that they can be, and for publishing inside the host's transaction must be, in the
 //! host's own database file. The file is in WAL mode. Several processes may have it open: transactions that write take the lock
 //! at once and wait for each other, and nothing that is kept in memory is trusted without a look at its revision.
+//!
+//! # Publishing inside a transaction of the host's own
+//! What [`Hub::prepare`](crate::Hub::prepare) gives is written with the host's change, and goes with it if that is rolled back.
+//! Begin such a transaction with `TransactionBehavior::Immediate` and give the connection a busy timeout: whoever reads first and
+//! wants to write then may find that somebody else has written meanwhile. Workers find the event within a second after the commit.
+//!
+//! ```
+//! use std::sync::Arc;
+//!
+//! use chrono::DateTime;
+//! use crossdock::adapters::sqlite::SqliteStore;
+//! use crossdock::events::{Event, EventHead};
+//! use crossdock::primitives::EventId;
+//! use crossdock::webhooks::{DeliveryQueue, Publication};
+//! use rusqlite::{Connection, TransactionBehavior};
+//!
+//! # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), Box<dyn std::error::Error>> {
+//! # let folder = tempfile::tempdir()?;
+//! # let path = folder.path().join("shop.db");
+//! # let now = DateTime::UNIX_EPOCH;
+//! let store = SqliteStore::open(&path)?;
+//! let mut shop = Connection::open(&path)?;
+//! shop.execute_batch("CREATE TABLE orders (name TEXT)")?;
+//!
+//! let transaction = shop.transaction_with_behavior(TransactionBehavior::Immediate)?;
+//! transaction.execute("INSERT INTO orders (name) VALUES ('A-7')", [])?;
+//! # let head = EventHead::new(EventId::mint(now, [7; 10]), "org_42".parse()?, "order.made".parse()?, now);
+//! # let prepared = Publication::new(Arc::new(Event::new(head, "{}")), [0; 32]);
+//! prepared.write_in(&transaction)?;
+//! transaction.commit()?;
+//!
+//! assert_eq!(store.outbox(10, now).await?.entries.len(), 1);
+//! # Ok(())
+//! # }
+//! ```
 //!
 //! # Linking SQLite
 //! This crate does not choose how SQLite is linked. Say it in the host's own dependency: `rusqlite` with its feature `bundled`, or
@@ -54,6 +89,7 @@ mod outbox;
 mod publish;
 mod queue_port;
 mod readers;
+mod repair;
 mod replays;
 mod repository_port;
 mod retention;
@@ -77,9 +113,9 @@ use crate::error::{Error, ErrorKind, Result};
 /// Keeps everything in one SQLite file: the durable store of one machine.
 ///
 /// A clone is the same store. It needs no async runtime: one thread of its own writes, a few read. When the last clone is dropped,
-/// what was asked for is still written, and then the threads end; the drop waits for that.
+/// the step that runs is ended, the threads end, and the file is closed; the drop waits for that.
 ///
-/// Dropping the future of a step leaves the step done or not done, whole.
+/// Dropping the future of a step leaves the step done or not done, whole: what nobody has begun and nobody waits for is not done.
 ///
 /// ```
 /// use chrono::DateTime;
@@ -105,7 +141,8 @@ struct Inner {
     /// `None` only while the store is being dropped.
     writer: Option<Sender<Box<dyn Work>>>,
     readers: Option<Sender<Box<dyn Question>>>,
-    threads: Vec<JoinHandle<()>>,
+    writing: Option<JoinHandle<()>>,
+    reading: Vec<JoinHandle<()>>,
     /// How many transactions were committed.
     commits: Arc<AtomicU64>,
 }
@@ -133,18 +170,19 @@ impl SqliteStore {
         let (writer, requests) = channel();
         let (reader, questions) = channel();
         let commits = Arc::new(AtomicU64::new(0));
-        let mut threads = Vec::with_capacity(readers + 1);
         let path = place.path.clone();
         let (for_writer, counter) = (place.clone(), Arc::clone(&commits));
-        threads.push(spawn("crossdock-sqlite-writer", move || {
+        let writing = spawn("crossdock-sqlite-writer", move || {
             write(&for_writer, connection, &requests, &counter);
-        })?);
+        })?;
         let questions: Arc<Mutex<Receiver<Box<dyn Question>>>> = Arc::new(Mutex::new(questions));
+        let mut reading = Vec::with_capacity(readers);
         for _ in 0..readers {
             let (place, questions) = (place.clone(), Arc::clone(&questions));
-            threads.push(spawn("crossdock-sqlite-reader", move || read(&place, &questions))?);
+            reading.push(spawn("crossdock-sqlite-reader", move || read(&place, &questions))?);
         }
-        Ok(Self(Arc::new(Inner { path, writer: Some(writer), readers: Some(reader), threads, commits })))
+        let (writer, readers, writing) = (Some(writer), Some(reader), Some(writing));
+        Ok(Self(Arc::new(Inner { path, writer, readers, writing, reading, commits })))
     }
 
     /// Takes a step on the writer's thread; it may be taken again after it was undone.
@@ -185,11 +223,12 @@ fn spawn(name: &str, work: impl FnOnce() + Send + 'static) -> Result<JoinHandle<
 
 impl Drop for Inner {
     fn drop(&mut self) {
-        drop((self.writer.take(), self.readers.take()));
-        for thread in self.threads.drain(..) {
-            // A thread that has panicked has nobody left to tell.
-            drop(thread.join());
-        }
+        // The writer is the last to close the file: whoever is takes the log with it, and two at once would both leave it.
+        drop(self.readers.take());
+        // A thread that has panicked has nobody left to tell.
+        self.reading.drain(..).for_each(|thread| drop(thread.join()));
+        drop(self.writer.take());
+        drop(self.writing.take().map(JoinHandle::join));
     }
 }
 

@@ -113,3 +113,16 @@ const END_UNCLAIMED: &str = "UPDATE crossdock_delivery \
     SET status = ?2, updated_at = ?3, attempts = (SELECT attempts FROM crossdock_work w WHERE w.n = crossdock_delivery.n) \
     WHERE n IN (SELECT n FROM crossdock_work WHERE lane = ?1 AND NOT (place = 2 AND due > ?3))";
 const LEAVE_UNCLAIMED: &str = "DELETE FROM crossdock_work WHERE lane = ?1 AND NOT (place = 2 AND due > ?2)";
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::adapters::sqlite::session::scans;
+
+    #[test]
+    fn an_order_is_looked_at_by_its_index() {
+        let statements = [WAIT, END, LEAVE, PUT, FIRST_OF_ORDER, END_UNCLAIMED, LEAVE_UNCLAIMED];
+
+        assert_eq!(scans(&statements), Vec::<String>::new());
+    }
+}

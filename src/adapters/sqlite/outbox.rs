@@ -205,3 +205,16 @@ const INSERT: &str = "INSERT INTO crossdock_delivery \
 const QUEUE: &str = "INSERT INTO crossdock_work \
     (n, lane, replay, place, due, order_key, sequence, token, attempts, created_at, updated_at) \
     VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, 0, 0, ?5, ?5)";
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::adapters::sqlite::session::scans;
+
+    #[test]
+    fn fan_out_touches_its_own_rows() {
+        let statements = [OUTBOX, WEBHOOKS, ENTRY, TAKE, INSERT, QUEUE];
+
+        assert_eq!(scans(&statements), Vec::<String>::new());
+    }
+}

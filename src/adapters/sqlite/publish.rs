@@ -198,3 +198,16 @@ const WRITE_EVENT: &str = "INSERT INTO crossdock_event \
 const WRITE_PAYLOAD: &str = "INSERT INTO crossdock_payload (event, bytes) VALUES (last_insert_rowid(), ?1)";
 const WRITE_KEY: &str =
     "INSERT OR REPLACE INTO crossdock_key (tenant, key, event, digest, at) VALUES (?1, ?2, ?3, ?4, ?5)";
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::adapters::sqlite::session::scans;
+
+    #[test]
+    fn publishing_touches_its_own_rows() {
+        let statements = [FIND_KEY, WRITE_EVENT, WRITE_PAYLOAD, WRITE_KEY];
+
+        assert_eq!(scans(&statements), Vec::<String>::new());
+    }
+}

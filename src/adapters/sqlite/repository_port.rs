@@ -11,6 +11,7 @@ use crate::adapters::sqlite::SqliteStore;
 use crate::adapters::sqlite::activity;
 use crate::adapters::sqlite::claim::defaults_of;
 use crate::adapters::sqlite::deliveries;
+use crate::adapters::sqlite::repair;
 use crate::adapters::sqlite::replays;
 use crate::adapters::sqlite::webhooks;
 use crate::error::Result;
@@ -111,7 +112,7 @@ impl WebhookRepository for SqliteStore {
         activity: Vec<Activity>,
     ) -> Result<()> {
         self.write("record a test", move |session| {
-            deliveries::record_test(session, &event, &delivery, &attempt, &activity)
+            repair::record_test(session, &event, &delivery, &attempt, &activity)
         })
         .await
     }
@@ -126,7 +127,7 @@ impl WebhookRepository for SqliteStore {
     ) -> Result<Delivery> {
         let tenant = tenant.clone();
         self.write("resend a delivery", move |session| {
-            deliveries::resend(session, &tenant, past, id, &activity, now)
+            repair::resend(session, &tenant, past, id, &activity, now)
         })
         .await
     }
@@ -178,7 +179,7 @@ impl WebhookRepository for SqliteStore {
     ) -> Result<u64> {
         let tenant = tenant.clone();
         self.write("release stopped deliveries", move |session| {
-            deliveries::release_stopped(session, &tenant, webhook, head, &activity, now)
+            repair::release_stopped(session, &tenant, webhook, head, &activity, now)
         })
         .await
     }
@@ -192,7 +193,7 @@ impl WebhookRepository for SqliteStore {
     ) -> Result<Erasure> {
         let (tenant, subject) = (tenant.clone(), subject.to_owned());
         self.write("erase a subject", move |session| {
-            deliveries::erase_subject(session, &tenant, &subject, &activity, now)
+            repair::erase_subject(session, &tenant, &subject, &activity, now)
         })
         .await
     }

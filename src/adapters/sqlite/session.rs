@@ -13,10 +13,14 @@ use crate::webhooks::model::{TenantDefaults, Webhook};
 pub(super) struct Session<'c> {
     connection: &'c Connection,
     statements: RefCell<HashMap<(usize, usize), Statement<'c>>>,
-    /// Webhooks by lane, with the revision that they were read at.
-    webhooks: RefCell<HashMap<i64, (i64, Arc<Webhook>)>>,
-    defaults: RefCell<HashMap<Arc<str>, (i64, Arc<TenantDefaults>)>>,
+    /// Webhooks by lane.
+    webhooks: RefCell<HashMap<i64, AtRevision<Webhook>>>,
+    /// By tenant.
+    defaults: RefCell<HashMap<Arc<str>, AtRevision<TenantDefaults>>>,
 }
+
+/// A parsed record, and the revision that it was read at.
+type AtRevision<T> = (i64, Arc<T>);
 
 /// More parsed records than this are not kept.
 const MOST_KEPT: usize = 20_000;
@@ -125,4 +129,30 @@ impl<'c> Session<'c> {
         self.statements.borrow_mut().insert(name, statement);
         done
     }
+}
+
+/// What each of the statements would do row by row over a whole table, or sort by itself: nothing may that runs once per
+/// delivery or per turn.
+#[cfg(test)]
+pub(super) fn scans(statements: &[&str]) -> Vec<String> {
+    use crate::adapters::sqlite::migrations::{migrate, migrations};
+
+    let connection = Connection::open_in_memory().expect("a database");
+    migrate(&connection, migrations()).expect("tables");
+    let mut found = Vec::new();
+    for sql in statements {
+        let mut plan = connection.prepare(&format!("EXPLAIN QUERY PLAN {sql}")).expect("a statement");
+        for parameter in 1..=plan.parameter_count() {
+            plan.raw_bind_parameter(parameter, 1).expect("a parameter");
+        }
+        let mut rows = plan.raw_query();
+        while let Some(row) = rows.next().expect("a plan") {
+            let step: String = row.get(3).expect("a step");
+            let is_one_row = step.contains("crossdock_engine") || step == "SCAN CONSTANT ROW";
+            if (step.starts_with("SCAN") || step.contains("TEMP B-TREE")) && !is_one_row {
+                found.push(format!("{step}: {sql}"));
+            }
+        }
+    }
+    found
 }

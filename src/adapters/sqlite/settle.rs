@@ -254,3 +254,16 @@ const RESULT: &str = "UPDATE crossdock_delivery \
 const AGAIN: &str = "UPDATE crossdock_work \
     SET place = ?2, due = ?3, token = token + 1, attempts = ?4, updated_at = ?5 WHERE n = ?1";
 const LOG: &str = "INSERT OR IGNORE INTO crossdock_attempt (delivery, id, body) VALUES (?1, ?2, ?3)";
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::adapters::sqlite::session::scans;
+
+    #[test]
+    fn a_result_touches_its_own_rows() {
+        let statements = [FIND, STATE, RESULT, AGAIN, LOG];
+
+        assert_eq!(scans(&statements), Vec::<String>::new());
+    }
+}

@@ -43,12 +43,46 @@ pub struct UnknownKey {
 /// The vault makes a data key per tenant and has it wrapped here; a key-encryption key never has to leave its provider. For
 /// keys that the host has as text there is [`StaticKeys`](crate::adapters::vault::StaticKeys).
 ///
+/// ```
+/// use crossdock::Result;
+/// use crossdock::adapters::StaticKeys;
+/// use crossdock::adapters::vault::{KeyId, KeyProvider};
+/// use crossdock::primitives::Secret;
+///
+/// /// Keys that an operator can exchange while the process runs.
+/// #[derive(Debug)]
+/// struct Exchangeable(std::sync::RwLock<StaticKeys>);
+///
+/// impl Exchangeable {
+///     fn now(&self) -> StaticKeys {
+///         self.0.read().unwrap_or_else(|poisoned| poisoned.into_inner()).clone()
+///     }
+/// }
+///
+/// #[async_trait::async_trait]
+/// impl KeyProvider for Exchangeable {
+///     async fn current(&self) -> Result<KeyId> {
+///         self.now().current().await
+///     }
+///
+///     async fn wrap_key(&self, id: &KeyId, data_key: &Secret, context: &[u8]) -> Result<Vec<u8>> {
+///         self.now().wrap_key(id, data_key, context).await
+///     }
+///
+///     async fn unwrap_key(&self, id: &KeyId, wrapped: &[u8], context: &[u8]) -> Result<Secret> {
+///         self.now().unwrap_key(id, wrapped, context).await
+///     }
+/// }
+/// # drop(Exchangeable);
+/// ```
+///
 /// # Contract
 /// - `current` is the key for new seals. It is asked for each seal, so it answers from memory.
 /// - `unwrap_key` gives back what `wrap_key` was given, for the same key and context, for as long as the key is known: old
 ///   keys stay known until nothing is sealed under them.
 /// - Another context, or wrapped bytes of any length that `wrap_key` did not make, are
 ///   [`ErrorKind::Corrupt`](crate::ErrorKind::Corrupt).
+/// - Nothing of a data key stands in its wrapped bytes, which are at most 65,535.
 /// - A key that is not known is [`ErrorKind::Unavailable`](crate::ErrorKind::Unavailable) with [`UnknownKey`] as its source; a
 ///   provider that does not answer is `Unavailable` as well.
 /// - Errors hold neither keys nor data keys.
@@ -57,7 +91,7 @@ pub trait KeyProvider: fmt::Debug + Send + Sync + 'static {
     /// The key under which new data keys are wrapped.
     async fn current(&self) -> Result<KeyId>;
 
-    /// Wraps a data key, at most 64 KiB, bound to the context.
+    /// Wraps a data key and binds it to the context; the wrapped bytes can be kept anywhere.
     async fn wrap_key(&self, id: &KeyId, data_key: &Secret, context: &[u8]) -> Result<Vec<u8>>;
 
     /// Unwraps a data key that was wrapped with the same context.

@@ -328,7 +328,7 @@ mod tests {
 
             for format in formats() {
                 let body = format.render(&event).expect("a format of ours");
-                prop_assert_eq!(Some(&body), format.render(&event).as_ref());
+                prop_assert_eq!(Some(body.clone()), format.render(&event));
                 let read: Result<&RawValue, _> = serde_json::from_slice(&body.bytes);
                 prop_assert!(read.is_ok(), "{:?}: {:?}", format, body.bytes);
             }

@@ -304,6 +304,37 @@ mod tests {
         assert_eq!(url.origin(), "https://[2606:4700::1]:8443");
     }
 
+    #[test]
+    fn what_a_store_has_kept_is_judged_by_its_form_alone() {
+        for text in [
+            "http://localhost/",
+            "https://127.0.0.1:22/",
+            "https://[::1]:6379/?a=b",
+            "https://erp/",
+            "http://erp.corp.internal:80/",
+        ] {
+            let lax = EgressPolicy::default()
+                .dangerous_allow_http()
+                .dangerous_allow_all_ports()
+                .allow_hosts(["erp", "localhost", "*.corp.internal"])
+                .allow_networks(["127.0.0.0/8".parse().unwrap(), "::/0".parse().unwrap()]);
+
+            assert_eq!(TenantUrl::from_kept(text), lax.parse(text), "{text}");
+            assert!(EgressPolicy::default().parse(text).is_err(), "{text}");
+        }
+        for (text, refusal) in [
+            ("", UrlRefusal::Scheme),
+            ("ftp://erp.example.com/", UrlRefusal::Scheme),
+            ("https://a@erp.example.com/", UrlRefusal::UserInfo),
+            ("https://erp.example.com/#a", UrlRefusal::Fragment),
+            ("https://erp.example.com:0/", UrlRefusal::Port),
+            ("https://erp example.com/", UrlRefusal::BadCharacter),
+            ("https://-erp.example.com/", UrlRefusal::InvalidName),
+        ] {
+            assert_eq!(TenantUrl::from_kept(text), Err(refusal), "{text}");
+        }
+    }
+
     proptest! {
         #[test]
         fn the_normal_text_is_read_back_as_itself(
@@ -314,6 +345,7 @@ mod tests {
             let policy = EgressPolicy::default().dangerous_allow_http();
             if let Ok(url) = policy.parse(&format!("{front}{host}/{tail}")) {
                 prop_assert_eq!(policy.parse(url.as_str()), Ok(url.clone()));
+                prop_assert_eq!(TenantUrl::from_kept(url.as_str()), Ok(url.clone()));
                 prop_assert_eq!(policy.check_url(&url), Ok(()));
                 prop_assert!(url.as_str().is_ascii());
             }
@@ -322,6 +354,7 @@ mod tests {
         #[test]
         fn no_text_panics(text in "\\PC*") {
             let _ = EgressPolicy::default().parse(&text);
+            let _ = TenantUrl::from_kept(&text);
             let _ = EgressPolicy::default().parse(&format!("https://{text}"));
         }
     }

@@ -3,6 +3,8 @@
 //! What is inside the text belongs to the slice that owns the record; what all of them share stands here.
 
 pub(crate) mod field;
+#[cfg(test)]
+pub(crate) mod proof;
 pub(crate) mod record;
 pub(crate) mod word;
 

@@ -23,7 +23,7 @@ pub(crate) fn write(step: &'static str, room: usize, record: &impl Serialize) ->
 /// Reads a record. `step` completes the sentence "could not …".
 pub(crate) fn read<'a, T: Deserialize<'a>>(step: &'static str, text: &'a str) -> Result<T> {
     if !text.starts_with('{') {
-        return Err(corrupt(step, ""));
+        return Err(corrupt(step, TEXT));
     }
     serde_json::from_str(text).map_err(|error| corrupt(step, &place_of(&error, text)))
 }
@@ -38,7 +38,7 @@ pub(crate) fn corrupt(step: &'static str, field: &str) -> Error {
 }
 
 fn unwritable(step: &'static str) -> Error {
-    Error::invalid(step, [Problem::new("", "a record can be written as JSON", "leave out what cannot")])
+    Error::invalid(step, [Problem::new(TEXT, "a record can be written as JSON", "leave out what cannot")])
 }
 
 impl Serialize for FormatOne {
@@ -56,9 +56,9 @@ impl<'de> Deserialize<'de> for FormatOne {
     }
 }
 
-/// The field at which reading stopped, such as `secrets[0].sealed`; empty if the text as a whole is no JSON.
+/// The field at which reading stopped, such as `secrets[0].sealed`; the text itself if it is no JSON.
 fn place_of(error: &serde_json::Error, text: &str) -> String {
-    let Some(members) = members(text) else { return String::new() };
+    let Some(members) = members(text) else { return TEXT.to_owned() };
     // Under another format every field may be another one.
     let version = members.iter().find(|(name, _)| name == "v");
     if version.is_none_or(|(_, number)| number.get() != "1") {
@@ -73,7 +73,7 @@ fn place_of(error: &serde_json::Error, text: &str) -> String {
     if let Some(name) = missing {
         push_member(&mut place, name);
     }
-    place
+    if place.is_empty() { TEXT.to_owned() } else { place }
 }
 
 /// Appends the way to the innermost value that ends at or behind the offset, as far as it can be told.
@@ -81,7 +81,7 @@ fn descend(place: &mut String, whole: &str, value: &str, offset: usize, depth: u
     let holds = |inner: &str| {
         // Where a part of the text begins, told by its address.
         let start = (inner.as_ptr() as usize).wrapping_sub(whole.as_ptr() as usize);
-        start < offset && offset <= start.wrapping_add(inner.len())
+        start <= offset && offset <= start.wrapping_add(inner.len())
     };
     let Some(depth) = depth.checked_sub(1) else { return };
     if let Some(members) = members(value) {
@@ -97,13 +97,14 @@ fn descend(place: &mut String, whole: &str, value: &str, offset: usize, depth: u
     }
 }
 
-/// A name that is none of ours may be anything, such as a label that somebody typed: it is not repeated.
+/// A name that cannot be a field's is somebody's label: it is not repeated.
 fn push_member(place: &mut String, name: &str) {
-    let ours = name.len() <= 32 && name.bytes().all(|byte| byte.is_ascii_lowercase() || byte == b'_');
+    let is_plain = |byte: u8| matches!(byte, b'a'..=b'z' | b'0'..=b'9' | b'_');
+    let is_field = name.len() <= 32 && name.bytes().all(is_plain);
     if !place.is_empty() {
         place.push('.');
     }
-    place.push_str(if ours { name } else { "…" });
+    place.push_str(if is_field { name } else { "…" });
 }
 
 fn members(text: &str) -> Option<Vec<(String, &RawValue)>> {
@@ -136,5 +137,7 @@ impl<'de: 'a, 'a> Deserialize<'de> for Members<'a> {
     }
 }
 
+/// Stands for the whole record where no field can be told.
+const TEXT: &str = "text";
 /// No record is deeper; a text that is must not exhaust the stack.
 const DEEPEST: u8 = 8;

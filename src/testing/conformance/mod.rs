@@ -6,6 +6,7 @@
 //! | [`clock_suite`] | [`Clock`](crate::ports::Clock) | [`ClockHarness`] |
 //! | [`entropy_suite`] | [`Entropy`](crate::ports::Entropy) | the port itself |
 //! | [`wake_suite`] | [`Wake`](crate::ports::Wake) | the port itself |
+//! | [`key_provider_suite`] | [`KeyProvider`](crate::adapters::vault::KeyProvider) | the port itself |
 //! | [`vault_suite`] | [`Vault`](crate::ports::Vault) | [`VaultHarness`] |
 //! | [`exchange_suite`] | [`Exchange`](crate::ports::Exchange) | the port itself, allowed to call 127.0.0.1 |
 //!
@@ -68,6 +69,7 @@ mod activity;
 mod clock;
 mod entropy;
 mod exchange;
+mod key_provider;
 mod queue;
 mod receiver;
 mod repository;
@@ -78,6 +80,7 @@ mod world;
 pub use clock::{ClockHarness, clock_suite};
 pub use entropy::entropy_suite;
 pub use exchange::exchange_suite;
+pub use key_provider::key_provider_suite;
 pub use vault::{VaultHarness, vault_suite};
 pub use wake::wake_suite;
 

@@ -218,7 +218,9 @@ fn what_to_do(cause: Cause) -> &'static str {
         Cause::NoAnswer(TransportErrorKind::TimedOut) => {
             "let the receiver answer first and work afterwards, or raise the timeout"
         }
-        Cause::NoAnswer(TransportErrorKind::Unconfigured) => "the operator has to give the hub a transport",
+        Cause::NoAnswer(TransportErrorKind::Unconfigured) => {
+            "the operator has to give the hub a transport, and the payload format that the webhook names"
+        }
         Cause::NoAnswer(TransportErrorKind::Internal) => "the operator has to look at the transport",
         Cause::NoAnswer(TransportErrorKind::Protocol) => "check that the port speaks HTTP/1.1",
         Cause::NoAnswer(TransportErrorKind::Unreachable | TransportErrorKind::Broken) => {

@@ -51,3 +51,45 @@ impl FromStr for StoredError {
             .ok_or_else(|| record::corrupt("read the error of an attempt that a store has kept", "error"))
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::primitives::stored::proof::{any_damage, comes_back, holds_out};
+
+    #[test]
+    fn every_error_has_its_word() -> Result<()> {
+        use TransportErrorKind::{Broken, Dns, Internal, Protocol, TimedOut, Tls, Unconfigured, Unreachable};
+        for (error, word) in [
+            (AttemptError::Status(503), "status.503"),
+            (AttemptError::Unsendable, "unsendable"),
+            (AttemptError::Transport(Unreachable), "transport.unreachable"),
+            (AttemptError::Transport(Dns), "transport.dns"),
+            (AttemptError::Transport(Tls), "transport.tls"),
+            (AttemptError::Transport(TimedOut), "transport.timed_out"),
+            (AttemptError::Transport(Broken), "transport.broken"),
+            (AttemptError::Transport(Protocol), "transport.protocol"),
+            (AttemptError::Transport(Unconfigured), "transport.unconfigured"),
+            (AttemptError::Transport(Internal), "transport.internal"),
+        ] {
+            assert_eq!(error.to_stored()?, word);
+            assert_eq!(AttemptError::from_stored(word)?, error);
+        }
+        for word in
+            ["", "status", "status.", "status.-1", "status.+5", "status.65536", "transport.", "unsendable.x"]
+        {
+            assert!(AttemptError::from_stored(word).is_err(), "{word}");
+        }
+        Ok(())
+    }
+
+    proptest! {
+        #[test]
+        fn every_status_comes_back(status in any::<u16>(), damage in any_damage()) {
+            comes_back(&AttemptError::Status(status))?;
+            holds_out::<AttemptError>(&damage.to(&AttemptError::Status(status).to_stored()?))?;
+        }
+    }
+}

@@ -76,3 +76,31 @@ impl From<KeptAuth> for StoredAuth {
         }
     }
 }
+
+#[cfg(test)]
+pub(super) mod tests {
+    use proptest::collection::vec;
+    use proptest::option;
+    use proptest::prelude::*;
+
+    use super::*;
+
+    /// Every way of logging in.
+    pub(in crate::webhooks::stored) fn any_auth() -> impl Strategy<Value = StoredAuth> {
+        prop_oneof![
+            Just(StoredAuth::None),
+            (any::<String>(), option::of(any_seal()))
+                .prop_map(|(username, password)| StoredAuth::Basic { username, password }),
+            any_seal().prop_map(|token| StoredAuth::Bearer { token }),
+            vec((any_name(), any_seal()), 0..3).prop_map(StoredAuth::Headers),
+        ]
+    }
+
+    pub(in crate::webhooks::stored) fn any_seal() -> impl Strategy<Value = Sealed> {
+        vec(any::<u8>(), 0..60).prop_map(Sealed::new)
+    }
+
+    pub(in crate::webhooks::stored) fn any_name() -> impl Strategy<Value = HeaderName> {
+        "[a-z0-9!#$%&'*+.^_`|~-]{1,20}".prop_map(|name| name.parse().expect("a header's name"))
+    }
+}

@@ -22,6 +22,7 @@ pub(super) struct KeptHeader {
 struct KeptValue(HeaderValue);
 
 /// Headers of the log, as a list of pairs.
+#[derive(Default)]
 pub(super) struct KeptLines(pub(super) LoggedHeaders);
 
 #[derive(Deserialize)]
@@ -56,12 +57,6 @@ impl<'de> Deserialize<'de> for KeptValue {
 impl KeptLines {
     pub(super) fn is_empty(&self) -> bool {
         self.0.is_empty()
-    }
-}
-
-impl Default for KeptLines {
-    fn default() -> Self {
-        Self(LoggedHeaders::default())
     }
 }
 

@@ -41,3 +41,27 @@ impl TryFrom<Kept> for StoredRetry {
         Ok(Self(RetryPolicy::new(schedule)))
     }
 }
+
+#[cfg(test)]
+pub(super) mod tests {
+    use std::time::Duration;
+
+    use proptest::collection::vec;
+    use proptest::prelude::*;
+
+    use super::*;
+
+    const WEEK_IN_NANOS: u64 = 7 * 24 * 60 * 60 * 1_000_000_000;
+
+    /// Both kinds of schedules.
+    pub(in crate::webhooks::stored) fn any_retry() -> impl Strategy<Value = RetryPolicy> {
+        let wait = || (0..=WEEK_IN_NANOS).prop_map(Duration::from_nanos);
+        prop_oneof![
+            vec(wait(), 0..5)
+                .prop_map(|waits| RetryPolicy::new(Schedule::table(waits).expect("short waits"))),
+            (wait(), wait(), 0..=Schedule::MAX_RETRIES).prop_map(|(first, cap, retries)| {
+                RetryPolicy::exponential(first, cap, retries).expect("a short cap")
+            }),
+        ]
+    }
+}

@@ -25,3 +25,60 @@ impl Stored for DeliveryStatus {
         status.ok_or_else(|| record::corrupt("read the status of a delivery that a store has kept", "status"))
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::primitives::stored::proof::{any_damage, comes_back, holds_out};
+
+    #[test]
+    fn every_status_has_its_word() -> Result<()> {
+        use DeadReason::{Exhausted, Expired, Gone, Interrupted, Rejected, SkippedByPerson, Unsendable};
+        for (status, word) in [
+            (DeliveryStatus::Pending, "pending"),
+            (DeliveryStatus::Delivered, "delivered"),
+            (DeliveryStatus::Stopped, "stopped"),
+            (DeliveryStatus::DeadLetter(Exhausted), "dead_letter.exhausted"),
+            (DeliveryStatus::DeadLetter(Gone), "dead_letter.gone"),
+            (DeliveryStatus::DeadLetter(Rejected), "dead_letter.rejected"),
+            (DeliveryStatus::DeadLetter(Expired), "dead_letter.expired"),
+            (DeliveryStatus::DeadLetter(Interrupted), "dead_letter.interrupted"),
+            (DeliveryStatus::DeadLetter(Unsendable), "dead_letter.unsendable"),
+            (DeliveryStatus::DeadLetter(SkippedByPerson), "dead_letter.skipped_by_person"),
+            (DeliveryStatus::Skipped(SkipReason::WebhookDisabled), "skipped.webhook_disabled"),
+            (DeliveryStatus::Skipped(SkipReason::WebhookDeleted), "skipped.webhook_deleted"),
+            (DeliveryStatus::Skipped(SkipReason::Erased), "skipped.erased"),
+        ] {
+            assert_eq!(status.to_stored()?, word);
+            assert_eq!(DeliveryStatus::from_stored(word)?, status);
+        }
+        Ok(())
+    }
+
+    #[test]
+    fn no_other_word_is_a_status() {
+        for word in [
+            "",
+            ".",
+            "pending.",
+            "pending.erased",
+            "skipped",
+            "skipped.gone",
+            "dead_letter.",
+            "Pending",
+            " pending",
+        ] {
+            assert!(DeliveryStatus::from_stored(word).is_err(), "{word}");
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn any_text_is_a_status_or_an_error(damage in any_damage()) {
+            comes_back(&DeliveryStatus::Skipped(SkipReason::Erased))?;
+            holds_out::<DeliveryStatus>(&damage.to("skipped.erased"))?;
+        }
+    }
+}

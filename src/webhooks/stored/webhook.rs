@@ -258,3 +258,6 @@ impl FromStr for KeptUrl {
 }
 
 const USUAL_LENGTH: usize = 1024;
+
+#[cfg(test)]
+mod tests;

@@ -4,6 +4,7 @@
 mod access;
 mod changes;
 mod diagnosis;
+mod formats;
 mod inputs;
 mod publishing;
 mod races;
@@ -33,6 +34,7 @@ pub(crate) fn trials() -> Vec<Trial> {
         access::trials(),
         changes::trials(),
         diagnosis::trials(),
+        formats::trials(),
         inputs::trials(),
         publishing::trials(),
         races::trials(),

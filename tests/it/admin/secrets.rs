@@ -69,7 +69,6 @@ async fn canaries_under_lasting_keys() -> Told {
             canaries.show(format!("{error:?} {error}"));
         }
         let rewrapped = wrong.hub.rewrap().await?;
-        assert!(rewrapped.failed > 0, "{rewrapped:?}");
         canaries.show(format!("{rewrapped:?} {:?}", wrong.hub));
     }
     store.go_away();

@@ -70,6 +70,44 @@ pub(super) fn trials() -> Vec<Trial> {
             Defect::Forgets,
             &["retention::nothing_undelivered_is_ever_dropped"],
         ),
+        (
+            "a_store_that_holds_a_new_receiver_liable_for_the_old_one_is_found",
+            Defect::OldResults,
+            &[
+                "changed::a_result_of_a_changed_webhook_leaves_its_health_alone",
+                "changed::a_result_of_a_changed_webhook_does_not_make_it_wait",
+                "changed::a_result_of_a_changed_webhook_does_not_touch_its_circuit",
+                "changed::a_result_of_a_changed_webhook_does_not_disable_it",
+            ],
+        ),
+        (
+            "a_store_that_drops_results_of_a_changed_webhook_is_found",
+            Defect::NoOldResults,
+            &["changed::what_a_result_of_a_changed_webhook_says_about_the_delivery_counts"],
+        ),
+        (
+            "a_store_that_counts_what_it_did_not_reseal_is_found",
+            Defect::CountsAll,
+            &[
+                "seals::what_is_no_longer_there_is_passed_over_and_not_counted",
+                "seals::another_tenants_seals_stay_as_they_are",
+            ],
+        ),
+        (
+            "a_store_that_sorts_tenants_as_people_do_is_found",
+            Defect::Collation,
+            &["seals::tenants_are_listed_in_the_order_of_their_bytes"],
+        ),
+        (
+            "a_store_that_knows_nothing_of_itself_is_found",
+            Defect::Unexamined,
+            &[
+                "examine::what_is_not_fanned_out_is_counted_over_all_tenants",
+                "examine::what_is_due_is_told_by_the_oldest",
+                "examine::live_leases_are_counted",
+                "examine::a_lease_that_ended_unsettled_is_noticed_and_forgotten",
+            ],
+        ),
     ]
     .map(|(name, defect, expected)| {
         rule(&format!("conformance::defects::{name}"), move || is_found(defect, expected))
@@ -111,6 +149,16 @@ enum Defect {
     NoCursor,
     /// Its retention ends what still waits.
     Forgets,
+    /// It takes every result as one of the webhook as it is now.
+    OldResults,
+    /// It takes no result of a webhook that was changed since.
+    NoOldResults,
+    /// It says that it resealed whatever it was given.
+    CountsAll,
+    /// It lists tenants without regard to upper and lower case.
+    Collation,
+    /// It does not look at itself.
+    Unexamined,
 }
 
 #[derive(Debug)]
@@ -220,7 +268,25 @@ impl DeliveryQueue for Defective {
     }
 
     async fn settle(&self, batch: SettleBatch<'_>, now: DateTime<Utc>) -> Result<Settled> {
-        let settlements: Vec<_> = batch.settlements.iter().map(|settlement| self.bent(settlement)).collect();
+        let mut settlements: Vec<_> =
+            batch.settlements.iter().map(|settlement| self.bent(settlement)).collect();
+        for settlement in &mut settlements {
+            if self.is(Defect::OldResults)
+                && let Some(present) = self.inner.webhook(&settlement.tenant, settlement.webhook).await?
+            {
+                settlement.webhook_version = present.version;
+            }
+        }
+        if self.is(Defect::NoOldResults) {
+            let mut present = Vec::new();
+            for settlement in settlements {
+                let webhook = self.inner.webhook(&settlement.tenant, settlement.webhook).await?;
+                if webhook.is_some_and(|webhook| webhook.version == settlement.webhook_version) {
+                    present.push(settlement);
+                }
+            }
+            settlements = present;
+        }
         let mut bent = batch;
         bent.settlements = &settlements;
         self.inner.settle(bent, now).await
@@ -245,6 +311,9 @@ impl DeliveryQueue for Defective {
     }
 
     async fn examine(&self, now: DateTime<Utc>) -> Result<Examination> {
+        if self.is(Defect::Unexamined) {
+            return Ok(Examination::default());
+        }
         self.inner.examine(now).await
     }
 }
@@ -393,10 +462,20 @@ impl WebhookRepository for Defective {
     }
 
     async fn tenants(&self, after: Option<&TenantId>, limit: usize) -> Result<Vec<TenantId>> {
+        if self.is(Defect::Collation) {
+            let key = |tenant: &TenantId| tenant.as_str().to_lowercase();
+            let mut all = self.inner.tenants(None, usize::MAX).await?;
+            all.sort_by_key(key);
+            all.retain(|tenant| after.is_none_or(|after| key(after) < key(tenant)));
+            all.truncate(limit);
+            return Ok(all);
+        }
         self.inner.tenants(after, limit).await
     }
 
     async fn reseal(&self, tenant: &TenantId, seals: Vec<Resealed>) -> Result<u64> {
-        self.inner.reseal(tenant, seals).await
+        let count = seals.len() as u64;
+        let resealed = self.inner.reseal(tenant, seals).await?;
+        Ok(if self.is(Defect::CountsAll) { count } else { resealed })
     }
 }

@@ -68,10 +68,9 @@ impl Schemas {
         Ok(place)
     }
 
-    /// The same store once more, as another process opens it.
-    pub(crate) async fn another(&self, place: &Place) -> Result<Place> {
-        let pool = self.pool().await?;
-        Ok(Place { store: self.open(&pool, &place.schema)?, pool, schema: place.schema.clone() })
+    /// Where the server is found.
+    pub(crate) fn url(&self) -> &str {
+        &self.url
     }
 
     fn open(&self, pool: &PgPool, schema: &str) -> Result<PostgresStore> {

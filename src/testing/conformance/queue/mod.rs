@@ -1,6 +1,8 @@
 //! The contract of [`DeliveryQueue`](crate::webhooks::queue::DeliveryQueue), sentence by sentence.
 
+mod changed;
 mod claim;
+mod examine;
 mod fairness;
 mod fan_out;
 mod fencing;
@@ -25,8 +27,10 @@ pub(super) fn checks() -> Vec<Check<dyn StoreHarness>> {
         settle::checks(),
         fencing::checks(),
         health::checks(),
+        changed::checks(),
         replays::checks(),
         retention::checks(),
+        examine::checks(),
     ]
     .into_iter()
     .flatten()

@@ -6,6 +6,7 @@ mod isolation;
 mod repair;
 mod replays;
 mod save;
+mod seals;
 mod webhooks;
 
 use crate::testing::conformance::{Check, StoreHarness};
@@ -19,6 +20,7 @@ pub(super) fn checks() -> Vec<Check<dyn StoreHarness>> {
         replays::checks(),
         erasure::checks(),
         isolation::checks(),
+        seals::checks(),
     ]
     .into_iter()
     .flatten()

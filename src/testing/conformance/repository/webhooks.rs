@@ -97,6 +97,7 @@ async fn every_format_and_scheme_is_kept(world: World) -> Verdict {
         PayloadFormat::Standard(standard),
         PayloadFormat::CloudEvents(cloud_events),
         PayloadFormat::Flat(FlatFormat::new()),
+        PayloadFormat::from("edifact"),
     ];
     let stripe = SignatureScheme::stripe("x-stripe-like").map_err(|error| refused(&error))?;
     let schemes =

@@ -1,0 +1,20 @@
+//! What the store in SQLite promises beyond the ports: transactions of the host's own, several handles on one file, commits that
+//! are shared, and faults that pass.
+
+mod faults;
+mod shop;
+mod together;
+mod transaction;
+
+use libtest_mimic::Trial;
+
+pub(crate) use together::{claim_beside_others, open_beside_others};
+
+pub(crate) fn trials() -> Vec<Trial> {
+    [faults::trials(), together::trials(), transaction::trials()].into_iter().flatten().collect()
+}
+
+fn run<T>(story: impl Future<Output = T>) -> T {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
+    runtime.expect("a runtime").block_on(story)
+}

@@ -24,6 +24,7 @@ pub(crate) fn play_part() -> Option<ExitCode> {
         "hold_a_server" => postgres::hold_a_server(),
         "with_server" => postgres::with_server(),
         "open_sqlite" => sqlite::open_beside_others(),
+        "publish_in_sqlite" => sqlite::publish_until_killed(),
         "claim_in_sqlite" => sqlite::claim_beside_others(),
         unknown => Err(format!("there is no part {unknown}").into()),
     };

@@ -10,6 +10,8 @@ mod reference;
 mod steps;
 mod world;
 
+use std::sync::Arc;
+
 use crossdock::adapters::memory::MemoryStore;
 use crossdock::adapters::postgres::PostgresStore;
 use crossdock::adapters::sqlite::SqliteStore;
@@ -58,9 +60,12 @@ fn in_memory() -> Kept {
 }
 
 fn in_sqlite(path: &std::path::Path) -> Kept {
-    // What a power cut would lose is not asked for here.
-    let store = SqliteStore::builder(path).readers(1).dangerous_skip_sync().open().expect("a store");
-    Kept { name: "in SQLite", stores: Stores::of(store), is_exact: true }
+    // Two handles on one file, as two processes have them: neither may trust what it remembers. What a power cut would lose is
+    // not asked for here.
+    let open = || SqliteStore::builder(path).readers(1).dangerous_skip_sync().open().expect("a store");
+    let mut stores = Stores::of(open());
+    stores.queue = Arc::new(open());
+    Kept { name: "in SQLite", stores, is_exact: true }
 }
 
 /// A fresh store in a schema of its own; the one before it goes.

@@ -65,7 +65,7 @@ impl SqliteStoreBuilder {
         self
     }
 
-    /// Opens the file, or makes it, and brings its tables to the present version.
+    /// Opens the file, or makes it, and brings its tables to the present version, on the caller's thread.
     ///
     /// # Errors
     /// `Invalid` if the path is not one of a file; `Unconfigured` if a newer version of this crate has made the tables; `Corrupt`

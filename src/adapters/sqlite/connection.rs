@@ -96,3 +96,30 @@ impl Place {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_file_that_has_vanished_is_not_replaced_by_an_empty_one() {
+        let path = std::env::temp_dir().join("crossdock-no-such-folder").join("hub.db");
+        let place = Place {
+            path: path.clone(),
+            busy_timeout: Duration::ZERO,
+            synchronous: Synchronous::Full,
+            max_pages: None,
+        };
+        let folder = tempfile::tempdir().expect("a folder");
+        let vanished = Place { path: folder.path().join("hub.db"), ..place.clone() };
+
+        for opened in [vanished.open_for_writing(), vanished.open_for_reading(), place.make_for_writing()] {
+            let refused = opened.map(drop).expect_err("no file").during("open the SQLite store");
+            assert_eq!(refused.kind(), ErrorKind::Unavailable);
+        }
+
+        assert!(!vanished.path.exists() && !path.exists());
+        assert!(vanished.make_for_writing().is_ok());
+        assert!(vanished.open_for_writing().is_ok() && vanished.open_for_reading().is_ok());
+    }
+}

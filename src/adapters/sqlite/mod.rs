@@ -57,7 +57,7 @@
 //!
 //! # Linking SQLite
 //! This crate does not choose how SQLite is linked. Say it in the host's own dependency: `rusqlite` with its feature `bundled`, or
-//! without it where the system's library is wanted, 3.38 or newer.
+//! without it where the system's library is wanted, 3.37 or newer.
 //!
 //! # What a commit costs
 //! With `synchronous=FULL`, the default, each transaction waits for the disk; an acknowledged event survives a power cut. The more
@@ -148,7 +148,7 @@ struct Inner {
 }
 
 impl SqliteStore {
-    /// Opens the file, or makes it, and brings its tables to the present version.
+    /// Opens the file, or makes it, and brings its tables to the present version, on the caller's thread.
     ///
     /// # Errors
     /// As [`SqliteStoreBuilder::open`].

@@ -9,6 +9,7 @@ use crossdock::primitives::EventId;
 use crossdock::webhooks::Published;
 use crossdock::{Error, ErrorKind};
 use rusqlite::{Connection, TransactionBehavior};
+use sqlx::Row;
 use tempfile::TempDir;
 
 use crate::postgres::{Place, Schemas};
@@ -104,7 +105,9 @@ impl Ground {
             }
             Self::Postgres(place) => {
                 let count = format!("SELECT count(*) FROM \"{}\".orders", place.schema);
-                Ok(sqlx::query_scalar(sqlx::AssertSqlSafe(count)).fetch_one(&place.pool).await?)
+                // Nothing is prepared: there may be a pooler in between.
+                let row = sqlx::raw_sql(sqlx::AssertSqlSafe(count)).fetch_one(&place.pool).await?;
+                Ok(row.try_get(0)?)
             }
         }
     }

@@ -43,6 +43,11 @@ impl Cluster {
         Ok(cluster)
     }
 
+    /// Whether one could be started; the reason if not.
+    pub(crate) fn can_start() -> Result<(), String> {
+        Programs::find().map(|_| ())
+    }
+
     /// Where its superuser finds it.
     pub(crate) fn url(&self) -> String {
         self.url_as("postgres", "")

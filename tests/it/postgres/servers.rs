@@ -19,7 +19,9 @@ pub(crate) fn trials() -> Vec<Trial> {
         rule_with("postgres::servers::the_pooler_changes_connections_between_transactions", pooler, |url| {
             play(connections_change(url))
         }),
-        rule_with("postgres::servers::a_killed_owner_leaves_no_server", server, |_| killed_owner()),
+        rule_with("postgres::servers::a_killed_owner_leaves_no_server", Cluster::can_start, |()| {
+            killed_owner()
+        }),
         rule_with("postgres::servers::what_was_acknowledged_survives_a_crash", careful, |cluster| {
             play(async move {
                 assert_eq!(rows_after_a_crash(&cluster).await?, ROWS);

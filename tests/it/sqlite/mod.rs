@@ -8,7 +8,7 @@ mod transaction;
 
 use libtest_mimic::Trial;
 
-pub(crate) use together::{claim_beside_others, open_beside_others};
+pub(crate) use together::{claim_beside_others, open_beside_others, publish_until_killed};
 
 pub(crate) fn trials() -> Vec<Trial> {
     [faults::trials(), together::trials(), transaction::trials()].into_iter().flatten().collect()

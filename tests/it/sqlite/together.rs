@@ -2,14 +2,16 @@
 
 use std::collections::BTreeMap;
 use std::error::Error;
+use std::io::{BufRead, BufReader, Write};
 use std::path::PathBuf;
+use std::process::Stdio;
 use std::sync::{Arc, Barrier};
 use std::thread;
 use std::time::Duration;
 
 use crossdock::adapters::sqlite::{SqliteStore, migrations};
 use crossdock::ports::EntropyExt;
-use crossdock::primitives::DeliveryId;
+use crossdock::primitives::{DeliveryId, EventId};
 use crossdock::testing::SeededEntropy;
 use crossdock::webhooks::{
     Change, ClaimRequest, DeliveryQueue, DeliveryStatus, SettleBatch, WebhookRepository, WebhookState,
@@ -34,6 +36,7 @@ pub(super) fn trials() -> Vec<Trial> {
         rule("sqlite::a_handle_sees_what_another_has_changed", || run(another_handles_changes())),
         rule("sqlite::many_processes_make_the_tables_at_once", many_processes_migrate),
         rule("sqlite::many_processes_deliver_each_event_once", many_processes_deliver),
+        rule("sqlite::what_was_acknowledged_is_there_after_a_kill", killed_publisher),
     ]
 }
 
@@ -251,6 +254,37 @@ fn many_processes_deliver() -> Story {
     Ok(())
 }
 
+fn killed_publisher() -> Story {
+    const ROUNDS: usize = 3;
+    let shop = run(Shop::new(7))?;
+    for round in 0..ROUNDS {
+        let mut command = child::command("publish_in_sqlite")?;
+        let mut publisher = command.env(FILE, shop.path()).stdout(Stdio::piped()).spawn()?;
+        let lines = BufReader::new(publisher.stdout.take().ok_or("no output")?).lines();
+        let acknowledged: Vec<_> = lines.take(20 + 15 * round).collect::<Result<_, _>>()?;
+
+        publisher.kill()?;
+        publisher.wait()?;
+
+        for line in &acknowledged {
+            let event: EventId = line.parse()?;
+            let found = run(shop.store.event(&shop.tenant, event))?.ok_or("an acknowledged event is lost")?;
+            assert_eq!(&*found.payload, b"{}");
+        }
+    }
+    let host = shop.host();
+    let torn: i64 = host.query_row(
+        "SELECT count(*) FROM crossdock_event LEFT JOIN crossdock_payload ON event = n WHERE bytes IS NULL",
+        [],
+        |row| row.get(0),
+    )?;
+    assert_eq!(torn, 0, "an event is written whole");
+    let sound: String = host.query_row("PRAGMA integrity_check", [], |row| row.get(0))?;
+    assert_eq!(sound, "ok");
+    assert!(run(shop.distribute(at(1)))? >= 20);
+    Ok(())
+}
+
 const FILE: &str = "CROSSDOCK_IT_FILE";
 
 fn file() -> Result<PathBuf, Box<dyn Error>> {
@@ -269,4 +303,16 @@ pub(crate) fn claim_beside_others() -> Result<(), Box<dyn Error>> {
     let path = file()?;
     let store = SqliteStore::open(&path)?;
     run(deliver_all(&store, &path, 300)).map(drop)
+}
+
+/// A process that publishes until it is killed, and says what was acknowledged.
+pub(crate) fn publish_until_killed() -> Result<(), Box<dyn Error>> {
+    let store = SqliteStore::open(file()?)?;
+    let dice = SeededEntropy::new(u64::from_le_bytes(crossdock::SystemEntropy.bytes()));
+    let shop = Shop { folder: folder(), store, tenant: "acme".parse()?, dice };
+    loop {
+        for event in run(shop.publish(3, at(0)))? {
+            writeln!(std::io::stdout(), "{event}")?;
+        }
+    }
 }

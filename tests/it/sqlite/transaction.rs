@@ -1,15 +1,20 @@
 //! Publishing inside a transaction of the host's own.
 
 use std::error::Error;
+use std::sync::Arc;
 
-use crossdock::ErrorKind;
-use crossdock::adapters::sqlite::{PublicationRow, publish_statements};
-use crossdock::webhooks::{DeliveryQueue, Publications};
+use crossdock::adapters::EphemeralVault;
+use crossdock::adapters::sqlite::{PublicationRow, SqliteStore, publish_statements};
+use crossdock::events::{EventCatalog, EventTypeSpec, NewEvent};
+use crossdock::tenancy::{Actor, TenantId};
+use crossdock::testing::{ManualClock, ScriptedTransport};
+use crossdock::webhooks::{DeliveryQueue, NewWebhook, Publications};
+use crossdock::{ErrorKind, Hub, SystemEntropy};
 use libtest_mimic::Trial;
-use rusqlite::{Connection, params};
+use rusqlite::{Connection, TransactionBehavior, params};
 
 use super::run;
-use super::shop::{LEASE, Shop, at, folder};
+use super::shop::{LEASE, Shop, at, connect, folder};
 use crate::rule;
 
 type Story = Result<(), Box<dyn Error>>;
@@ -22,6 +27,7 @@ pub(super) fn trials() -> Vec<Trial> {
         rule("sqlite::a_key_is_shared_by_both_ways_to_publish", || run(keys_are_shared())),
         rule("sqlite::a_connection_without_a_transaction_writes_in_one_of_its_own", || run(by_itself())),
         rule("sqlite::another_driver_publishes_with_the_public_statements", || run(other_drivers())),
+        rule("sqlite::a_hub_delivers_what_was_committed_and_nothing_else", || run(a_hub_delivers())),
         rule("sqlite::a_file_without_the_tables_says_what_to_do", || run(without_tables())),
     ]
 }
@@ -148,6 +154,50 @@ async fn other_drivers() -> Story {
     assert_eq!((again[0].event, again[0].fresh), (publication.event.id, false));
     shop.distribute(at(2)).await?;
     assert_eq!(shop.claim(1, at(2)).await?[0].event, publication.event);
+    Ok(())
+}
+
+async fn a_hub_delivers() -> Story {
+    const ORDERS: i64 = 40;
+    let folder = folder();
+    let path = folder.path().join("shop.db");
+    let clock = ManualClock::new();
+    let receivers = ScriptedTransport::new(clock.clone());
+    let hub = Hub::builder()
+        .store(SqliteStore::open(&path)?)
+        .vault(EphemeralVault::new(Arc::new(SystemEntropy)))
+        .events(EventCatalog::new().with(EventTypeSpec::new("order.made")))
+        .clock(clock.clone())
+        .transport(receivers.clone())
+        .build()?;
+    let tenant: TenantId = "acme".parse()?;
+    let admin = hub.admin(Actor::org_admin(tenant.clone(), "ada"));
+    admin.webhooks().create(NewWebhook::to("https://erp.example.com/").events(["*"])).await?;
+    let mut shop = connect(&path);
+    shop.execute_batch("CREATE TABLE orders (n INTEGER PRIMARY KEY)")?;
+
+    for order in 0..ORDERS {
+        let transaction = shop.transaction_with_behavior(TransactionBehavior::Immediate)?;
+        transaction.execute("INSERT INTO orders (n) VALUES (?1)", [order])?;
+        hub.prepare(NewEvent::new(tenant.clone(), "order.made", &order)?)?.write_in(&transaction)?;
+        if order % 3 == 0 { transaction.rollback()? } else { transaction.commit()? }
+    }
+    hub.worker().run_until_idle().await;
+
+    let mut committed = Vec::new();
+    shop.prepare("SELECT n FROM orders ORDER BY n")?
+        .query_map([], |row| row.get::<_, i64>(0))?
+        .try_for_each(|order| order.map(|order| committed.push(order)))?;
+    let body = |request: &[u8]| -> Result<i64, Box<dyn Error>> {
+        let body: serde_json::Value = serde_json::from_slice(request)?;
+        Ok(body["data"].as_i64().ok_or("no number")?)
+    };
+    let requests = receivers.requests();
+    let mut delivered: Vec<_> =
+        requests.iter().map(|request| body(&request.body)).collect::<Result<_, _>>()?;
+    delivered.sort_unstable();
+    assert_eq!(committed.len(), 26);
+    assert_eq!(delivered, committed);
     Ok(())
 }
 

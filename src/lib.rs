@@ -75,6 +75,8 @@
 //! - **`http-client`** *(default)*: the default transport, HTTP/1.1 on hyper and rustls, behind the egress rules.
 //! - **`schemas`** *(default)*: JSON Schema 2020-12 validation of published payloads.
 //! - **`ed25519`**: asymmetric signatures, Standard Webhooks `v1a`.
+//! - **`postgres`**: the store in PostgreSQL, and publishing inside a `sqlx` transaction.
+//! - **`tokio-postgres`**: publishing inside a `tokio-postgres` transaction.
 //! - **`testing`**: conformance suites, a manual clock, a scripted transport.
 //!
 //! Every feature only adds items. Without any, the crate is its pure core and brings no async runtime.

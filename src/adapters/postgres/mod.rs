@@ -1,4 +1,4 @@
-//! The store of any number of processes: PostgreSQL, 13 or later.
+//! The store of any number of processes: PostgreSQL, 14 or later.
 //!
 //! | file | decides |
 //! |---|---|

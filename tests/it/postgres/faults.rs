@@ -52,8 +52,8 @@ async fn no_server() -> Outcome {
     let pool = PgPoolOptions::new().acquire_timeout(Duration::from_millis(500)).connect_lazy_with(options);
     let store = PostgresStore::new(pool);
 
-    passes(store.outbox(1, at(0)).await.map(|_| ()).unwrap_err());
-    passes(store.migrate().await.unwrap_err());
+    passes(store.outbox(1, at(0)).await.map(|_| ()).expect_err("a refusal"));
+    passes(store.migrate().await.expect_err("a refusal"));
     Ok(())
 }
 
@@ -83,7 +83,7 @@ async fn pool_taken(url: String) -> Outcome {
     let store = PostgresStore::builder(pool.clone()).schema(&world.name).build()?;
     let taken = pool.acquire().await?;
 
-    passes(store.outbox(1, at(0)).await.map(|_| ()).unwrap_err());
+    passes(store.outbox(1, at(0)).await.map(|_| ()).expect_err("a refusal"));
     drop(taken);
 
     store.outbox(1, at(0)).await?;
@@ -95,7 +95,7 @@ async fn read_only(url: String) -> Outcome {
     let store = over(&world, PgPoolOptions::new(), "SET default_transaction_read_only = on").await?;
     let new = publication(head(&tenant("acme"), at(0))?);
 
-    passes(store.publish(vec![new], DAY, at(0)).await.map(|_| ()).unwrap_err());
+    passes(store.publish(vec![new], DAY, at(0)).await.map(|_| ()).expect_err("a refusal"));
     store.outbox(1, at(0)).await?;
     world.end().await
 }
@@ -108,7 +108,7 @@ async fn timed_out(url: String) -> Outcome {
     let mut transaction = world.pool.begin().await?;
     keyed()?.write_in(world.store.within(&mut transaction)).await?;
 
-    passes(store.publish(vec![keyed()?], DAY, at(0)).await.map(|_| ()).unwrap_err());
+    passes(store.publish(vec![keyed()?], DAY, at(0)).await.map(|_| ()).expect_err("a refusal"));
     transaction.rollback().await?;
 
     assert!(store.publish(vec![keyed()?], DAY, at(0)).await?[0].fresh);
@@ -125,7 +125,7 @@ async fn cut(url: String) -> Outcome {
 
     world.number(&format!("SELECT pg_terminate_backend({pid})::int::bigint")).await?;
 
-    passes(store.outbox(1, at(0)).await.map(|_| ()).unwrap_err());
+    passes(store.outbox(1, at(0)).await.map(|_| ()).expect_err("a refusal"));
     store.outbox(1, at(0)).await?;
     world.end().await
 }
@@ -168,9 +168,9 @@ async fn quotes(url: String) -> Outcome {
     let new = publication(head(&acme, at(0))?.with_subject("s3cret subject"));
     world.store.publish(vec![new.clone()], DAY, at(0)).await?;
 
-    let twice = world.store.publish(vec![new], DAY, at(0)).await.map(|_| ()).unwrap_err();
+    let twice = world.store.publish(vec![new], DAY, at(0)).await.map(|_| ()).expect_err("a refusal");
     let nul = publication(head(&acme, at(0))?.with_subject("s3cret\0"));
-    let nul = world.store.publish(vec![nul], DAY, at(0)).await.map(|_| ()).unwrap_err();
+    let nul = world.store.publish(vec![nul], DAY, at(0)).await.map(|_| ()).expect_err("a refusal");
 
     assert_eq!((twice.kind(), nul.kind()), (ErrorKind::Conflict, ErrorKind::Invalid));
     for error in [twice, nul] {

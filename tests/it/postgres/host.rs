@@ -79,7 +79,7 @@ async fn conflict(url: String) -> Outcome {
     let first = world.store.publish(vec![keyed(1)?], DAY, at(0)).await?[0];
 
     let mut transaction = world.pool.begin().await?;
-    let refused = keyed(2)?.write_in(world.store.within(&mut transaction)).await.unwrap_err();
+    let refused = keyed(2)?.write_in(world.store.within(&mut transaction)).await.expect_err("a refusal");
     let again = keyed(1)?.write_in(world.store.within(&mut transaction)).await?;
     let other = publication(head(&acme, at(1))?).write_in(world.store.within(&mut transaction)).await?;
     transaction.commit().await?;
@@ -199,7 +199,7 @@ async fn by_hand(url: String) -> Outcome {
     let outbox = world.store.outbox(10, at(0)).await?;
     assert_eq!(*outbox.entries[0].1, new.event.head);
     assert!(!format!("{statement:?}").contains("ada"));
-    assert_eq!(statement.answers([]).unwrap_err().kind(), ErrorKind::Corrupt);
+    assert_eq!(statement.answers([]).expect_err("a refusal").kind(), ErrorKind::Corrupt);
     world.end().await
 }
 

@@ -73,7 +73,7 @@ async fn versions(url: String) -> Outcome {
     };
 
     let error = unmade.webhook(&tenant("acme"), crossdock::primitives::WebhookId::mint(at(0), [0; 10])).await;
-    let error = error.unwrap_err();
+    let error = error.expect_err("a refusal");
     assert_eq!(mismatch(&error), Some(SchemaMismatch::Older { found: 0, known: 1 }));
     assert!(error.to_string().contains("migrate()"), "{error}");
     let vitals = unmade.examine(at(0)).await;
@@ -85,10 +85,10 @@ async fn versions(url: String) -> Outcome {
     world.run("INSERT INTO SCHEMA.migration (version) VALUES (99)").await?;
     let fresh = PostgresStore::builder(pool).schema(&world.name).build()?;
     let newer = Some(SchemaMismatch::Newer { found: 99, known: 1 });
-    let error = fresh.outbox(1, at(0)).await.map(|_| ()).unwrap_err();
+    let error = fresh.outbox(1, at(0)).await.map(|_| ()).expect_err("a refusal");
     assert_eq!(mismatch(&error), newer);
     assert!(error.to_string().contains("upgrade"), "{error}");
-    assert_eq!(mismatch(&fresh.migrate().await.unwrap_err()), newer);
+    assert_eq!(mismatch(&fresh.migrate().await.expect_err("a refusal")), newer);
     assert_eq!(fresh.examine(at(0)).await?.vitals["schema_version"], 99, "an operator sees it");
     world.end().await
 }

@@ -49,7 +49,7 @@
 //! | [`activity`] | what happened, for the audit log |
 //! | [`lanes`] | work that waits: schedules, circuits, rates, leases; the engine under all of it |
 //! | [`ports`] | what the hub asks of the world besides storage: time, dice, HTTP, secrets at rest |
-//! | [`adapters`] | what answers: the stores in memory and in SQLite, the HTTP client, the vaults, the schema engine |
+//! | [`adapters`] | what answers: the stores in memory, in SQLite and in PostgreSQL, the HTTP client, the vaults, the schema engine |
 //! | [`primitives`] | ids, secrets, pages, and the rules about which URLs may be called |
 //! | `testing` | with the feature of that name: what tests of hosts and of adapters need |
 //!
@@ -75,6 +75,8 @@
 //! - **`http-client`** *(default)*: the default transport, HTTP/1.1 on hyper and rustls, behind the egress rules.
 //! - **`schemas`** *(default)*: JSON Schema 2020-12 validation of published payloads.
 //! - **`ed25519`**: asymmetric signatures, Standard Webhooks `v1a`.
+//! - **`postgres`**: the store in PostgreSQL, and publishing inside a `sqlx` transaction.
+//! - **`tokio-postgres`**: publishing inside a `tokio-postgres` transaction.
 //! - **`testing`**: conformance suites, a manual clock, a scripted transport.
 //!
 //! Every feature only adds items. Without any, the crate is its pure core and brings no async runtime.

@@ -7,6 +7,8 @@ pub mod http_client;
 #[cfg(feature = "schemas")]
 pub mod json_schema;
 pub mod memory;
+#[cfg(feature = "postgres")]
+pub mod postgres;
 #[cfg(feature = "sqlite")]
 pub mod sqlite;
 pub mod vault;
@@ -14,6 +16,8 @@ pub mod vault;
 #[cfg(feature = "schemas")]
 pub use json_schema::JsonSchemaEngine;
 pub use memory::MemoryStore;
+#[cfg(feature = "postgres")]
+pub use postgres::PostgresStore;
 #[cfg(feature = "sqlite")]
 pub use sqlite::SqliteStore;
 pub use vault::{EnvelopeVault, EphemeralVault, StaticKeys};

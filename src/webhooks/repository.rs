@@ -119,7 +119,7 @@ pub struct Erasure {
 ///
 /// # Contract
 /// - Another tenant's id answers exactly like an id that does not exist: `None`, an empty page or backlog, `NotFound`.
-/// - What is saved is given back with every field as it was.
+/// - What is saved is given back with every field as it was, times to the microsecond at least.
 /// - `save` makes all changes or none, and writes the activity with them. A `Replace`, `Remove` or `Defaults` whose
 ///   `expected` is not the present version is `Conflict`; one of a webhook that does not exist is `NotFound`; an `Insert` of
 ///   one that does is `Conflict`; a record of another tenant than `tenant` is `Invalid`. Each change sees those before it. An

@@ -3,9 +3,10 @@
 use std::io;
 use std::process::{Command, ExitCode};
 
-use crate::{egress, http_client, sqlite};
+use crate::{egress, http_client, postgres, sqlite};
 
-const PART: &str = "CROSSDOCK_IT_PART";
+/// Says which part.
+pub(crate) const PART: &str = "CROSSDOCK_IT_PART";
 
 /// This binary again, to play one part and end.
 pub(crate) fn command(part: &str) -> io::Result<Command> {
@@ -19,6 +20,9 @@ pub(crate) fn play_part() -> Option<ExitCode> {
     let outcome = match std::env::var(PART).ok()?.as_str() {
         "send_once" => egress::send_once(),
         "second_provider" => http_client::send_beside_another_provider(),
+        "keep_servers" => postgres::keep(),
+        "hold_a_server" => postgres::hold_a_server(),
+        "with_server" => postgres::with_server(),
         "open_sqlite" => sqlite::open_beside_others(),
         "publish_in_sqlite" => sqlite::publish_until_killed(),
         "claim_in_sqlite" => sqlite::claim_beside_others(),

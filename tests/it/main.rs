@@ -10,6 +10,7 @@ mod certificates;
 mod child;
 mod conformance;
 mod doctor;
+mod durable;
 mod egress;
 mod history;
 mod http_client;
@@ -18,6 +19,7 @@ mod lookups;
 mod loopback;
 mod manifest;
 mod memory;
+mod postgres;
 mod rewrap;
 mod signature_vectors;
 mod signatures;
@@ -42,12 +44,14 @@ fn main() -> ExitCode {
     trials.extend(catalog::trials());
     trials.extend(conformance::trials());
     trials.extend(doctor::trials());
+    trials.extend(durable::trials());
     trials.extend(egress::trials());
     trials.extend(history::trials());
     trials.extend(http_client::trials());
     trials.extend(http_pool::trials());
     trials.extend(lookups::trials());
     trials.extend(manifest::trials());
+    trials.extend(postgres::trials());
     trials.extend(rewrap::trials());
     trials.extend(signature_vectors::trials());
     trials.extend(memory::trials());
@@ -57,7 +61,9 @@ fn main() -> ExitCode {
     trials.extend(ssrf::trials());
     trials.extend(story::trials());
     trials.extend(vault::trials());
-    libtest_mimic::run(&arguments, trials).exit_code()
+    let conclusion = libtest_mimic::run(&arguments, trials);
+    postgres::end();
+    conclusion.exit_code()
 }
 
 /// One named rule; `story` returns `Err` or panics when the rule does not hold.

@@ -217,7 +217,7 @@ impl World {
             self.check().await?;
             if self.claims.len() == begin {
                 let Some(next) = self.next() else { break };
-                self.now = next;
+                self.now = rounded_up(next);
             }
         }
         // Leases of webhooks that are gone end by themselves; what they held is a chore's.
@@ -359,7 +359,7 @@ impl World {
         let Some(next) = self.next() else { return };
         let promised = std::mem::take(&mut self.promised);
         let before = self.claims.len();
-        self.now = next;
+        self.now = rounded_up(next);
         self.claim_all(&promised).await;
         // The lease of something that was erased meanwhile ends without anything to claim.
         if self.claims.len() == before && !self.erased {
@@ -618,4 +618,10 @@ impl World {
 
 fn kind<T: Debug>(answer: &crossdock::Result<T>) -> Result<String, crossdock::ErrorKind> {
     answer.as_ref().map(|value| format!("{value:?}")).map_err(crossdock::Error::kind)
+}
+
+/// Stores keep times to the microsecond: a world that lives by finer ones could not be compared.
+fn rounded_up(time: DateTime<Utc>) -> DateTime<Utc> {
+    let beyond = time.timestamp_subsec_nanos() % 1_000;
+    if beyond == 0 { time } else { time + TimeDelta::nanoseconds(i64::from(1_000 - beyond)) }
 }

@@ -1,8 +1,8 @@
 //! The README's path from end to end: real HTTP on loopback, tokio, the machine's clock, short retry tables.
 
-mod receiver;
+pub(crate) mod receiver;
 mod shaky;
-mod shop;
+pub(crate) mod shop;
 
 use std::time::{Duration, Instant};
 

@@ -1,0 +1,95 @@
+//! What nobody waits for: replays, expiry, retention, partitions.
+
+use chrono::{DateTime, Utc};
+
+use crate::adapters::postgres::PostgresStore;
+use crate::adapters::postgres::rows::{Field, earlier, stored_time};
+use crate::error::Result;
+use crate::primitives::id::{DeliveryId, ReplayId, WebhookId};
+use crate::webhooks::queue::{Advanced, Expired, Retention};
+
+impl PostgresStore {
+    pub(super) async fn expire_old(
+        &self,
+        before: DateTime<Utc>,
+        now: DateTime<Utc>,
+        limit: usize,
+    ) -> Result<Expired> {
+        let mut session = self.one_statement(EXPIRE_STEP).await?;
+        let statement = session
+            .statement(self.sql(EXPIRE))
+            .bind(stored_time(before))
+            .bind(stored_time(now))
+            .bind(i32::try_from(limit).unwrap_or(i32::MAX));
+        let rows = session.rows(statement).await?;
+        session.end().await?;
+        let mut expired = Expired::default();
+        for row in rows {
+            let webhook = WebhookId::from_uuid(row.field("webhook_id")?);
+            let delivery = DeliveryId::from_uuid(row.field("delivery_id")?);
+            expired.deliveries.push((row.tenant("tenant_id")?, webhook, delivery));
+        }
+        Ok(expired)
+    }
+
+    pub(super) async fn advance(&self, ids: Vec<DeliveryId>, now: DateTime<Utc>) -> Result<Advanced> {
+        let ids: Vec<_> = ids.iter().map(DeliveryId::as_uuid).collect();
+        let mut session = self.one_statement(ADVANCE_STEP).await?;
+        let statement = session.statement(self.sql(ADVANCE)).bind(stored_time(now)).bind(ids);
+        let rows = session.rows(statement).await?;
+        session.end().await?;
+        let mut advanced = Advanced::default();
+        for row in rows {
+            match row.field::<Option<_>>("replay_id")? {
+                Some(id) => {
+                    let webhook = WebhookId::from_uuid(row.field("webhook_id")?);
+                    advanced.completed.push((row.tenant("tenant_id")?, webhook, ReplayId::from_uuid(id)));
+                }
+                None => {
+                    advanced.made = row.field::<i64>("made")?.unsigned_abs();
+                    advanced.wanted = row.field::<i64>("wanted")?.unsigned_abs();
+                }
+            }
+        }
+        Ok(advanced)
+    }
+
+    pub(super) async fn tidy_up(&self, retention: Retention, now: DateTime<Utc>) -> Result<u64> {
+        let (payloads, history) = (earlier(now, retention.payloads), earlier(now, retention.history));
+        let keys = earlier(now, retention.idempotency_keys);
+        // Two transactions: rows are not held back by a partition that somebody has locked.
+        let mut session = self.transaction(TIDY_STEP).await?;
+        let partitions = session
+            .statement(self.sql(PARTITIONS))
+            .bind(stored_time(now))
+            .bind(DAYS_AHEAD)
+            .bind(payloads)
+            .bind(history);
+        let dropped = session.row(partitions).await?;
+        session.end().await?;
+        let mut session = self.transaction(TIDY_STEP).await?;
+        let rows = session
+            .statement(self.sql(TIDY))
+            .bind(payloads)
+            .bind(history)
+            .bind(keys)
+            .bind(stored_time(now))
+            .bind(AT_ONCE);
+        let gone = session.row(rows).await?;
+        session.end().await?;
+        let counts = [dropped, gone].into_iter().flatten().map(|row| row.field::<i64>("gone"));
+        counts.map(|count| Ok(count?.unsigned_abs())).sum()
+    }
+}
+
+const EXPIRE_STEP: &str = "end what has waited for too long";
+const ADVANCE_STEP: &str = "advance replays";
+const TIDY_STEP: &str = "drop what is past its retention";
+/// Chores may rest for a weekend before a day has no partition of its own.
+const DAYS_AHEAD: i32 = 3;
+/// More rows than this would hold locks for long; the rest goes with the next round.
+const AT_ONCE: i32 = 10_000;
+const EXPIRE: &str = r#"SELECT e.* FROM "crossdock".expire($1, $2, $3) AS e"#;
+const ADVANCE: &str = r#"SELECT a.* FROM "crossdock".advance_replays($1, $2) AS a"#;
+const PARTITIONS: &str = r#"SELECT "crossdock".keep_partitions($1, $2, $3, $4) AS gone"#;
+const TIDY: &str = r#"SELECT "crossdock".tidy($1, $2, $3, $4, $5) AS gone"#;

@@ -1,0 +1,244 @@
+//! Publish: one statement for any number of events, in whatever transaction.
+
+use std::fmt;
+use std::time::Duration;
+
+use chrono::{DateTime, SecondsFormat, Utc};
+use sqlx::postgres::PgArguments;
+use sqlx::query::Query;
+use sqlx::{PgConnection, Postgres, Row};
+
+use crate::adapters::postgres::failure::{corrupt, failure};
+use crate::adapters::postgres::rows::{earlier, stored_time};
+use crate::adapters::postgres::schema::Schema;
+use crate::error::{Error, ErrorKind, Problem, Result};
+use crate::primitives::id::EventId;
+use crate::primitives::stored::Stored;
+use crate::webhooks::model::{Publication, Published};
+
+/// The statement that writes events, with its parameters, for a driver that nobody has written an adapter for.
+///
+/// Run [`sql`](Self::sql) in the transaction that the events belong to, with the eleven [`parameters`](Self::parameters) in their
+/// order. It answers one row per event: its place, counted from 1 (`integer`), the event's id (`text`), and whether it is fresh (`boolean`, which
+/// may be null). [`answers`](Self::answers) says what they mean.
+///
+/// ```no_run
+/// use crossdock::adapters::postgres::PublishStatement;
+/// # struct Driver;
+/// # impl Driver {
+/// #     fn query(&self, _: &str, _: &crossdock::adapters::postgres::PublishParameters) -> Vec<(i32, String, Option<bool>)> {
+/// #         Vec::new()
+/// #     }
+/// # }
+///
+/// # fn f(publication: crossdock::webhooks::Publication, driver: Driver) -> crossdock::Result<()> {
+/// let statement = PublishStatement::new("crossdock", &[publication])?;
+///
+/// let rows = driver.query(statement.sql(), statement.parameters());
+///
+/// assert!(statement.answers(rows)?[0].fresh);
+/// # Ok(()) }
+/// ```
+#[derive(Clone, Debug)]
+pub struct PublishStatement {
+    sql: &'static str,
+    parameters: PublishParameters,
+}
+
+/// What the statement's eleven parameters are, in their order; each has one element per event.
+///
+/// ```no_run
+/// # fn f(statement: crossdock::adapters::postgres::PublishStatement) {
+/// let ids: &[String] = &statement.parameters().ids;
+/// # drop(ids.len());
+/// # }
+/// ```
+#[derive(Clone, Default)]
+#[non_exhaustive]
+pub struct PublishParameters {
+    /// `$1`, `text[]`: the events' ids as UUIDs.
+    pub ids: Vec<String>,
+    /// `$2`, `text[]`: their tenants.
+    pub tenants: Vec<String>,
+    /// `$3`, `text[]`: their types.
+    pub types: Vec<String>,
+    /// `$4`, `text[]`: everything about them but their payloads, in [stored form](crate::primitives::Stored).
+    pub heads: Vec<String>,
+    /// `$5`, `text[]`: whom they are about.
+    pub subjects: Vec<Option<String>>,
+    /// `$6`, `text[]`: when they were published, RFC 3339.
+    pub published: Vec<String>,
+    /// `$7`, `bytea[]`: their payloads.
+    pub payloads: Vec<Vec<u8>>,
+    /// `$8`, `text[]`: their idempotency keys.
+    pub keys: Vec<Option<String>>,
+    /// `$9`, `bytea[]`: what the keys are compared with.
+    pub digests: Vec<Vec<u8>>,
+    /// `$10`, `text[]`: until when an earlier use of a key is forgotten, RFC 3339.
+    pub forgotten: Vec<String>,
+    /// `$11`, `text[]`: when the keys are used, RFC 3339.
+    pub used: Vec<String>,
+}
+
+impl PublishStatement {
+    /// The statement that writes these events in the store of this schema, as a host's transaction does: at the time at which they were
+    /// published.
+    ///
+    /// # Errors
+    /// `Invalid` for a schema name that is none, or an event that has no stored form.
+    pub fn new(schema: &str, publications: &[Publication]) -> Result<Self> {
+        Self::in_schema(Schema::named(schema)?, publications, None)
+    }
+
+    pub(super) fn in_schema(schema: Schema, publications: &[Publication], at: Option<At>) -> Result<Self> {
+        let mut parameters = PublishParameters::default();
+        for publication in publications {
+            parameters.push(publication, at)?;
+        }
+        Ok(Self { sql: schema.sql(PUBLISH), parameters })
+    }
+
+    /// The statement.
+    pub fn sql(&self) -> &'static str {
+        self.sql
+    }
+
+    /// Its parameters.
+    pub fn parameters(&self) -> &PublishParameters {
+        &self.parameters
+    }
+
+    /// What the statement's rows mean, in whatever order they come.
+    ///
+    /// # Errors
+    /// `Conflict` when an idempotency key was used with another type or payload: then nothing was written, and the transaction goes
+    /// on. `Corrupt` if these are not the statement's rows.
+    pub fn answers(
+        &self,
+        rows: impl IntoIterator<Item = (i32, String, Option<bool>)>,
+    ) -> Result<Vec<Published>> {
+        let mut rows: Vec<_> = rows.into_iter().collect();
+        rows.sort_by_key(|(place, ..)| *place);
+        if rows.len() != self.parameters.ids.len() {
+            return Err(corrupt(STEP, "there is not one answer for each event"));
+        }
+        if let Some(index) = rows.iter().position(|(.., fresh)| fresh.is_none()) {
+            return Err(Error::new(ErrorKind::Conflict, STEP).with_problem(Problem::new(
+                format!("publications[{index}].idempotency_key"),
+                "the key was used for another event",
+                "use a new key, or publish the same bytes as before",
+            )));
+        }
+        let answer = |(_, id, fresh): (i32, String, Option<bool>)| {
+            let id = id
+                .parse()
+                .map_err(|error: uuid::Error| Error::new(ErrorKind::Corrupt, STEP).with_source(error))?;
+            Ok(Published::new(EventId::from_uuid(id), fresh.unwrap_or_default()))
+        };
+        rows.into_iter().map(answer).collect()
+    }
+
+    pub(super) fn bound<'q>(&self, persistent: bool) -> Query<'q, Postgres, PgArguments> {
+        let PublishParameters {
+            ids,
+            tenants,
+            types,
+            heads,
+            subjects,
+            published,
+            payloads,
+            keys,
+            digests,
+            forgotten,
+            used,
+        } = self.parameters.clone();
+        sqlx::query(self.sql)
+            .persistent(persistent)
+            .bind(ids)
+            .bind(tenants)
+            .bind(types)
+            .bind(heads)
+            .bind(subjects)
+            .bind(published)
+            .bind(payloads)
+            .bind(keys)
+            .bind(digests)
+            .bind(forgotten)
+            .bind(used)
+    }
+
+    /// Runs it on this connection, in whatever transaction that is.
+    pub(super) async fn run(
+        &self,
+        connection: &mut PgConnection,
+        persistent: bool,
+    ) -> Result<Vec<Published>> {
+        let rows = self.bound(persistent).fetch_all(connection).await.map_err(refused)?;
+        let read = |row: &sqlx::postgres::PgRow| Ok((row.try_get(0)?, row.try_get(1)?, row.try_get(2)?));
+        let rows: std::result::Result<Vec<_>, _> = rows.iter().map(read).collect();
+        self.answers(rows.map_err(|error| failure(STEP, error))?)
+    }
+}
+
+/// When a store publishes, and how long it remembers keys.
+#[derive(Clone, Copy)]
+pub(super) struct At {
+    pub(super) now: DateTime<Utc>,
+    pub(super) remembered: Duration,
+}
+
+impl PublishParameters {
+    fn push(&mut self, publication: &Publication, at: Option<At>) -> Result<()> {
+        let head = &publication.event.head;
+        let at = at.unwrap_or(At { now: head.published_at, remembered: publication.remembered });
+        self.ids.push(head.id.as_uuid().hyphenated().to_string());
+        self.tenants.push(head.tenant.as_str().to_owned());
+        self.types.push(head.event_type.as_str().to_owned());
+        self.heads.push(head.to_stored()?);
+        self.subjects.push(head.subject.as_deref().map(str::to_owned));
+        self.published.push(text(head.published_at));
+        self.payloads.push(publication.event.payload.to_vec());
+        self.keys.push(publication.idempotency_key.as_deref().map(str::to_owned));
+        self.digests.push(publication.digest.to_vec());
+        self.forgotten.push(text(earlier(at.now, at.remembered)));
+        self.used.push(text(at.now));
+        Ok(())
+    }
+}
+
+impl fmt::Debug for PublishParameters {
+    /// Payloads, subjects and keys are left out.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("PublishParameters")
+            .field("ids", &self.ids)
+            .field("tenants", &self.tenants)
+            .field("types", &self.types)
+            .finish_non_exhaustive()
+    }
+}
+
+/// An event's id that exists says which event is meant, as far as the server does.
+pub(super) fn refused(cause: sqlx::Error) -> Error {
+    taken(failure(STEP, cause))
+}
+
+pub(super) fn taken(error: Error) -> Error {
+    if error.kind() != ErrorKind::Conflict {
+        return error;
+    }
+    error.with_problem(Problem::new(
+        "publications[].event.id",
+        "there is an event with this id",
+        "mint a new id for every event",
+    ))
+}
+
+fn text(time: DateTime<Utc>) -> String {
+    stored_time(time).to_rfc3339_opts(SecondsFormat::Micros, true)
+}
+
+pub(super) const STEP: &str = "publish events";
+const PUBLISH: &str = r#"SELECT p.place, p.event_id::text, p.fresh FROM "crossdock".publish(
+    $1::text[]::uuid[], $2::text[], $3::text[], $4::text[], $5::text[], $6::text[]::timestamptz[], $7::bytea[], $8::text[],
+    $9::bytea[], $10::text[]::timestamptz[], $11::text[]::timestamptz[]
+) AS p ORDER BY p.place"#;

@@ -1,0 +1,177 @@
+//! The engine's storage. Dropping a future leaves either the whole step behind, or nothing of it.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use async_trait::async_trait;
+use chrono::{DateTime, Utc};
+use uuid::Uuid;
+
+use crate::adapters::postgres::Connections;
+use crate::adapters::postgres::PostgresStore;
+use crate::adapters::postgres::publish::{At, PublishStatement, STEP as PUBLISH_STEP};
+use crate::adapters::postgres::rows::{Field, number, read_head, stored_time};
+use crate::error::{Error, ErrorKind, Problem, Result};
+use crate::primitives::id::DeliveryId;
+use crate::primitives::stored::Stored;
+use crate::tenancy::model::TenantId;
+use crate::webhooks::fan_out::FanOut;
+use crate::webhooks::model::{DeliveryStatus, Publication, Published, Webhook};
+use crate::webhooks::queue::{
+    Advanced, ClaimRequest, Claimed, DeliveryQueue, Examination, Expired, Outbox, Retention, Sequence,
+    SettleBatch, Settled,
+};
+
+#[async_trait]
+impl DeliveryQueue for PostgresStore {
+    async fn publish(
+        &self,
+        publications: Vec<Publication>,
+        idempotency_keys: Duration,
+        now: DateTime<Utc>,
+    ) -> Result<Vec<Published>> {
+        if publications.is_empty() {
+            return Ok(Vec::new());
+        }
+        let at = At { now, remembered: idempotency_keys };
+        let statement = PublishStatement::in_schema(self.inner.schema, &publications, Some(at))?;
+        let mut session = self.one_statement(PUBLISH_STEP).await?;
+        let is_direct = self.inner.connections == Connections::Direct;
+        let published = statement.run(session.connection(), is_direct).await?;
+        session.end().await?;
+        Ok(published)
+    }
+
+    async fn outbox(&self, limit: usize, _now: DateTime<Utc>) -> Result<Outbox> {
+        let mut session = self.one_statement("read the outbox").await?;
+        let statement = session.statement(self.sql(OUTBOX)).bind(i64::try_from(limit).unwrap_or(i64::MAX));
+        let mut entries = Vec::new();
+        for row in session.rows(statement).await? {
+            let place = Sequence::new(row.field::<i64>("seq")?.unsigned_abs());
+            entries.push((place, Arc::new(read_head(&row)?)));
+        }
+        let mut webhooks: HashMap<TenantId, Vec<Arc<Webhook>>> = HashMap::new();
+        for (_, head) in &entries {
+            webhooks.entry(head.tenant.clone()).or_default();
+        }
+        // Read after the entries: whatever was saved before one of them was published is there.
+        if !webhooks.is_empty() {
+            let tenants: Vec<_> = webhooks.keys().map(|tenant| tenant.as_str().to_owned()).collect();
+            let statement = session.statement(self.sql(STAMPS)).bind(tenants);
+            let rows = session.rows(statement).await?;
+            let stamps = rows.iter().map(|row| row.field("stamp")).collect::<Result<_>>()?;
+            let records = self.webhooks_by_stamp(&mut session, stamps).await?;
+            for row in rows {
+                // One that was changed between the two statements is read once more.
+                let webhook = match records.get(&row.field("stamp")?) {
+                    Some(webhook) => Some(Arc::clone(webhook)),
+                    None => {
+                        self.webhook_in(&mut session, row.field("tenant_id")?, row.field("webhook_id")?)
+                            .await?
+                    }
+                };
+                webhooks.entry(row.tenant("tenant_id")?).or_default().extend(webhook);
+            }
+        }
+        session.end().await?;
+        Ok(Outbox::new(entries, webhooks.into_iter().map(|(tenant, all)| (tenant, all.into())).collect()))
+    }
+
+    async fn fan_out(&self, entries: Vec<(Sequence, FanOut)>, now: DateTime<Utc>) -> Result<usize> {
+        let wanted = Wanted::of(&entries)?;
+        let mut session = self.one_statement(FAN_OUT_STEP).await?;
+        let statement = session
+            .statement(self.sql(FAN_OUT))
+            .bind(stored_time(now))
+            .bind(entries.iter().map(|(place, _)| number(place.number())).collect::<Vec<_>>())
+            .bind(wanted.places)
+            .bind(wanted.ids)
+            .bind(wanted.webhooks)
+            .bind(wanted.orders)
+            .bind(wanted.skips);
+        let row = session.row(statement).await.map_err(taken)?;
+        session.end().await?;
+        let taken = row.map(|row| row.field::<i32>("taken")).transpose()?;
+        Ok(taken.unwrap_or_default().unsigned_abs() as usize)
+    }
+
+    async fn claim(&self, request: ClaimRequest) -> Result<Claimed> {
+        self.claim_due(request).await
+    }
+
+    async fn settle(&self, batch: SettleBatch<'_>, now: DateTime<Utc>) -> Result<Settled> {
+        self.settle_batch(batch, now).await
+    }
+
+    async fn expire(&self, before: DateTime<Utc>, now: DateTime<Utc>, limit: usize) -> Result<Expired> {
+        self.expire_old(before, now, limit).await
+    }
+
+    async fn advance_replays(&self, ids: Vec<DeliveryId>, now: DateTime<Utc>) -> Result<Advanced> {
+        self.advance(ids, now).await
+    }
+
+    async fn tidy(&self, retention: Retention, now: DateTime<Utc>) -> Result<u64> {
+        self.tidy_up(retention, now).await
+    }
+
+    async fn examine(&self, now: DateTime<Utc>) -> Result<Examination> {
+        self.examination(now).await
+    }
+}
+
+/// What fan-out wants, by column.
+#[derive(Default)]
+struct Wanted {
+    places: Vec<i64>,
+    ids: Vec<Uuid>,
+    webhooks: Vec<Uuid>,
+    orders: Vec<Option<i64>>,
+    skips: Vec<Option<String>>,
+}
+
+impl Wanted {
+    fn of(entries: &[(Sequence, FanOut)]) -> Result<Self> {
+        let mut wanted = Self::default();
+        for (place, fan_out) in entries {
+            let place = number(place.number());
+            for new in &fan_out.deliveries {
+                // The number's bits: only equality counts.
+                let order = new.order.map(|order| order.number().cast_signed());
+                wanted.push(place, new.id, new.webhook.as_uuid(), order, None);
+            }
+            for skip in &fan_out.skips {
+                let status = DeliveryStatus::Skipped(skip.reason).to_stored()?;
+                wanted.push(place, skip.id, skip.webhook.as_uuid(), None, Some(status));
+            }
+        }
+        Ok(wanted)
+    }
+
+    fn push(&mut self, place: i64, id: DeliveryId, webhook: Uuid, order: Option<i64>, skip: Option<String>) {
+        self.places.push(place);
+        self.ids.push(id.as_uuid());
+        self.webhooks.push(webhook);
+        self.orders.push(order);
+        self.skips.push(skip);
+    }
+}
+
+fn taken(error: Error) -> Error {
+    if error.kind() != ErrorKind::Conflict {
+        return error;
+    }
+    error.with_problem(Problem::new(
+        "entries",
+        "there is a delivery with one of these ids",
+        "mint a new id for every delivery",
+    ))
+}
+
+const FAN_OUT_STEP: &str = "fan out events";
+const OUTBOX: &str = r#"SELECT o.seq, e.head FROM "crossdock".outbox o JOIN "crossdock".event e ON e.id = o.event_id
+    ORDER BY o.seq LIMIT $1"#;
+const STAMPS: &str = r#"SELECT l.tenant_id, l.webhook_id, l.stamp FROM "crossdock".lane l
+    WHERE l.tenant_id = ANY ($1) AND l.state <> 0 ORDER BY l.tenant_id, l.webhook_id"#;
+const FAN_OUT: &str = r#"SELECT "crossdock".fan_out($1, $2, $3, $4, $5, $6, $7) AS taken"#;

@@ -1,0 +1,211 @@
+-- Limits may differ from caller to caller: lanes are scheduled by the highest, so that nobody is told too late. Limits that
+-- nobody has asked for in an hour no longer count.
+CREATE FUNCTION "crossdock".adopt_limits(p_cap int, p_replays int, p_at timestamptz) RETURNS void LANGUAGE plpgsql AS $$
+DECLARE
+  v_known record;
+  v_lanes bigint[];
+BEGIN
+  SELECT * INTO v_known FROM "crossdock".limits;
+  IF p_cap > v_known.max_in_flight OR p_replays > v_known.max_replays_in_flight THEN
+    UPDATE "crossdock".limits SET max_in_flight = GREATEST(max_in_flight, p_cap),
+      max_replays_in_flight = GREATEST(max_replays_in_flight, p_replays), seen_at = p_at;
+  ELSIF p_cap = v_known.max_in_flight AND p_replays = v_known.max_replays_in_flight THEN
+    IF v_known.seen_at < p_at - interval '10 minutes' THEN
+      UPDATE "crossdock".limits SET seen_at = p_at WHERE seen_at < p_at - interval '10 minutes';
+    END IF;
+    RETURN;
+  ELSIF v_known.seen_at < p_at - interval '1 hour' THEN
+    UPDATE "crossdock".limits SET max_in_flight = p_cap, max_replays_in_flight = p_replays, seen_at = p_at
+    WHERE seen_at < p_at - interval '1 hour';
+  ELSE
+    RETURN;
+  END IF;
+  SELECT array_agg(l.id) INTO v_lanes FROM (
+    SELECT l.id FROM "crossdock".lane l
+    WHERE l.state = 1 AND EXISTS (SELECT 1 FROM "crossdock".queue q WHERE q.lane_id = l.id) ORDER BY l.id FOR NO KEY UPDATE
+  ) l;
+  PERFORM "crossdock".schedule(v_lanes, p_at);
+END $$;
+
+-- The next tenants behind this one that have something due, round to where it began.
+CREATE FUNCTION "crossdock".due_tenants(p_place text, p_at timestamptz, p_most int, p_tried bigint[], p_except text[]) RETURNS text[]
+LANGUAGE plpgsql AS $$
+DECLARE
+  v_found text[] := '{}';
+  v_next text;
+  v_place text COLLATE "C" := COALESCE(p_place, '');
+  v_end text COLLATE "C";
+BEGIN
+  WHILE cardinality(v_found) < p_most LOOP
+    SELECT l.tenant_id INTO v_next FROM "crossdock".lane l
+    WHERE l.tenant_id > v_place AND (v_end IS NULL OR l.tenant_id <= v_end)
+      AND l.next_due_at <= p_at AND l.next_due_at < 'infinity' AND l.id <> ALL (p_tried) AND l.tenant_id <> ALL (p_except)
+    ORDER BY l.tenant_id LIMIT 1;
+    IF v_next IS NOT NULL THEN
+      v_found := v_found || v_next;
+      v_place := v_next;
+    ELSIF v_end IS NULL AND p_place IS NOT NULL THEN
+      v_end := p_place;
+      v_place := '';
+    ELSE
+      EXIT;
+    END IF;
+  END LOOP;
+  RETURN v_found;
+END $$;
+
+-- Leases what is due. Lanes are locked, not deliveries; and because a lane's leases are counted in a statement that begins after
+-- the lock was had, callers that race never admit more than a limit allows. The last row, without a delivery, says how it goes on.
+CREATE FUNCTION "crossdock".claim(p_at timestamptz, p_until timestamptz, p_most int, p_after text, p_cap int, p_replays int, p_except text[])
+RETURNS TABLE (
+  delivery_id uuid, origin text, attempt int, lease_token bigint, event_id uuid, head text, payload bytea,
+  tenant_id text, webhook_id uuid, webhook_stamp bigint, defaults_stamp bigint,
+  brake_open_until timestamptz, brake_limit int, brake_openings int, brake_ramp_at timestamptz, brake_version bigint,
+  after_tenant text, next_due_at timestamptz, store_time timestamptz
+)
+LANGUAGE plpgsql SET enable_hashjoin = off SET enable_mergejoin = off AS $$
+#variable_conflict use_column
+DECLARE
+  v_left int := p_most;
+  v_place text := p_after;
+  v_after text := p_after;
+  v_tried bigint[] := '{}';
+  v_picked uuid[] := '{}';
+  v_tenants text[];
+  v_quota int;
+  v_locked bigint[];
+  v_erased uuid[];
+  v_new uuid[];
+  v_counts int[];
+  v_served bigint[];
+  v_holds boolean := false;
+  v_next timestamptz;
+  i int;
+BEGIN
+  PERFORM "crossdock".adopt_limits(p_cap, p_replays, p_at);
+  WHILE v_left > 0 LOOP
+    v_tenants := "crossdock".due_tenants(v_place, p_at, v_left, v_tried, p_except);
+    EXIT WHEN v_tenants = '{}';
+    v_quota := ceil(v_left::numeric / cardinality(v_tenants));
+
+    SELECT array_agg(x.id) INTO v_locked
+    FROM unnest(v_tenants) AS t(tenant_id) CROSS JOIN LATERAL (
+      SELECT l.id FROM "crossdock".lane l
+      WHERE l.tenant_id = t.tenant_id COLLATE "C" AND l.next_due_at <= p_at AND l.next_due_at < 'infinity' AND l.id <> ALL (v_tried)
+      ORDER BY l.served, l.id LIMIT v_quota FOR NO KEY UPDATE SKIP LOCKED
+    ) x;
+    IF v_locked IS NULL THEN
+      EXIT WHEN v_holds;
+      -- Others are at work on all that is due: wait for one of them. Only while nothing is held, and in the order in which everybody
+      -- else waits for lanes, so that no two ever wait for each other.
+      v_holds := true;
+      PERFORM 1 FROM "crossdock".lane l
+      WHERE l.tenant_id = ANY (v_tenants) AND l.next_due_at <= p_at AND l.next_due_at < 'infinity'
+      ORDER BY l.id LIMIT 1 FOR NO KEY UPDATE;
+      CONTINUE;
+    END IF;
+    v_holds := true;
+
+    -- What was erased while it was claimed is not given again.
+    SELECT array_agg(q.delivery_id) INTO v_erased
+    FROM "crossdock".queue q WHERE q.lane_id = ANY (v_locked) AND q.state = 1 AND q.due_at <= p_at AND q.erased;
+    IF v_erased IS NOT NULL THEN
+      PERFORM "crossdock".finish(v_erased, array_fill('skipped.erased'::text, ARRAY[cardinality(v_erased)]), p_at);
+    END IF;
+
+    WITH budget AS MATERIALIZED (
+      SELECT b.*, LEAST(v_quota, GREATEST(0, LEAST(b.cap - f.live, floor(b.tokens_now)::int)))::int AS most,
+        GREATEST(0, LEAST(v_quota, p_replays - f.replays))::int AS replays
+      FROM (
+        SELECT l.id, l.tenant_id, l.served, l.replayed_last, array_position(v_tenants, l.tenant_id::text) AS place,
+          LEAST(COALESCE(l.max_in_flight, p_cap), l.brake_limit) AS cap,
+          LEAST(l.burst, l.tokens + GREATEST(0, extract(epoch FROM p_at - l.tokens_at)::float8) * l.rate_per_s) AS tokens_now
+        FROM "crossdock".lane l
+        WHERE l.id = ANY (v_locked) AND l.state = 1
+          AND (l.held_until IS NULL OR l.held_until <= p_at) AND (l.brake_open_until IS NULL OR l.brake_open_until <= p_at)
+      ) b
+      CROSS JOIN LATERAL (
+        SELECT count(*)::int AS live, (count(*) FILTER (WHERE q.kind = 1))::int AS replays
+        FROM "crossdock".queue q WHERE q.lane_id = b.id AND q.state = 1 AND q.due_at > p_at
+      ) f
+    ), lined AS (
+      -- The two lanes of a webhook take turns.
+      SELECT b.id, b.place, b.served, b.most, p.*,
+        row_number() OVER (PARTITION BY b.id ORDER BY 2 * p.n + CASE WHEN (p.kind = 1) = b.replayed_last THEN 1 ELSE 0 END) AS k
+      FROM budget b CROSS JOIN LATERAL (
+        SELECT d.*, row_number() OVER (ORDER BY d.due_at, d.arrival) AS n FROM (
+          SELECT q.delivery_id, q.kind, q.state, q.due_at, q.arrival FROM "crossdock".queue q
+          WHERE q.lane_id = b.id AND q.kind = 0 AND q.offered AND q.due_at <= p_at
+            AND (q.order_key IS NULL OR NOT EXISTS (
+              SELECT 1 FROM "crossdock".queue o
+              WHERE o.lane_id = q.lane_id AND o.order_key = q.order_key AND o.state = 1 AND o.due_at > p_at))
+          ORDER BY q.due_at, q.arrival LIMIT b.most
+        ) d
+        UNION ALL
+        SELECT d.*, row_number() OVER (ORDER BY d.due_at, d.arrival) AS n FROM (
+          SELECT q.delivery_id, q.kind, q.state, q.due_at, q.arrival FROM "crossdock".queue q
+          WHERE q.lane_id = b.id AND q.kind = 1 AND q.offered AND q.due_at <= p_at
+          ORDER BY q.due_at, q.arrival LIMIT LEAST(b.most, b.replays)
+        ) d
+      ) p
+    ), fair AS (
+      SELECT l.*, row_number() OVER (PARTITION BY l.place ORDER BY l.k, l.served, l.id) AS share FROM lined l WHERE l.k <= l.most
+    ), chosen AS MATERIALIZED (
+      SELECT f.* FROM fair f WHERE f.share <= v_quota ORDER BY f.place, f.share LIMIT v_left
+    ), leased AS (
+      UPDATE "crossdock".queue q
+      SET state = 1, lease_token = nextval('"crossdock".lease_token'), due_at = p_until, attempt = q.attempt + 1, updated_at = p_at
+      FROM chosen c WHERE q.delivery_id = c.delivery_id
+    ), lapsed AS (
+      INSERT INTO "crossdock".lapse (ended_at) SELECT c.due_at FROM chosen c WHERE c.state = 1
+    ), served AS (
+      UPDATE "crossdock".lane l
+      SET served = nextval('"crossdock".served'), replayed_last = t.replayed_last,
+        tokens = b.tokens_now - t.count, tokens_at = CASE WHEN b.tokens_now IS NULL THEN l.tokens_at ELSE GREATEST(l.tokens_at, p_at) END
+      FROM (
+        SELECT c.id, count(*) AS count, (array_agg(c.kind ORDER BY c.k DESC))[1] = 1 AS replayed_last FROM chosen c GROUP BY c.id
+      ) t JOIN budget b ON b.id = t.id
+      WHERE l.id = t.id
+    )
+    SELECT (SELECT array_agg(c.delivery_id ORDER BY c.place, c.share) FROM chosen c),
+      (SELECT array_agg(n.count ORDER BY n.place) FROM (
+        SELECT g.place, count(c.place)::int AS count FROM generate_series(1, cardinality(v_tenants)) AS g(place)
+        LEFT JOIN chosen c ON c.place = g.place GROUP BY g.place
+      ) n),
+      (SELECT array_agg(DISTINCT c.id) FROM chosen c)
+    INTO v_new, v_counts, v_served;
+    PERFORM "crossdock".schedule(v_locked, p_at);
+
+    -- Whoever was cut short is the first of the next round.
+    FOR i IN 1 .. cardinality(v_tenants) LOOP
+      EXIT WHEN v_left = 0;
+      v_place := v_tenants[i];
+      IF v_quota <= v_left OR v_counts[i] < v_left THEN v_after := v_place; END IF;
+      v_left := v_left - v_counts[i];
+    END LOOP;
+    v_picked := v_picked || COALESCE(v_new, '{}');
+    -- Whoever got nothing is not asked again within this call.
+    v_tried := v_tried || ARRAY(SELECT x.id FROM unnest(v_locked) AS x(id) WHERE x.id <> ALL (COALESCE(v_served, '{}')));
+  END LOOP;
+
+  SELECT l.next_due_at INTO v_next FROM "crossdock".lane l
+  WHERE l.next_due_at > p_at AND l.next_due_at < 'infinity' ORDER BY l.next_due_at LIMIT 1;
+  IF v_left > 0 AND EXISTS (SELECT 1 FROM "crossdock".lane l WHERE l.next_due_at <= p_at AND l.tenant_id <> ALL (p_except)) THEN
+    -- Somebody else holds what is due.
+    v_next := LEAST(v_next, p_at + interval '100 milliseconds');
+  END IF;
+
+  RETURN QUERY
+    SELECT q.delivery_id, d.origin, q.attempt, q.lease_token, q.event_id, e.head, p.body, l.tenant_id::text, l.webhook_id, l.stamp, t.stamp,
+      l.brake_open_until, l.brake_limit, l.brake_openings, l.brake_ramp_at, l.brake_version, NULL::text, NULL::timestamptz, NULL::timestamptz
+    FROM unnest(v_picked) WITH ORDINALITY AS u(id, n)
+    JOIN "crossdock".queue q ON q.delivery_id = u.id
+    JOIN "crossdock".lane l ON l.id = q.lane_id
+    JOIN "crossdock".delivery d ON d.id = u.id
+    JOIN "crossdock".event e ON e.id = q.event_id
+    JOIN "crossdock".payload p ON p.event_id = q.event_id
+    LEFT JOIN "crossdock".tenant_defaults t ON t.tenant_id = l.tenant_id
+    ORDER BY u.n;
+  RETURN QUERY SELECT NULL::uuid, NULL::text, NULL::int, NULL::bigint, NULL::uuid, NULL::text, NULL::bytea, NULL::text, NULL::uuid,
+    NULL::bigint, NULL::bigint, NULL::timestamptz, NULL::int, NULL::int, NULL::timestamptz, NULL::bigint, v_after, v_next, clock_timestamp();
+END $$;

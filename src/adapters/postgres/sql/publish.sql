@@ -1,0 +1,119 @@
+-- Writes all of these events or none. A row whose `fresh` is null names a key that was used for something else: then nothing
+-- was written, and the transaction that this runs in goes on.
+CREATE FUNCTION "crossdock".publish(
+  p_ids uuid[], p_tenants text[], p_types text[], p_heads text[], p_subjects text[], p_published timestamptz[], p_payloads bytea[],
+  p_keys text[], p_digests bytea[], p_known_after timestamptz[], p_at timestamptz[]
+) RETURNS TABLE (place int, event_id uuid, fresh boolean)
+LANGUAGE plpgsql AS $$
+#variable_conflict use_column
+DECLARE
+  v_ids uuid[] := '{}';
+  v_fresh boolean[] := '{}';
+  v_first int[];
+BEGIN
+  IF array_remove(p_keys, NULL) = '{}' THEN
+    v_ids := p_ids;
+    v_fresh := array_fill(true, ARRAY[cardinality(p_ids)]);
+  ELSE
+    BEGIN
+      -- In the order of the keys, so that two callers never wait for each other.
+      WITH first AS MATERIALIZED (
+        SELECT DISTINCT ON (u.tenant COLLATE "C", u.key COLLATE "C") u.* FROM unnest(p_ids, p_tenants, p_keys, p_digests, p_known_after, p_at)
+          WITH ORDINALITY AS u(id, tenant, key, digest, known_after, at, n)
+        WHERE u.key IS NOT NULL ORDER BY u.tenant COLLATE "C", u.key COLLATE "C", u.n
+      ), written AS (
+        INSERT INTO "crossdock".idempotency AS k (tenant_id, key, event_id, digest, used_at)
+        SELECT f.tenant, f.key, f.id, f.digest, f.at FROM first f ORDER BY f.tenant COLLATE "C", f.key COLLATE "C"
+        ON CONFLICT (tenant_id, key) DO UPDATE
+          SET event_id = excluded.event_id, digest = excluded.digest, used_at = excluded.used_at
+          WHERE k.used_at <= (SELECT f.known_after FROM first f WHERE f.tenant = k.tenant_id AND f.key = k.key)
+        RETURNING k.tenant_id, k.key
+      )
+      SELECT COALESCE(array_agg(f.n::int), '{}') INTO v_first
+      FROM written w JOIN first f ON f.tenant = w.tenant_id AND f.key = w.key;
+
+      -- A statement of its own: it sees what those have committed for whom the one above has waited.
+      SELECT array_agg(CASE WHEN k.event_id IS NULL OR u.n = ANY (v_first) THEN u.id ELSE k.event_id END ORDER BY u.n),
+        array_agg(CASE WHEN u.key IS NULL OR u.n = ANY (v_first) THEN true WHEN k.digest = u.digest THEN false END ORDER BY u.n)
+      INTO v_ids, v_fresh
+      FROM unnest(p_ids, p_tenants, p_keys, p_digests) WITH ORDINALITY AS u(id, tenant, key, digest, n)
+      LEFT JOIN "crossdock".idempotency k ON k.tenant_id = u.tenant AND k.key = u.key;
+      IF array_position(v_fresh, NULL) IS NOT NULL THEN
+        RAISE EXCEPTION 'a key was used for something else' USING ERRCODE = 'CD001';
+      END IF;
+    EXCEPTION WHEN SQLSTATE 'CD001' THEN
+      -- The block's writes are undone; what it has found out is not.
+      RETURN QUERY SELECT u.n::int, u.id, u.fresh FROM unnest(v_ids, v_fresh) WITH ORDINALITY AS u(id, fresh, n);
+      RETURN;
+    END;
+  END IF;
+
+  INSERT INTO "crossdock".event (id, tenant_id, event_type, published_at, subject, head)
+  SELECT u.id, u.tenant, u.event_type, u.published, u.subject, u.head
+  FROM unnest(p_ids, p_tenants, p_types, p_published, p_subjects, p_heads, v_fresh)
+    WITH ORDINALITY AS u(id, tenant, event_type, published, subject, head, fresh, n)
+  WHERE u.fresh ORDER BY u.n;
+  INSERT INTO "crossdock".payload (event_id, tenant_id, body)
+  SELECT u.id, u.tenant, u.body FROM unnest(p_ids, p_tenants, p_payloads, v_fresh) AS u(id, tenant, body, fresh) WHERE u.fresh;
+  INSERT INTO "crossdock".outbox (event_id, tenant_id)
+  SELECT u.id, u.tenant FROM unnest(p_ids, p_tenants, v_fresh) WITH ORDINALITY AS u(id, tenant, fresh, n) WHERE u.fresh ORDER BY u.n;
+  RETURN QUERY SELECT u.n::int, u.id, u.fresh FROM unnest(v_ids, v_fresh) WITH ORDINALITY AS u(id, fresh, n);
+END $$;
+
+-- Turns outbox entries into deliveries; answers how many entries were still there. A skip has a status.
+CREATE FUNCTION "crossdock".fan_out(
+  p_at timestamptz, p_seqs bigint[], d_seqs bigint[], d_ids uuid[], d_webhooks uuid[], d_orders bigint[], d_skips text[]
+) RETURNS int
+LANGUAGE plpgsql SET enable_hashjoin = off SET enable_mergejoin = off AS $$
+DECLARE
+  v_seqs bigint[];
+  v_events uuid[];
+  v_kept uuid[];
+  v_lanes bigint[];
+  v_order_lanes bigint[];
+  v_orders bigint[];
+BEGIN
+  SELECT array_agg(o.seq ORDER BY o.seq), array_agg(o.event_id ORDER BY o.seq) INTO v_seqs, v_events
+  FROM (SELECT o.seq, o.event_id FROM "crossdock".outbox o WHERE o.seq = ANY (p_seqs) ORDER BY o.seq FOR UPDATE) o;
+  IF v_seqs IS NULL THEN RETURN 0; END IF;
+  DELETE FROM "crossdock".outbox o WHERE o.seq = ANY (v_seqs);
+
+  -- An erasure either waits for this or is seen by it.
+  SELECT COALESCE(array_agg(p.event_id), '{}') INTO v_kept FROM (
+    SELECT p.event_id FROM unnest(v_events) AS e(id) JOIN "crossdock".payload p ON p.event_id = e.id FOR KEY SHARE OF p
+  ) p;
+  SELECT array_agg(l.id) INTO v_lanes FROM (
+    SELECT l.id FROM "crossdock".lane l
+    WHERE l.id IN (
+      SELECT x.id FROM unnest(d_seqs, d_webhooks, d_skips) AS d(seq, webhook, skip)
+      JOIN unnest(v_seqs, v_events) AS e(seq, id) ON e.seq = d.seq JOIN "crossdock".event ev ON ev.id = e.id
+      JOIN "crossdock".lane x ON x.tenant_id = ev.tenant_id AND x.webhook_id = d.webhook WHERE d.skip IS NULL
+    ) ORDER BY l.id FOR NO KEY UPDATE
+  ) l;
+
+  WITH wanted AS MATERIALIZED (
+    SELECT d.*, ev.id AS event_id, ev.tenant_id, ev.event_type, l.id AS lane_id,
+      COALESCE(d.skip, CASE
+        WHEN l.id IS NULL OR l.state = 0 THEN 'skipped.webhook_deleted'
+        WHEN l.state = 3 THEN 'skipped.webhook_disabled'
+        WHEN ev.id <> ALL (v_kept) THEN 'skipped.erased'
+        ELSE 'pending' END) AS status
+    FROM unnest(d_seqs, d_ids, d_webhooks, d_orders, d_skips) WITH ORDINALITY AS d(seq, id, webhook, order_key, skip, n)
+    JOIN unnest(v_seqs, v_events) AS e(seq, id) ON e.seq = d.seq
+    JOIN "crossdock".event ev ON ev.id = e.id
+    LEFT JOIN "crossdock".lane l ON l.tenant_id = ev.tenant_id AND l.webhook_id = d.webhook
+  ), made AS (
+    INSERT INTO "crossdock".delivery (id, tenant_id, webhook_id, event_id, event_type, kind, status, origin, created_at, updated_at, next_attempt_at)
+    SELECT w.id, w.tenant_id, w.webhook, w.event_id, w.event_type, "crossdock".kind_of(w.status), w.status, 'live', p_at, p_at,
+      CASE WHEN w.status = 'pending' THEN p_at END FROM wanted w
+  ), queued AS (
+    INSERT INTO "crossdock".queue (delivery_id, lane_id, kind, offered, order_key, seq, due_at, event_id, created_at, updated_at)
+    SELECT w.id, w.lane_id, 0, w.order_key IS NULL, w.order_key, w.seq, p_at, w.event_id, p_at, p_at
+    FROM wanted w WHERE w.status = 'pending' ORDER BY w.seq, w.n
+    RETURNING lane_id, order_key
+  )
+  SELECT array_agg(q.lane_id), array_agg(q.order_key) INTO v_order_lanes, v_orders FROM queued q WHERE q.order_key IS NOT NULL;
+  PERFORM "crossdock".reoffer(v_order_lanes, v_orders);
+  PERFORM "crossdock".schedule(v_lanes, p_at);
+  RETURN cardinality(v_seqs);
+END $$;

@@ -1,0 +1,126 @@
+-- The parts that the engine's steps share. All of them expect that the caller holds the lanes.
+
+-- Offers the head of each of these orders, and nothing else of it.
+CREATE FUNCTION "crossdock".reoffer(p_lanes bigint[], p_orders bigint[]) RETURNS void
+LANGUAGE plpgsql SET enable_hashjoin = off SET enable_mergejoin = off AS $$
+DECLARE
+  v_heads uuid[];
+BEGIN
+  IF p_lanes IS NULL THEN RETURN; END IF;
+  SELECT array_agg(h.delivery_id) INTO v_heads
+  FROM (SELECT DISTINCT * FROM unnest(p_lanes, p_orders) AS u(lane_id, order_key)) t
+  CROSS JOIN LATERAL (
+    SELECT q.delivery_id FROM "crossdock".queue q
+    WHERE q.lane_id = t.lane_id AND q.order_key = t.order_key ORDER BY q.seq, q.arrival LIMIT 1
+  ) h;
+  UPDATE "crossdock".queue q SET offered = false
+  FROM (SELECT DISTINCT * FROM unnest(p_lanes, p_orders) AS u(lane_id, order_key)) t
+  WHERE q.lane_id = t.lane_id AND q.order_key = t.order_key AND q.offered AND q.order_key IS NOT NULL
+    AND q.delivery_id <> ALL (COALESCE(v_heads, '{}'));
+  UPDATE "crossdock".queue q SET offered = true WHERE q.delivery_id = ANY (v_heads) AND NOT q.offered;
+END $$;
+
+-- When something of each of these lanes can be claimed.
+CREATE FUNCTION "crossdock".schedule(p_lanes bigint[], p_at timestamptz) RETURNS void
+LANGUAGE sql SET enable_hashjoin = off SET enable_mergejoin = off AS $$
+  UPDATE "crossdock".lane l SET next_due_at = n.at
+  FROM (
+    SELECT b.id, COALESCE(GREATEST(
+        LEAST(live.due_at, CASE WHEN replay.due_at IS NOT NULL THEN GREATEST(replay.due_at, replay_slot.at) END),
+        -- Without work there is nothing to wait for.
+        CASE WHEN live.due_at IS NOT NULL OR replay.due_at IS NOT NULL
+          THEN GREATEST(slot.at, b.held_until, b.brake_open_until, b.token_at) ELSE 'infinity' END
+      ), 'infinity') AS at
+    FROM (
+      SELECT k.*, CASE WHEN k.tokens_now < 1
+        THEN p_at + make_interval(secs => (1 - k.tokens_now) / k.rate_per_s) + interval '1 microsecond' END AS token_at
+      FROM (
+        SELECT l.*, LEAST(COALESCE(l.max_in_flight, m.max_in_flight), l.brake_limit) AS cap, m.max_replays_in_flight,
+          LEAST(l.burst, l.tokens + GREATEST(0, extract(epoch FROM p_at - l.tokens_at)::float8) * l.rate_per_s) AS tokens_now
+        FROM "crossdock".lane l, "crossdock".limits m WHERE l.id = ANY (p_lanes) AND l.state = 1
+      ) k
+    ) b
+    CROSS JOIN LATERAL (
+      SELECT count(*) AS live, count(*) FILTER (WHERE q.kind = 1) AS replays
+      FROM "crossdock".queue q WHERE q.lane_id = b.id AND q.state = 1 AND q.due_at > p_at
+    ) f
+    LEFT JOIN LATERAL (
+      SELECT q.due_at FROM "crossdock".queue q
+      WHERE q.lane_id = b.id AND q.kind = 0 AND q.offered AND q.due_at < 'infinity' ORDER BY q.due_at LIMIT 1
+    ) live ON true
+    LEFT JOIN LATERAL (
+      SELECT q.due_at FROM "crossdock".queue q
+      WHERE q.lane_id = b.id AND q.kind = 1 AND q.offered AND q.due_at < 'infinity' ORDER BY q.due_at LIMIT 1
+    ) replay ON true
+    LEFT JOIN LATERAL (
+      SELECT q.due_at AS at FROM "crossdock".queue q
+      WHERE f.live >= b.cap AND q.lane_id = b.id AND q.state = 1 AND q.due_at > p_at
+      ORDER BY q.due_at OFFSET GREATEST(0, f.live - b.cap) LIMIT 1
+    ) slot ON true
+    LEFT JOIN LATERAL (
+      SELECT q.due_at AS at FROM "crossdock".queue q
+      WHERE f.replays >= b.max_replays_in_flight AND q.lane_id = b.id AND q.state = 1 AND q.kind = 1 AND q.due_at > p_at
+      ORDER BY q.due_at OFFSET GREATEST(0, f.replays - b.max_replays_in_flight) LIMIT 1
+    ) replay_slot ON true
+    UNION ALL
+    SELECT l.id, 'infinity' FROM "crossdock".lane l WHERE l.id = ANY (p_lanes) AND l.state <> 1
+  ) n
+  WHERE l.id = n.id AND l.next_due_at IS DISTINCT FROM n.at;
+$$;
+
+CREATE FUNCTION "crossdock".kind_of(p_status text) RETURNS smallint LANGUAGE sql IMMUTABLE AS $$
+  SELECT CASE split_part(p_status, '.', 1)
+    WHEN 'pending' THEN 0 WHEN 'delivered' THEN 1 WHEN 'dead_letter' THEN 2 WHEN 'skipped' THEN 3 ELSE 4 END::smallint;
+$$;
+
+-- Ends these deliveries, each with its status.
+CREATE FUNCTION "crossdock".finish(p_ids uuid[], p_statuses text[], p_at timestamptz) RETURNS void
+LANGUAGE plpgsql SET enable_hashjoin = off SET enable_mergejoin = off AS $$
+DECLARE
+  v_lanes bigint[];
+  v_orders bigint[];
+BEGIN
+  WITH wanted AS MATERIALIZED (
+    SELECT * FROM unnest(p_ids, p_statuses) AS u(id, status)
+  ), gone AS (
+    DELETE FROM "crossdock".queue q USING wanted w WHERE q.delivery_id = w.id
+    RETURNING q.delivery_id, q.lane_id, q.order_key, q.attempt, q.last_status, q.last_error, w.status
+  ), ended AS (
+    UPDATE "crossdock".delivery d
+    SET kind = "crossdock".kind_of(g.status), status = g.status, attempts = g.attempt, updated_at = p_at, next_attempt_at = NULL,
+      last_status = g.last_status, last_error = g.last_error
+    FROM gone g WHERE d.id = g.delivery_id
+  )
+  SELECT array_agg(g.lane_id), array_agg(g.order_key) INTO v_lanes, v_orders FROM gone g WHERE g.order_key IS NOT NULL;
+  PERFORM "crossdock".reoffer(v_lanes, v_orders);
+END $$;
+
+-- Ends what waits in a lane whose webhook is disabled or gone, unless somebody works on it.
+CREATE FUNCTION "crossdock".skip_refused(p_lane bigint, p_at timestamptz) RETURNS void LANGUAGE plpgsql AS $$
+DECLARE
+  v_status text;
+  v_ids uuid[];
+BEGIN
+  SELECT CASE l.state WHEN 0 THEN 'skipped.webhook_deleted' WHEN 3 THEN 'skipped.webhook_disabled' END INTO v_status
+  FROM "crossdock".lane l WHERE l.id = p_lane;
+  IF v_status IS NULL THEN RETURN; END IF;
+  SELECT array_agg(q.delivery_id) INTO v_ids
+  FROM "crossdock".queue q WHERE q.lane_id = p_lane AND NOT (q.state = 1 AND q.due_at > p_at);
+  IF v_ids IS NOT NULL THEN
+    PERFORM "crossdock".finish(v_ids, array_fill(v_status, ARRAY[cardinality(v_ids)]), p_at);
+  END IF;
+END $$;
+
+-- Disables a webhook as a save would; says whether it did.
+CREATE FUNCTION "crossdock".disable(p_lane bigint, p_reason text, p_at timestamptz) RETURNS boolean LANGUAGE plpgsql AS $$
+DECLARE
+  v_stamp bigint := nextval('"crossdock".stamp');
+BEGIN
+  UPDATE "crossdock".lane l SET state = 3, version = l.version + 1, stamp = v_stamp WHERE l.id = p_lane AND l.state IN (1, 2);
+  IF NOT FOUND THEN RETURN false; END IF;
+  UPDATE "crossdock".webhook w
+  SET state = 3, version = l.version, stamp = v_stamp, disabled_reason = p_reason, disabled_at = p_at, updated_at = p_at
+  FROM "crossdock".lane l WHERE l.id = p_lane AND w.tenant_id = l.tenant_id AND w.id = l.webhook_id;
+  PERFORM "crossdock".skip_refused(p_lane, p_at);
+  RETURN true;
+END $$;

@@ -1,0 +1,178 @@
+-- Takes results: all that one batch says, in the order in which it says it. Fates: 1 delivered, 2 dead letter, 3 retry, 4 release,
+-- 5 stop. Health: 0 nothing, 1 success, 2 failure, 3 first failure of a delivery. A judgement without a warning disables.
+-- Entries of the log name the result that they belong to, or, by a negative number, the judgement.
+-- Answers a row with a place for each result whose lease was lost, and one with a webhook for each whose health has moved.
+CREATE FUNCTION "crossdock".settle(
+  p_at timestamptz,
+  s_tenants text[], s_webhooks uuid[], s_deliveries uuid[], s_tokens bigint[], s_versions bigint[],
+  s_fates smallint[], s_due timestamptz[], s_statuses text[],
+  a_ids uuid[], a_started timestamptz[], a_records text[], a_contents bytea[], a_codes int[], a_errors text[],
+  s_health smallint[], s_pauses timestamptz[],
+  b_seen bigint[], b_open timestamptz[], b_limits int[], b_openings int[], b_ramps timestamptz[],
+  s_disables text[],
+  j_tenants text[], j_webhooks uuid[], j_warned smallint[], j_disables text[],
+  l_owners int[], l_ids uuid[], l_tenants text[], l_at timestamptz[], l_kinds text[], l_subjects text[], l_actors text[], l_records text[]
+) RETURNS TABLE (
+  place int, tenant_id text, webhook_id uuid,
+  success_before timestamptz, failure_before timestamptz, failing_before timestamptz, failed_before bigint, warned_before smallint,
+  success_after timestamptz, failure_after timestamptz, failing_after timestamptz, failed_after bigint, warned_after smallint
+)
+LANGUAGE plpgsql SET enable_hashjoin = off SET enable_mergejoin = off AS $$
+#variable_conflict use_column
+DECLARE
+  v_lanes bigint[];
+  v_before "crossdock".lane[];
+  v_count int := cardinality(s_deliveries);
+  v_low int := 1;
+  v_high int;
+  v_applied int[];
+  v_all int[] := '{}';
+  v_moved bigint[] := '{}';
+  v_more bigint[];
+  v_order_lanes bigint[];
+  v_orders bigint[];
+  v_lane bigint;
+  v_done boolean;
+  i int;
+BEGIN
+  SELECT array_agg(l.id) INTO v_lanes FROM (
+    SELECT l.id FROM "crossdock".lane l
+    WHERE l.id IN (
+      SELECT q.lane_id FROM "crossdock".queue q WHERE q.delivery_id = ANY (s_deliveries)
+      UNION
+      SELECT x.id FROM unnest(s_tenants || j_tenants, s_webhooks || j_webhooks) AS u(tenant, webhook)
+      JOIN "crossdock".lane x ON x.tenant_id = u.tenant COLLATE "C" AND x.webhook_id = u.webhook
+    ) ORDER BY l.id FOR NO KEY UPDATE
+  ) l;
+  SELECT array_agg(l) INTO v_before FROM "crossdock".lane l WHERE l.id = ANY (v_lanes);
+
+  -- What comes behind a result that disables its webhook is judged as that one has left it.
+  WHILE v_low <= v_count LOOP
+    v_high := v_low;
+    WHILE v_high < v_count AND s_disables[v_high] IS NULL LOOP v_high := v_high + 1; END LOOP;
+
+    WITH given AS MATERIALIZED (
+      SELECT u.* FROM unnest(
+        s_tenants, s_deliveries, s_tokens, s_versions, s_fates, s_due, s_statuses, a_ids, a_started, a_records, a_contents, a_codes,
+        a_errors, s_health, s_pauses, b_seen, b_open, b_limits, b_openings, b_ramps
+      ) WITH ORDINALITY AS u(
+        tenant, delivery, token, version, fate, due, status, attempt, started, record, contents, code,
+        error, health, pause, seen, open, brake_limit, openings, ramp, n
+      ) WHERE u.n BETWEEN v_low AND v_high
+    ), present AS MATERIALIZED (
+      SELECT g.*, q.lane_id, q.order_key, l.version = g.version AND l.state <> 0 AS counts,
+        CASE WHEN g.fate IN (1, 2) THEN g.status
+          WHEN l.state = 0 THEN 'skipped.webhook_deleted'
+          WHEN l.state = 3 THEN 'skipped.webhook_disabled'
+          WHEN q.erased THEN 'skipped.erased' END AS final,
+        row_number() OVER (PARTITION BY g.delivery ORDER BY g.n) AS nth
+      FROM given g
+      JOIN "crossdock".queue q ON q.delivery_id = g.delivery AND q.lease_token = g.token
+      JOIN "crossdock".lane l ON l.id = q.lane_id AND l.tenant_id = g.tenant COLLATE "C"
+    ), applied AS MATERIALIZED (
+      SELECT * FROM present WHERE nth = 1
+    ), ended AS (
+      DELETE FROM "crossdock".queue q USING applied a WHERE q.delivery_id = a.delivery AND a.final IS NOT NULL
+      RETURNING q.delivery_id, a.final, GREATEST(0, q.attempt - (a.fate = 4)::int) AS attempt,
+        CASE WHEN a.attempt IS NULL THEN q.last_status ELSE a.code END AS code,
+        CASE WHEN a.attempt IS NULL THEN q.last_error ELSE a.error END AS error
+    ), listed AS (
+      UPDATE "crossdock".delivery d
+      SET kind = "crossdock".kind_of(e.final), status = e.final, attempts = e.attempt, updated_at = p_at, next_attempt_at = NULL,
+        last_status = e.code, last_error = e.error
+      FROM ended e WHERE d.id = e.delivery_id
+    ), again AS (
+      UPDATE "crossdock".queue q
+      SET state = CASE WHEN a.fate = 5 THEN 2 ELSE 0 END, due_at = CASE WHEN a.fate = 5 THEN 'infinity' ELSE a.due END,
+        lease_token = NULL, attempt = GREATEST(0, q.attempt - (a.fate = 4)::int), updated_at = p_at,
+        last_status = CASE WHEN a.attempt IS NULL THEN q.last_status ELSE a.code END,
+        last_error = CASE WHEN a.attempt IS NULL THEN q.last_error ELSE a.error END
+      FROM applied a WHERE q.delivery_id = a.delivery AND a.final IS NULL
+    ), stopped AS (
+      UPDATE "crossdock".delivery d SET kind = 4, status = 'stopped'
+      FROM applied a WHERE d.id = a.delivery AND a.final IS NULL AND a.fate = 5
+    ), logged AS (
+      INSERT INTO "crossdock".attempt (id, tenant_id, delivery_id, started_at, fenced, is_last, record, contents)
+      SELECT g.attempt, d.tenant_id, g.delivery, g.started, a.n IS NULL, COALESCE(a.final IS NOT NULL, false), g.record,
+        CASE WHEN EXISTS (SELECT 1 FROM "crossdock".payload p WHERE p.event_id = d.event_id) THEN g.contents END
+      FROM given g
+      JOIN "crossdock".delivery d ON d.id = g.delivery AND d.tenant_id = g.tenant COLLATE "C"
+      LEFT JOIN applied a ON a.n = g.n
+      WHERE g.attempt IS NOT NULL ORDER BY g.n
+      ON CONFLICT (id) DO NOTHING
+    ), told AS (
+      SELECT a.lane_id, max(a.n) FILTER (WHERE a.health = 1) AS last_success FROM applied a WHERE a.counts GROUP BY a.lane_id
+    ), folded AS (
+      SELECT a.lane_id,
+        bool_or(a.health = 1) AS succeeded,
+        bool_or(a.health >= 2) AS failed,
+        bool_or(a.health >= 2 AND a.n > COALESCE(t.last_success, 0)) AS failing,
+        count(*) FILTER (WHERE a.health = 3 AND a.n > COALESCE(t.last_success, 0)) AS failures,
+        max(a.pause) AS pause,
+        min(a.n) FILTER (WHERE a.seen = l.brake_version) AS braked
+      FROM applied a JOIN told t ON t.lane_id = a.lane_id JOIN "crossdock".lane l ON l.id = a.lane_id
+      WHERE a.counts GROUP BY a.lane_id
+    ), taken AS (
+      UPDATE "crossdock".lane l
+      SET last_success_at = CASE WHEN f.succeeded THEN p_at ELSE l.last_success_at END,
+        last_failure_at = CASE WHEN f.failed THEN p_at ELSE l.last_failure_at END,
+        failing_since = CASE WHEN f.succeeded THEN CASE WHEN f.failing THEN p_at END WHEN f.failing THEN COALESCE(l.failing_since, p_at)
+          ELSE l.failing_since END,
+        failed_deliveries = CASE WHEN f.succeeded THEN 0 ELSE l.failed_deliveries END + f.failures,
+        warned_percent = CASE WHEN f.succeeded THEN 0 ELSE l.warned_percent END,
+        held_until = GREATEST(l.held_until, f.pause),
+        brake_open_until = CASE WHEN f.braked IS NULL THEN l.brake_open_until ELSE b.open END,
+        brake_limit = CASE WHEN f.braked IS NULL THEN l.brake_limit ELSE b.brake_limit END,
+        brake_openings = CASE WHEN f.braked IS NULL THEN l.brake_openings ELSE b.openings END,
+        brake_ramp_at = CASE WHEN f.braked IS NULL THEN l.brake_ramp_at ELSE b.ramp END,
+        brake_version = l.brake_version + CASE WHEN f.braked IS NULL THEN 0 ELSE 1 END
+      FROM folded f LEFT JOIN applied b ON b.n = f.braked
+      WHERE l.id = f.lane_id AND (f.succeeded OR f.failed OR f.pause IS NOT NULL OR f.braked IS NOT NULL)
+      RETURNING l.id, f.succeeded OR f.failed AS moved
+    )
+    SELECT (SELECT array_agg(a.n::int) FROM applied a),
+      (SELECT array_agg(a.lane_id ORDER BY a.n) FROM applied a WHERE a.order_key IS NOT NULL),
+      (SELECT array_agg(a.order_key ORDER BY a.n) FROM applied a WHERE a.order_key IS NOT NULL),
+      (SELECT array_agg(t.id) FROM taken t WHERE t.moved),
+      (SELECT a.lane_id FROM applied a WHERE a.n = v_high AND a.counts)
+    INTO v_applied, v_order_lanes, v_orders, v_more, v_lane;
+    PERFORM "crossdock".reoffer(v_order_lanes, v_orders);
+    v_all := v_all || COALESCE(v_applied, '{}');
+    v_moved := v_moved || COALESCE(v_more, '{}');
+    IF s_disables[v_high] IS NOT NULL AND v_lane IS NOT NULL THEN
+      PERFORM "crossdock".disable(v_lane, s_disables[v_high], p_at);
+    END IF;
+    v_low := v_high + 1;
+  END LOOP;
+
+  FOR i IN 1 .. cardinality(j_webhooks) LOOP
+    IF j_warned[i] IS NULL THEN
+      SELECT l.id INTO v_lane FROM "crossdock".lane l
+      WHERE l.tenant_id = j_tenants[i] COLLATE "C" AND l.webhook_id = j_webhooks[i];
+      v_done := v_lane IS NOT NULL AND "crossdock".disable(v_lane, j_disables[i], p_at);
+    ELSE
+      UPDATE "crossdock".lane l SET warned_percent = j_warned[i]
+      WHERE l.tenant_id = j_tenants[i] COLLATE "C" AND l.webhook_id = j_webhooks[i] AND l.state <> 0
+        AND l.failing_since IS NOT NULL AND l.warned_percent < j_warned[i];
+      v_done := FOUND;
+    END IF;
+    IF v_done THEN v_all := v_all || -i; END IF;
+  END LOOP;
+
+  INSERT INTO "crossdock".activity (tenant_id, id, at, kind, subject, actor, record)
+  SELECT u.tenant, u.id, u.at, u.kind, u.subject, u.actor, u.record
+  FROM unnest(l_owners, l_ids, l_tenants, l_at, l_kinds, l_subjects, l_actors, l_records)
+    AS u(owner, id, tenant, at, kind, subject, actor, record)
+  WHERE u.owner = ANY (v_all)
+  ON CONFLICT DO NOTHING;
+  PERFORM "crossdock".schedule(v_lanes, p_at);
+
+  RETURN QUERY SELECT n, NULL::text, NULL::uuid, NULL::timestamptz, NULL::timestamptz, NULL::timestamptz, NULL::bigint, NULL::smallint,
+      NULL::timestamptz, NULL::timestamptz, NULL::timestamptz, NULL::bigint, NULL::smallint
+    FROM generate_series(1, v_count) AS n WHERE n <> ALL (v_all);
+  RETURN QUERY SELECT NULL::int, a.tenant_id::text, a.webhook_id,
+      b.last_success_at, b.last_failure_at, b.failing_since, b.failed_deliveries, b.warned_percent,
+      a.last_success_at, a.last_failure_at, a.failing_since, a.failed_deliveries, a.warned_percent
+    FROM unnest(v_before) AS b JOIN "crossdock".lane a ON a.id = b.id
+    WHERE a.id = ANY (v_moved) AND (b.failing_since IS NOT NULL OR a.failing_since IS NOT NULL);
+END $$;

@@ -1,0 +1,67 @@
+//! Publishing in a transaction of the host's own, with `tokio-postgres`.
+
+use tokio_postgres::Transaction;
+use tokio_postgres::types::{ToSql, Type};
+
+use crate::adapters::postgres::failure::server_says;
+use crate::adapters::postgres::host::{InSchema, Writing};
+use crate::adapters::postgres::publish::{PublishStatement, STEP, taken};
+use crate::adapters::postgres::schema::Schema;
+use crate::error::{Error, ErrorKind};
+use crate::webhooks::host_transaction::{HostTransaction, Pick};
+use crate::webhooks::model::Publication;
+
+impl<'t> HostTransaction for &'t Transaction<'_> {
+    type Written<R: Send + 'static> = Writing<'t, R>;
+
+    fn write<R: Send + 'static>(self, publications: Vec<Publication>, pick: Pick<R>) -> Self::Written<R> {
+        write(Schema::usual(), self, publications, pick)
+    }
+}
+
+impl<'t> HostTransaction for InSchema<&'t Transaction<'_>> {
+    type Written<R: Send + 'static> = Writing<'t, R>;
+
+    fn write<R: Send + 'static>(self, publications: Vec<Publication>, pick: Pick<R>) -> Self::Written<R> {
+        write(self.schema, self.transaction, publications, pick)
+    }
+}
+
+fn write<'t, R: Send + 'static>(
+    schema: Schema,
+    transaction: &'t Transaction<'_>,
+    publications: Vec<Publication>,
+    pick: Pick<R>,
+) -> Writing<'t, R> {
+    Box::pin(async move {
+        let statement = PublishStatement::in_schema(schema, &publications, None)?;
+        let all = statement.parameters();
+        let text = Type::TEXT_ARRAY;
+        let bytes = Type::BYTEA_ARRAY;
+        let parameters: [(&(dyn ToSql + Sync), Type); 11] = [
+            (&all.ids, text.clone()),
+            (&all.tenants, text.clone()),
+            (&all.types, text.clone()),
+            (&all.heads, text.clone()),
+            (&all.subjects, text.clone()),
+            (&all.published, text.clone()),
+            (&all.payloads, bytes.clone()),
+            (&all.keys, text.clone()),
+            (&all.digests, bytes),
+            (&all.forgotten, text.clone()),
+            (&all.used, text),
+        ];
+        // In one message, without a named statement.
+        let rows = transaction.query_typed(statement.sql(), &parameters).await.map_err(refused)?;
+        let read = |row: &tokio_postgres::Row| Ok((row.try_get(0)?, row.try_get(1)?, row.try_get(2)?));
+        let rows: std::result::Result<Vec<_>, tokio_postgres::Error> = rows.iter().map(read).collect();
+        pick(statement.answers(rows.map_err(refused)?)?)
+    })
+}
+
+fn refused(cause: tokio_postgres::Error) -> Error {
+    match cause.as_db_error() {
+        Some(error) => taken(server_says(STEP, error.code().code(), error.message())),
+        None => Error::new(ErrorKind::Unavailable, STEP).with_source(cause),
+    }
+}

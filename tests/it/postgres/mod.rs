@@ -1,0 +1,41 @@
+//! The store in PostgreSQL, and the servers that its trials need.
+
+mod account;
+mod cluster;
+mod faults;
+mod host;
+mod keeper;
+mod play;
+mod pooler;
+mod races;
+mod schema;
+mod schemas;
+pub(crate) mod server;
+mod servers;
+mod store;
+mod wake;
+pub(crate) mod world;
+
+use libtest_mimic::Trial;
+
+pub(crate) use cluster::{Cluster, Durability};
+pub(crate) use keeper::keep;
+pub(crate) use play::{Outcome, play, soon};
+pub(crate) use schemas::{Place, Schemas, Way};
+pub(crate) use server::{end, pooler, rule_with, server};
+pub(crate) use servers::{hold_a_server, with_server};
+
+pub(crate) fn trials() -> Vec<Trial> {
+    [
+        servers::trials(),
+        store::trials(),
+        races::trials(),
+        host::trials(),
+        schema::trials(),
+        faults::trials(),
+        wake::trials(),
+    ]
+    .into_iter()
+    .flatten()
+    .collect()
+}

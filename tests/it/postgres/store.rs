@@ -1,0 +1,36 @@
+//! The store keeps every contract: on the server itself, with and without transactions around single statements, and through a
+//! transaction-mode pooler.
+
+use crossdock::testing::conformance::{Check, StoreHarness, store_suite};
+use libtest_mimic::Trial;
+
+use crate::postgres::play::play;
+use crate::postgres::schemas::{Schemas, Way};
+use crate::postgres::server::{pooler, rule_with, server};
+
+pub(crate) fn trials() -> Vec<Trial> {
+    [
+        suite("postgres", server, Way::Direct),
+        suite("postgres_in_transactions", server, Way::Pooled),
+        suite("postgres_pooled", pooler, Way::Pooled),
+        suite("postgres_with_row_level_security", server, Way::WithPolicies),
+    ]
+    .into_iter()
+    .flatten()
+    .collect()
+}
+
+fn suite(name: &str, need: fn() -> Result<String, String>, way: Way) -> Vec<Trial> {
+    let trial = |check: Check<dyn StoreHarness>| {
+        rule_with(&format!("conformance::{name}::{}", check.name()), need, move |url| {
+            play(Schemas::lend(url, way, async move |schemas| Ok(check.run(schemas).await?)))
+        })
+    };
+    let is_wanted =
+        |name: &str| way != Way::WithPolicies || MANAGEMENT.iter().any(|part| name.starts_with(part));
+    store_suite().into_iter().filter(|check| is_wanted(check.name())).map(trial).collect()
+}
+
+/// What policies could break: whatever says whose rows it wants, and the engine beside it.
+const MANAGEMENT: [&str; 6] =
+    ["isolation::", "save::", "deliveries::", "erase_subject::", "repair::", "settle::"];

@@ -30,7 +30,7 @@
 //! The transactions that a host gives must be of the very sqlx that this crate is built with. It accepts more than one major
 //! version, and where nothing else is said, Cargo takes the newest: a host on an older one then has both, which `cargo tree -d`
 //! shows, and the compiler finds that its transactions are no transactions. `cargo update sqlx@<newer> --precise <the host's>` makes
-//! them one again. The same holds for `tokio-postgres`.
+//! them one again.
 //!
 //! Only one version of SQLite's bindings fits into a build, and sqlx names one even where only PostgreSQL is asked for. With the
 //! feature `sqlite`, take a version of `rusqlite` that goes with it; Cargo says which one is in the way.

@@ -79,10 +79,14 @@ async fn in_postgres(
     }
     let pool = sqlx::PgPool::connect(url).await?;
     let name = fresh_name();
-    let store = PostgresStore::builder(pool.clone()).schema(&name).direct().build()?;
+    // Two stores, as two processes have them.
+    let open = || PostgresStore::builder(pool.clone()).schema(&name).direct().build();
+    let store = open()?;
     store.migrate().await?;
+    let mut stores = Stores::of(store);
+    stores.queue = Arc::new(open()?);
     *before = Some((pool, name));
-    Ok(Kept { name: "in PostgreSQL", stores: Stores::of(store), is_exact: true })
+    Ok(Kept { name: "in PostgreSQL", stores, is_exact: true })
 }
 
 /// Plays so many histories (`PROPTEST_CASES` asks for more), each in fresh stores of which the first is the reference.

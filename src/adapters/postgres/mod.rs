@@ -7,7 +7,7 @@
 //! | `failure` | what an error of the driver means |
 //! | `queue`, `claim`, `settle`, `chores`, `examine` | the engine's steps |
 //! | `publish`, `host`, `tokio_postgres` | publishing, also in a transaction of the host's own |
-//! | `repository`, `save`, `listing`, `activity` | what an administrator sees and changes |
+//! | `repository`, `save`, `test_record`, `listing`, `activity` | what an administrator sees and changes |
 //! | `wake` | how other processes hear of work at once |
 //! | `rows`, `attempts`, `entries`, `records` | how a record becomes a row, and back |
 //!
@@ -54,6 +54,7 @@ mod save;
 mod schema;
 mod session;
 mod settle;
+mod test_record;
 #[cfg(feature = "tokio-postgres")]
 mod tokio_postgres;
 mod wake;

@@ -173,7 +173,7 @@ async fn by_hand(url: String) -> Outcome {
     let world = World::new(url).await?;
     let acme = tenant("acme");
     let new = publication(head(&acme, at(0))?.with_subject("ada")).with_idempotency_key("k");
-    let statement = PublishStatement::new(&world.name, &[new.clone()])?;
+    let statement = PublishStatement::new(&world.name, std::slice::from_ref(&new))?;
 
     let all = statement.parameters();
     let rows = sqlx::query(statement.sql())

@@ -143,12 +143,13 @@ DECLARE
   v_low uuid;
   v_high uuid;
   v_needed boolean;
+  v_question text;
   v_rows bigint;
 BEGIN
   IF NOT pg_try_advisory_xact_lock(hashtextextended('crossdock partitions "crossdock".', 0)) THEN RETURN 0; END IF;
   PERFORM set_config('lock_timeout', '500ms', true);
   -- Deliveries before the events that they are of.
-  FOREACH v_table IN ARRAY ARRAY['attempt', 'delivery', 'payload', 'event'] LOOP
+  FOREACH v_table IN ARRAY ARRAY['delivery', 'attempt', 'payload', 'event'] LOOP
     FOR v_name IN
       SELECT c.relname FROM pg_inherits i JOIN pg_class c ON c.oid = i.inhrelid
       WHERE i.inhparent = ('"crossdock".' || v_table)::regclass AND c.relname ~ ('^' || v_table || '_[0-9]{8}$')
@@ -159,20 +160,22 @@ BEGIN
       EXIT WHEN v_day + interval '2 days' > CASE WHEN v_table = 'payload' THEN GREATEST(p_payloads, p_history) ELSE p_history END;
       v_low := "crossdock".first_id(v_day);
       v_high := "crossdock".first_id(v_day + interval '1 day');
-      EXECUTE format(CASE v_table
+      v_question := format(CASE v_table
         WHEN 'attempt' THEN 'SELECT EXISTS (SELECT 1 FROM "crossdock".%1$I a JOIN "crossdock".delivery d ON d.id = a.delivery_id)'
         WHEN 'delivery' THEN 'SELECT EXISTS (SELECT 1 FROM "crossdock".queue q WHERE q.delivery_id >= $1 AND q.delivery_id < $2)'
-        WHEN 'payload' THEN 'SELECT EXISTS (SELECT 1 FROM "crossdock".queue q WHERE q.event_id >= $1 AND q.event_id < $2)
-          OR EXISTS (SELECT 1 FROM "crossdock".outbox o WHERE o.event_id >= $1 AND o.event_id < $2)
-          OR EXISTS (SELECT 1 FROM "crossdock".attempt a JOIN "crossdock".delivery d ON d.id = a.delivery_id
-            WHERE a.contents IS NOT NULL AND d.event_id >= $1 AND d.event_id < $2)'
+        -- While a delivery is listed, its payload goes row by row, together with what attempts have logged.
+        WHEN 'payload' THEN 'SELECT EXISTS (SELECT 1 FROM "crossdock".%1$I) AND (
+          EXISTS (SELECT 1 FROM "crossdock".delivery d WHERE d.event_id >= $1 AND d.event_id < $2)
+          OR EXISTS (SELECT 1 FROM "crossdock".outbox o WHERE o.event_id >= $1 AND o.event_id < $2))'
         ELSE 'SELECT EXISTS (SELECT 1 FROM "crossdock".outbox o WHERE o.event_id >= $1 AND o.event_id < $2)
-          OR EXISTS (SELECT 1 FROM "crossdock".delivery d WHERE d.event_id >= $1 AND d.event_id < $2)' END, v_name)
-      INTO v_needed USING v_low, v_high;
+          OR EXISTS (SELECT 1 FROM "crossdock".delivery d WHERE d.event_id >= $1 AND d.event_id < $2)' END, v_name);
+      EXECUTE v_question INTO v_needed USING v_low, v_high;
       CONTINUE WHEN v_needed;
       BEGIN
-        -- Behind the lock, nobody adds what would need it.
+        -- Asked once more behind the lock: from then on, nobody adds what would need it.
         EXECUTE format('LOCK TABLE "crossdock".%I IN ACCESS EXCLUSIVE MODE', v_name);
+        EXECUTE v_question INTO v_needed USING v_low, v_high;
+        CONTINUE WHEN v_needed;
         SELECT GREATEST(0, c.reltuples)::bigint INTO v_rows FROM pg_class c WHERE c.oid = ('"crossdock".' || v_name)::regclass;
         EXECUTE format('DROP TABLE "crossdock".%I', v_name);
         v_gone := v_gone + v_rows;

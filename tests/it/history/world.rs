@@ -620,8 +620,10 @@ fn kind<T: Debug>(answer: &crossdock::Result<T>) -> Result<String, crossdock::Er
     answer.as_ref().map(|value| format!("{value:?}")).map_err(crossdock::Error::kind)
 }
 
-/// Stores keep times to the microsecond: a world that lives by finer ones could not be compared.
+/// Stores keep times to the microsecond, and may give a token of a rate a microsecond later than it could be given (they round
+/// up, each from the time at which it looked): a world that lives by finer times could not be compared.
 fn rounded_up(time: DateTime<Utc>) -> DateTime<Utc> {
-    let beyond = time.timestamp_subsec_nanos() % 1_000;
-    if beyond == 0 { time } else { time + TimeDelta::nanoseconds(i64::from(1_000 - beyond)) }
+    const STEP: u32 = 10_000;
+    let beyond = time.timestamp_subsec_nanos() % STEP;
+    if beyond == 0 { time } else { time + TimeDelta::nanoseconds(i64::from(STEP - beyond)) }
 }

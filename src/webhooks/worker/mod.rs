@@ -3,6 +3,7 @@
 //! | module | does |
 //! |---|---|
 //! | `delivering` | what a lane's work is here: sign, send, classify, schedule, settle |
+//! | `spread` | one delivery as a task of its own |
 //! | `outcome` | one attempt's verdict becomes a settlement |
 //! | `circuits` | the results of the last minute, per webhook |
 //! | `distributing` | published events become deliveries |
@@ -14,6 +15,7 @@ mod circuits;
 mod delivering;
 mod distributing;
 mod outcome;
+mod spread;
 mod status;
 
 use std::future::Future;
@@ -33,6 +35,7 @@ use crate::webhooks::context::Context;
 use crate::webhooks::worker::chores::Chores;
 use crate::webhooks::worker::delivering::Delivering;
 use crate::webhooks::worker::distributing::Distributing;
+use crate::webhooks::worker::spread::has_threads;
 use crate::webhooks::worker::status::StatusBoard;
 pub use crate::webhooks::worker::status::WorkerStatus;
 
@@ -125,7 +128,11 @@ impl Worker {
         let (stop, stopped) = futures_channel::oneshot::channel::<()>();
         // The sender is dropped to stop everybody.
         let stopped = stopped.map(drop).shared();
-        let delivering = Arc::new(Delivering::new(Arc::clone(&self.context), Arc::clone(&self.board)));
+        let (context, board) = (Arc::clone(&self.context), Arc::clone(&self.board));
+        let delivering = match has_threads() {
+            true => Delivering::spreading(context, board),
+            false => Arc::new(Delivering::new(context, board)),
+        };
 
         // The set aborts its tasks when it is dropped, so that dropping this future stops them all.
         let mut others = JoinSet::new();

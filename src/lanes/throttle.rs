@@ -144,8 +144,15 @@ impl TokenBucket {
     /// When the next token is there.
     pub fn next_at(&self, limit: &RateLimit, now: DateTime<Utc>) -> DateTime<Utc> {
         let missing = (1.0 - self.tokens_at(limit, now)).max(0.0);
-        // Rounded up, so that the token is there when the time has come.
-        now + Duration::from_secs_f64(missing / limit.per_second) + Duration::from_micros(1)
+        let mut at = now + Duration::from_secs_f64(missing / limit.per_second);
+        // Rounded up, so that the token is there when the time has come; but not by more than that, so that whoever looks by
+        // itself sees it no earlier.
+        let mut step = Duration::from_nanos(1);
+        while self.available(limit, at) == 0 && step < Duration::from_millis(1) {
+            at += step;
+            step *= 2;
+        }
+        at
     }
 
     fn tokens_at(&self, limit: &RateLimit, now: DateTime<Utc>) -> f64 {

@@ -130,7 +130,9 @@ async fn end_to_end() -> Told {
     let login = NewWebhook::to("https://b.example.com/").events(["*"]).auth(Auth::bearer("abc")).unsigned();
     admin(&hub, "t").webhooks().create(login).await?;
     let defaults = admin(&hub, "t").defaults().await?;
-    let shared = DefaultsUpdate::of(&defaults).auth(Auth::basic("shared").with_password(PASSWORD));
+    let shared = DefaultsUpdate::of(&defaults)
+        .auth(Auth::basic("shared").with_password(PASSWORD))
+        .auth_for_all_hosts();
     admin(&hub, "t").update_defaults(shared).await?;
     let versions = house.versions("t").await?;
 

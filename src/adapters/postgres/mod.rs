@@ -172,7 +172,8 @@ impl PostgresStoreBuilder {
     }
 
     /// Lets the database itself hide other tenants' rows from what an administrator does, as a second line behind this crate's
-    /// own. [`PostgresStore::migrate`] then sets the policies. They hold for the tables' owner too, but not for a superuser or a role
+    /// own. [`PostgresStore::migrate`] then sets the policies, or a tool of yours by [`PostgresStore::policies`]; without them no step
+    /// is taken. They hold for the tables' owner too, but not for a superuser or a role
     /// with `BYPASSRLS`: connect as neither.
     pub fn row_level_security(mut self) -> Self {
         self.row_level_security = true;

@@ -32,6 +32,9 @@
 //! shows, and the compiler finds that its transactions are no transactions. `cargo update sqlx@<newer> --precise <the host's>` makes
 //! them one again.
 //!
+//! sqlx 0.9 needs Rust 1.94; with 0.8.6, this crate's own `rust-version` is enough. To a server across a network, choose how sqlx
+//! speaks TLS by a feature of your own dependency on it, such as `tls-rustls-ring-webpki`: without one, a URL that asks for TLS is refused.
+//!
 //! Only one version of SQLite's bindings fits into a build, and sqlx names one even where only PostgreSQL is asked for. With the
 //! feature `sqlite`, take a version of `rusqlite` that goes with it; Cargo says which one is in the way.
 

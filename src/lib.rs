@@ -77,7 +77,8 @@
 //! - **`schemas`** *(default)*: JSON Schema 2020-12 validation of published payloads.
 //! - **`ed25519`**: asymmetric signatures, Standard Webhooks `v1a`.
 //! - **`sqlite`**: the store in a SQLite file, and publishing inside a `rusqlite` transaction.
-//! - **`postgres`**: the store in PostgreSQL, publishing inside a `sqlx` transaction, and wake-ups across processes.
+//! - **`postgres`**: the store in PostgreSQL, publishing inside a `sqlx` transaction, and wake-ups across processes
+//!   (`PostgresWake`; without it, work from another process is found within a second).
 //! - **`tokio-postgres`**: publishing inside a `tokio-postgres` transaction; switches `postgres` on.
 //! - **`testing`**: conformance suites, a manual clock, a scripted transport, `drain`; switches `worker` on.
 //!

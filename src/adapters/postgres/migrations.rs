@@ -18,7 +18,7 @@ use crate::error::{Error, ErrorKind, Problem, Result};
 /// }
 /// # }
 /// ```
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
 #[non_exhaustive]
 pub struct Migration {
     /// The schema's version after it; they count from 1.

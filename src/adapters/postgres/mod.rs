@@ -6,7 +6,7 @@
 //! | `schema`, `session` | which schema, and on which connection |
 //! | `failure` | what an error of the driver means |
 //! | `queue`, `claim`, `settle`, `chores`, `examine` | the engine's steps |
-//! | `publish`, `host`, `tokio_postgres` | publishing, also in a transaction of the host's own |
+//! | `publish`, `host_transaction`, `tokio_postgres` | publishing, also in a transaction of the host's own |
 //! | `repository`, `save`, `test_record`, `listing`, `activity` | what an administrator sees and changes |
 //! | `wake` | how other processes hear of work at once |
 //! | `rows`, `attempts`, `entries`, `records` | how a record becomes a row, and back |
@@ -45,7 +45,7 @@ mod claim;
 mod entries;
 mod examine;
 mod failure;
-mod host;
+mod host_transaction;
 mod listing;
 mod migrations;
 mod publish;
@@ -72,7 +72,7 @@ use crate::adapters::postgres::records::Records;
 use crate::adapters::postgres::schema::{Schema, USUAL};
 use crate::error::Result;
 
-pub use host::InSchema;
+pub use host_transaction::InSchema;
 pub use migrations::{Migration, SchemaMismatch};
 pub use publish::{PublishParameters, PublishStatement};
 pub use wake::PostgresWake;

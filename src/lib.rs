@@ -57,6 +57,7 @@
 //!
 //! - [What can happen, and what receivers get](guides::events): catalogue, schemas, payload formats.
 //! - [The life of an event](guides::webhooks): retries, circuits, order, replay, diagnosis, tests.
+//! - [Running it](guides::running): stores, processes, keys, the doctor, retention, roles.
 //! - [How your customers verify](guides::verifying): a page to hand out.
 //!
 //! # What holds
@@ -75,9 +76,11 @@
 //! - **`http-client`** *(default)*: the default transport, HTTP/1.1 on hyper and rustls, behind the egress rules.
 //! - **`schemas`** *(default)*: JSON Schema 2020-12 validation of published payloads.
 //! - **`ed25519`**: asymmetric signatures, Standard Webhooks `v1a`.
-//! - **`postgres`**: the store in PostgreSQL, and publishing inside a `sqlx` transaction.
-//! - **`tokio-postgres`**: publishing inside a `tokio-postgres` transaction.
-//! - **`testing`**: conformance suites, a manual clock, a scripted transport.
+//! - **`sqlite`**: the store in a SQLite file, and publishing inside a `rusqlite` transaction.
+//! - **`postgres`**: the store in PostgreSQL, publishing inside a `sqlx` transaction, and wake-ups across processes
+//!   (`PostgresWake`; without it, work from another process is found within a second).
+//! - **`tokio-postgres`**: publishing inside a `tokio-postgres` transaction; switches `postgres` on.
+//! - **`testing`**: conformance suites, a manual clock, a scripted transport, `drain`; switches `worker` on.
 //!
 //! Every feature only adds items. Without any, the crate is its pure core and brings no async runtime.
 
@@ -107,6 +110,9 @@ pub mod guides {
 
     #[doc = include_str!("../docs/webhooks.md")]
     pub mod webhooks {}
+
+    #[doc = include_str!("../docs/running.md")]
+    pub mod running {}
 
     #[doc = include_str!("../docs/verifying.md")]
     pub mod verifying {}

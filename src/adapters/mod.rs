@@ -17,7 +17,7 @@ pub mod vault;
 pub use json_schema::JsonSchemaEngine;
 pub use memory::MemoryStore;
 #[cfg(feature = "postgres")]
-pub use postgres::PostgresStore;
+pub use postgres::{PostgresStore, PostgresWake};
 #[cfg(feature = "sqlite")]
 pub use sqlite::SqliteStore;
 pub use vault::{EnvelopeVault, EphemeralVault, StaticKeys};

@@ -293,7 +293,7 @@ mod tests {
         2026-01-01T00:00:00Z: 3 findings
         critical: events have waited for 75 s to be fanned out
           means: published events reach nobody
-          to do: see whether a worker is running: `hub.worker().run_until(…)`; and look at its log
+          to do: see whether a worker is running: `hub.worker().run_until(…)`; and what its `Worker::status` says it failed with last
         warning: the store's clock is off by -1500 ms
           means: workers correct themselves by it, but signatures, schedules and logs carry the time of one clock or the other
           to do: let both machines follow the same time server

@@ -3,12 +3,17 @@
 //! | call | who it is for |
 //! |---|---|
 //! | [`Hub::builder`] | the host at start-up: store, event catalogue, egress rules, clock, vault |
-//! | [`Hub::publish`], [`Hub::publish_many`], [`Hub::prepare`] | the host's own code: something happened |
+//! | [`Hub::publish`], [`Hub::publish_many`] | the host's own code: something happened |
+//! | [`Hub::prepare`], [`Hub::prepare_many`] | events to be written in a transaction of the host's own |
+//! | [`Hub::check`] | the host's own code: what does the catalogue have against it? |
 //! | [`Hub::explain`] | the host's support: who would hear of it? |
+//! | [`Hub::event_types`] | the host's own code: what can be published |
 //! | [`Hub::admin`] | people: everything that the access policy lets them see and change |
 //! | [`Hub::doctor`] | the operator: how it stands now, what is wrong, and what to do |
-//! | [`Hub::rewrap`] | the operator: keys have changed, and an old one is to be dropped |
+//! | [`Hub::rewrap`], [`Hub::rewrap_step`] | the operator: keys have changed, and an old one is to be dropped |
 //! | [`Hub::notices`] | the operator: what should be looked at, as it happens |
+//! | [`Hub::settings`] | everybody: the numbers that hold |
+//! | `Hub::worker` (feature `worker`) | the host's processes: what fans out, delivers and does the chores |
 //!
 //! A whole story, in memory: a tenant's administrator subscribes, the host publishes, and the event waits to be
 //! delivered.

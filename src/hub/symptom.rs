@@ -152,7 +152,7 @@ impl Sign {
             }
             Self::VaultFails(_) => "see whether this process was given the same keys as the others",
             Self::OutboxLags(_) => {
-                "see whether a worker is running: `hub.worker().run_until(…)`; and look at its log"
+                "see whether a worker is running: `hub.worker().run_until(…)`; and what its `Worker::status` says it failed with last"
             }
             Self::DeliveriesWait(_) => {
                 "look at which webhooks wait; run more workers, or let more of a webhook be in flight"

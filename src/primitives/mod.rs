@@ -1,4 +1,4 @@
-//! Words that every slice uses: ids, secrets, egress rules, waits, pages. Values only.
+//! Words that every slice uses: ids, secrets, egress rules, waits, times, pages. Values only.
 
 pub mod backoff;
 pub mod egress;
@@ -7,6 +7,7 @@ pub mod id;
 pub mod page;
 pub mod secret;
 pub mod stored;
+pub mod time;
 
 pub use backoff::{Backoff, Jitter};
 pub use egress::{AddressRefusal, EgressPolicy, LookupRefusal, TenantUrl, UrlRefusal};
@@ -15,3 +16,4 @@ pub use id::{ActivityId, AttemptId, DeliveryId, EventId, InvalidId, ReplayId, We
 pub use page::{Cursor, InvalidCursor, Page, PageRequest};
 pub use secret::Secret;
 pub use stored::Stored;
+pub use time::{earlier, later};

@@ -50,6 +50,30 @@ impl<T> Page<T> {
         Self { items, next }
     }
 
+    /// Cuts a page out of what was found behind its cursor: one more than fits says that there is a next page.
+    ///
+    /// ```
+    /// use crossdock::primitives::{Cursor, Page, PageRequest};
+    /// use uuid::Uuid;
+    ///
+    /// let found = [5, 4, 3].map(Uuid::from_u128);
+    ///
+    /// let page = Page::cut(found, PageRequest::first(2), |row| Cursor::behind(*row));
+    ///
+    /// assert_eq!(page.items, found[..2]);
+    /// assert_eq!(page.next, Some(Cursor::behind(found[1])));
+    /// ```
+    pub fn cut(
+        found: impl IntoIterator<Item = T>,
+        request: PageRequest,
+        place: impl FnOnce(&T) -> Cursor,
+    ) -> Self {
+        let mut found = found.into_iter();
+        let items: Vec<_> = found.by_ref().take(request.limit()).collect();
+        let next = found.next().and_then(|_| items.last().map(place));
+        Self { items, next }
+    }
+
     /// The same page with every item turned into something else.
     pub fn map<U>(self, turn: impl FnMut(T) -> U) -> Page<U> {
         Page { items: self.items.into_iter().map(turn).collect(), next: self.next }
@@ -125,6 +149,17 @@ impl FromStr for Cursor {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_page_that_is_just_full_is_the_last_one() {
+        let cut = |found: std::ops::Range<u128>| {
+            Page::cut(found, PageRequest::first(2), |&row| Cursor::behind(Uuid::from_u128(row)))
+        };
+
+        assert_eq!(cut(0..0), Page::new(vec![], None));
+        assert_eq!(cut(0..2), Page::new(vec![0, 1], None));
+        assert_eq!(cut(0..3), Page::new(vec![0, 1], Some(Cursor::behind(Uuid::from_u128(1)))));
+    }
 
     #[test]
     fn a_cursor_survives_the_way_through_text() -> Result<(), InvalidCursor> {

@@ -9,6 +9,7 @@
 //! | [`fan_out`] | which webhooks hear of an event |
 //! | [`repository`] | port: what an administrator sees |
 //! | [`changes`] | whether changes can be saved together |
+//! | [`conflicts`] | what a store says when a key or an id is taken |
 //! | [`queue`] | port: publish, fan out, claim, settle |
 //! | [`host_transaction`] | publishing inside a transaction of the host's own |
 //! | [`sign`] | the signature headers of a request |
@@ -20,6 +21,7 @@
 
 pub mod changes;
 pub mod classify;
+pub mod conflicts;
 pub(crate) mod context;
 pub(crate) mod dispatch;
 pub mod fan_out;

@@ -64,6 +64,7 @@ const WEBHOOK_LOGIC: &[&str] = &["service", "worker", "dispatch", "context"];
 const WEBHOOK_DECISIONS: &[&str] = &[
     "model",
     "classify",
+    "conflicts",
     "fan_out",
     "health",
     "retry",

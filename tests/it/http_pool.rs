@@ -9,6 +9,7 @@ use crossdock::ports::{Answer, Exchange, TransportError, TransportErrorKind};
 use crossdock::primitives::EgressPolicy;
 use http::StatusCode;
 use libtest_mimic::Trial;
+use tokio::sync::Notify;
 
 use crate::loopback::{
     LONG, NO_CONTENT, Names, Outcome, Route, Talk, answer, listen, loopback_policy, loopback_transport, play,
@@ -101,16 +102,26 @@ async fn connections_are_reused() -> Outcome {
 }
 
 async fn a_receiver_closes_idle_connections() -> Outcome {
-    let receiver = listen(|mut talk: Talk| async move {
-        talk.hear().await?;
-        talk.say(NO_CONTENT).await
+    let closed = Arc::new(Notify::new());
+    let closes = Arc::clone(&closed);
+    let receiver = listen(move |mut talk: Talk| {
+        let closed = Arc::clone(&closes);
+        async move {
+            talk.hear().await?;
+            talk.say(NO_CONTENT).await?;
+            drop(talk);
+            closed.notify_one();
+            Ok(())
+        }
     })
     .await?;
     let transport = loopback_transport();
 
     for _ in 0..3 {
         transport.exchange(post(receiver.url(&loopback_policy()), LONG)).await?;
-        tokio::time::sleep(Duration::from_millis(20)).await;
+        closed.notified().await;
+        // The kernel knows by now; to sleep at all lets the runtime ask it.
+        tokio::time::sleep(Duration::from_millis(1)).await;
     }
 
     assert_eq!((receiver.connections(), receiver.requests()), (3, 3));

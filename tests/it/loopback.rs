@@ -25,7 +25,7 @@ pub(crate) type Outcome = Result<(), Box<dyn std::error::Error>>;
 /// Runs a story in a runtime of its own.
 pub(crate) fn play(story: impl Future<Output = Outcome>) -> Outcome {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-    runtime.block_on(async { tokio::time::timeout(Duration::from_secs(20), story).await? })
+    runtime.block_on(async { tokio::time::timeout(Duration::from_secs(60), story).await? })
 }
 
 /// A receiver and what it has seen.

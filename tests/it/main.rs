@@ -19,6 +19,7 @@ mod lookups;
 mod loopback;
 mod manifest;
 mod memory;
+mod patience;
 mod postgres;
 mod rewrap;
 mod signature_vectors;

@@ -39,9 +39,22 @@ const LICENCES: &[&str] = &[
     "Zlib",
 ];
 
-/// None of these may be in the tree of a build without features.
-const RUNTIMES: &[&str] =
-    &["tokio", "tokio-rustls", "hyper", "hyper-util", "rustls", "ring", "async-std", "smol", "jsonschema"];
+/// None of these may be in the tree of a build without features; `.ci/run` reads the names from here.
+const RUNTIMES: &[&str] = &[
+    "async-std",
+    "hyper",
+    "hyper-util",
+    "jsonschema",
+    "reqwest",
+    "ring",
+    "rusqlite",
+    "rustls",
+    "smol",
+    "sqlx",
+    "tokio",
+    "tokio-postgres",
+    "tokio-rustls",
+];
 
 /// A package as `name version`.
 type Package = String;

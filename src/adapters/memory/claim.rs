@@ -2,14 +2,14 @@
 
 use std::collections::BTreeMap;
 use std::ops::Bound;
-use std::time::Duration;
 
-use chrono::{DateTime, TimeDelta, Utc};
+use chrono::{DateTime, Utc};
 
 use crate::adapters::memory::group::{Caps, Group, Turn};
 use crate::adapters::memory::slab::Slot;
 use crate::adapters::memory::state::{Row, State, Tenant};
 use crate::lanes::lease::{Lease, LeaseToken};
+use crate::primitives::time::later;
 use crate::tenancy::model::TenantId;
 use crate::webhooks::model::Claim;
 use crate::webhooks::queue::{ClaimRequest, Claimed};
@@ -150,9 +150,4 @@ fn behind(
     let later =
         place.and_then(|place| ready.range::<TenantId, _>((Bound::Excluded(place), Bound::Unbounded)).next());
     later.or_else(|| ready.first_key_value()).map(|(id, &slot)| (id.clone(), slot))
-}
-
-fn later(now: DateTime<Utc>, span: Duration) -> DateTime<Utc> {
-    let span = TimeDelta::from_std(span).unwrap_or(TimeDelta::MAX);
-    now.checked_add_signed(span).unwrap_or(DateTime::<Utc>::MAX_UTC)
 }

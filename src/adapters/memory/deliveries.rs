@@ -9,7 +9,6 @@ use chrono::{DateTime, Utc};
 use crate::activity::model::Activity;
 use crate::adapters::memory::slab::Slot;
 use crate::adapters::memory::state::{Ended, EventRow, Place, Row, State};
-use crate::adapters::memory::webhooks::page_of;
 use crate::error::{Error, ErrorKind, Result};
 use crate::events::model::Event;
 use crate::primitives::id::{DeliveryId, EventId, WebhookId};
@@ -51,7 +50,7 @@ impl State {
         let page = match filter.event.map(|id| self.event_by_id.get(&id)) {
             None => {
                 let newest_first = rows.range((Bound::Unbounded, end)).rev().map(|(_, &slot)| slot);
-                page_of(newest_first.filter(matches), page, cursor)
+                Page::cut(newest_first.filter(matches), page, cursor)
             }
             Some(None) => return nothing(),
             // Of one event there are few.
@@ -60,7 +59,7 @@ impl State {
                 let mine = of_event.filter(|(id, _)| rows.contains_key(id));
                 let sorted: BTreeMap<_, _> = mine.collect();
                 let newest_first = sorted.range((Bound::Unbounded, end)).rev().map(|(_, &slot)| slot);
-                page_of(newest_first.filter(matches), page, cursor)
+                Page::cut(newest_first.filter(matches), page, cursor)
             }
         };
         page.map(|slot| self.record(slot, include))

@@ -11,7 +11,6 @@ use chrono::{DateTime, Utc};
 use crate::activity::log::{ActivityFilter, ActivityLog};
 use crate::activity::model::Activity;
 use crate::adapters::memory::MemoryStore;
-use crate::adapters::memory::webhooks::page_of;
 use crate::error::Result;
 use crate::events::model::Event;
 use crate::primitives::id::{ActivityId, DeliveryId, EventId, ReplayId, WebhookId};
@@ -242,6 +241,6 @@ impl ActivityLog for MemoryStore {
             .map_or(Bound::Unbounded, |cursor| Bound::Excluded(ActivityId::from_uuid(cursor.row())));
         let newest_first = tenant.activity.range((Bound::Unbounded, end)).rev().map(|(_, entry)| entry);
         let wanted = newest_first.filter(|entry| filter.matches(entry)).cloned();
-        Ok(page_of(wanted, page, |entry| Cursor::behind(entry.id.as_uuid())))
+        Ok(Page::cut(wanted, page, |entry| Cursor::behind(entry.id.as_uuid())))
     }
 }

@@ -12,6 +12,7 @@ use crate::error::{Error, ErrorKind, Problem, Result};
 use crate::events::model::{Event, EventHead};
 use crate::primitives::id::{DeliveryId, EventId, WebhookId};
 use crate::tenancy::model::TenantId;
+use crate::webhooks::conflicts::{delivery_exists, event_exists, key_was_used};
 use crate::webhooks::fan_out::FanOut;
 use crate::webhooks::model::{
     Delivery, DeliveryStatus, NewDelivery, Origin, Publication, Published, Skip, SkipReason, Webhook,
@@ -71,15 +72,9 @@ impl State {
                 Some((event, digest)) if digest == publication.digest => {
                     answers.push(Published::new(event, false));
                 }
-                Some(_) => return Err(other_bytes(index)),
+                Some(_) => return Err(conflict("publish events", key_was_used(index))),
                 None if self.event_by_id.contains_key(&head.id) => {
-                    return Err(Error::new(ErrorKind::Conflict, "publish events").with_problem(
-                        Problem::new(
-                            format!("publications[{index}].event.id"),
-                            "there is an event with this id",
-                            "mint a new id for every event",
-                        ),
-                    ));
+                    return Err(conflict("publish events", event_exists(Some(index))));
                 }
                 None => {
                     if let Some(key) = publication.idempotency_key.as_deref() {
@@ -148,11 +143,7 @@ impl State {
             made.chain(wanted.skips.iter().map(|skip| skip.id)).any(|id| self.row_by_id.contains_key(&id))
         });
         if taken {
-            return Err(Error::new(ErrorKind::Conflict, "fan out events").with_problem(Problem::new(
-                "entries",
-                "there is a delivery with one of these ids",
-                "mint a new id for every delivery",
-            )));
+            return Err(conflict("fan out events", delivery_exists()));
         }
         let mut there = 0;
         for (sequence, wanted) in entries {
@@ -223,12 +214,8 @@ fn delivery_of(head: &EventHead, id: DeliveryId, webhook: WebhookId, now: DateTi
     Delivery::new(id, head.tenant.clone(), webhook, head.id, head.event_type.clone(), Origin::Live, now)
 }
 
-fn other_bytes(index: usize) -> Error {
-    Error::new(ErrorKind::Conflict, "publish events").with_problem(Problem::new(
-        format!("publications[{index}].idempotency_key"),
-        "the key was used for another event",
-        "use a new key, or publish the same bytes as before",
-    ))
+fn conflict(step: &'static str, problem: Problem) -> Error {
+    Error::new(ErrorKind::Conflict, step).with_problem(problem)
 }
 
 fn is_remembered(at: DateTime<Utc>, span: Duration, now: DateTime<Utc>) -> bool {

@@ -8,7 +8,6 @@ use crate::activity::model::Activity;
 use crate::adapters::memory::group::Group;
 use crate::adapters::memory::slab::Slot;
 use crate::adapters::memory::state::{Ended, Row, State};
-use crate::adapters::memory::webhooks::page_of;
 use crate::error::{Error, ErrorKind, Result};
 use crate::primitives::id::{DeliveryId, ReplayId, WebhookId};
 use crate::primitives::page::{Cursor, Page, PageRequest};
@@ -60,7 +59,7 @@ impl State {
             .map_or(Bound::Unbounded, |cursor| Bound::Excluded(ReplayId::from_uuid(cursor.row())));
         let newest_first = tenant.replays.range((Bound::Unbounded, end)).rev();
         let replays = newest_first.filter_map(|id| self.replays.get(id).cloned());
-        page_of(replays, page, |replay| Cursor::behind(replay.id.as_uuid()))
+        Page::cut(replays, page, |replay| Cursor::behind(replay.id.as_uuid()))
     }
 
     pub(super) fn cancel_replay(

@@ -1,8 +1,6 @@
 //! What goes, and when: the bound on history, retention, and what has waited for too long.
 
-use std::time::Duration;
-
-use chrono::{DateTime, TimeDelta, Utc};
+use chrono::{DateTime, Utc};
 
 use crate::activity::model::Activity;
 use crate::adapters::memory::examine::MINUTE;
@@ -10,6 +8,7 @@ use crate::adapters::memory::group::Group;
 use crate::adapters::memory::slab::Slot;
 use crate::adapters::memory::state::{Ended, KeyPlace, Place, State, Tenant};
 use crate::primitives::id::ReplayId;
+use crate::primitives::time::earlier;
 use crate::webhooks::model::{DeadReason, DeliveryStatus, Replay, ReplayState};
 use crate::webhooks::queue::{Expired, Retention};
 
@@ -200,9 +199,3 @@ impl State {
 
 /// A queue with more room than this is made smaller once it is nearly empty.
 const MUCH_ROOM: usize = 64;
-
-/// So much earlier; what is kept for ever reaches back to the beginning of time.
-fn earlier(now: DateTime<Utc>, span: Duration) -> DateTime<Utc> {
-    let span = TimeDelta::from_std(span).unwrap_or(TimeDelta::MAX);
-    now.checked_sub_signed(span).unwrap_or(DateTime::<Utc>::MIN_UTC)
-}

@@ -112,7 +112,7 @@ impl State {
             .map_or(Bound::Unbounded, |cursor| Bound::Excluded(WebhookId::from_uuid(cursor.row())));
         let all = tenant.groups.range((begin, Bound::Unbounded));
         let webhooks = all.filter_map(|(_, &slot)| self.groups[slot].webhook.clone());
-        page_of(webhooks, page, |webhook| Cursor::behind(webhook.id.as_uuid()))
+        Page::cut(webhooks, page, |webhook| Cursor::behind(webhook.id.as_uuid()))
     }
 
     /// Tenants that have a webhook or defaults, in the order of their ids.
@@ -166,15 +166,4 @@ impl State {
         }
         backlog
     }
-}
-
-/// Takes one page from the front of a listing.
-pub(super) fn page_of<T>(
-    mut items: impl Iterator<Item = T>,
-    page: PageRequest,
-    cursor: impl Fn(&T) -> Cursor,
-) -> Page<T> {
-    let taken: Vec<_> = items.by_ref().take(page.limit()).collect();
-    let next = items.next().and_then(|_| taken.last().map(cursor));
-    Page::new(taken, next)
 }

@@ -210,12 +210,10 @@ pub(super) fn limit_of(page: PageRequest) -> i64 {
 }
 
 /// What is on the page, and where the next one begins.
-pub(super) fn cut(mut rows: Vec<PgRow>, page: PageRequest, id: &str) -> Result<(Vec<PgRow>, Option<Cursor>)> {
-    let is_more = rows.len() > page.limit();
-    rows.truncate(page.limit());
-    let last = rows.last().filter(|_| is_more);
-    let next = last.map(|row| uuid_of(row, id).map(Cursor::behind)).transpose()?;
-    Ok((rows, next))
+pub(super) fn cut(rows: Vec<PgRow>, page: PageRequest, id: &str) -> Result<(Vec<PgRow>, Option<Cursor>)> {
+    let named = rows.into_iter().map(|row| Ok((uuid_of(&row, id)?, row))).collect::<Result<Vec<_>>>()?;
+    let page = Page::cut(named, page, |(id, _)| Cursor::behind(*id));
+    Ok((page.items.into_iter().map(|(_, row)| row).collect(), page.next))
 }
 
 const LIST_STEP: &str = "list deliveries";

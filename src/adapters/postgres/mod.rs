@@ -6,7 +6,7 @@
 //! | `schema`, `session` | which schema, and on which connection |
 //! | `failure` | what an error of the driver means |
 //! | `queue`, `claim`, `settle`, `chores`, `examine` | the engine's steps |
-//! | `publish`, `host`, `tokio_postgres` | publishing, also in a transaction of the host's own |
+//! | `publish`, `host_transaction`, `tokio_postgres` | publishing, also in a transaction of the host's own |
 //! | `repository`, `save`, `test_record`, `listing`, `activity` | what an administrator sees and changes |
 //! | `wake` | how other processes hear of work at once |
 //! | `rows`, `attempts`, `entries`, `records` | how a record becomes a row, and back |
@@ -32,6 +32,9 @@
 //! shows, and the compiler finds that its transactions are no transactions. `cargo update sqlx@<newer> --precise <the host's>` makes
 //! them one again.
 //!
+//! sqlx 0.9 needs Rust 1.94; with 0.8.6, this crate's own `rust-version` is enough. To a server across a network, choose how sqlx
+//! speaks TLS by a feature of your own dependency on it, such as `tls-rustls-ring-webpki`: without one, a URL that asks for TLS is refused.
+//!
 //! Only one version of SQLite's bindings fits into a build, and sqlx names one even where only PostgreSQL is asked for. With the
 //! feature `sqlite`, take a version of `rusqlite` that goes with it; Cargo says which one is in the way.
 
@@ -42,7 +45,7 @@ mod claim;
 mod entries;
 mod examine;
 mod failure;
-mod host;
+mod host_transaction;
 mod listing;
 mod migrations;
 mod publish;
@@ -69,7 +72,7 @@ use crate::adapters::postgres::records::Records;
 use crate::adapters::postgres::schema::{Schema, USUAL};
 use crate::error::Result;
 
-pub use host::InSchema;
+pub use host_transaction::InSchema;
 pub use migrations::{Migration, SchemaMismatch};
 pub use publish::{PublishParameters, PublishStatement};
 pub use wake::PostgresWake;
@@ -172,7 +175,8 @@ impl PostgresStoreBuilder {
     }
 
     /// Lets the database itself hide other tenants' rows from what an administrator does, as a second line behind this crate's
-    /// own. [`PostgresStore::migrate`] then sets the policies. They hold for the tables' owner too, but not for a superuser or a role
+    /// own. [`PostgresStore::migrate`] then sets the policies, or a tool of yours by [`PostgresStore::policies`]; without them no step
+    /// is taken. They hold for the tables' owner too, but not for a superuser or a role
     /// with `BYPASSRLS`: connect as neither.
     pub fn row_level_security(mut self) -> Self {
         self.row_level_security = true;

@@ -4,16 +4,17 @@ use std::fmt;
 use std::time::Duration;
 
 use chrono::{DateTime, SecondsFormat, Utc};
-use sqlx::postgres::PgArguments;
+use sqlx::postgres::{PgArguments, PgDatabaseError};
 use sqlx::query::Query;
 use sqlx::{PgConnection, Postgres, Row};
 
 use crate::adapters::postgres::failure::{corrupt, failure};
 use crate::adapters::postgres::rows::{earlier, stored_time};
 use crate::adapters::postgres::schema::Schema;
-use crate::error::{Error, ErrorKind, Problem, Result};
+use crate::error::{Error, ErrorKind, Result};
 use crate::primitives::id::EventId;
 use crate::primitives::stored::Stored;
+use crate::webhooks::conflicts::{event_exists, key_was_used};
 use crate::webhooks::model::{Publication, Published};
 
 /// The statement that writes events, with its parameters, for a driver that nobody has written an adapter for.
@@ -123,11 +124,7 @@ impl PublishStatement {
             return Err(corrupt(STEP, "there is not one answer for each event"));
         }
         if let Some(index) = rows.iter().position(|(.., fresh)| fresh.is_none()) {
-            return Err(Error::new(ErrorKind::Conflict, STEP).with_problem(Problem::new(
-                format!("publications[{index}].idempotency_key"),
-                "the key was used for another event",
-                "use a new key, or publish the same bytes as before",
-            )));
+            return Err(Error::new(ErrorKind::Conflict, STEP).with_problem(key_was_used(index)));
         }
         let answer = |(_, id, fresh): (i32, String, Option<bool>)| {
             let id = id
@@ -173,10 +170,21 @@ impl PublishStatement {
         connection: &mut PgConnection,
         persistent: bool,
     ) -> Result<Vec<Published>> {
-        let rows = self.bound(persistent).fetch_all(connection).await.map_err(refused)?;
+        let rows = self.bound(persistent).fetch_all(connection).await.map_err(|cause| self.refused(cause))?;
         let read = |row: &sqlx::postgres::PgRow| Ok((row.try_get(0)?, row.try_get(1)?, row.try_get(2)?));
         let rows: std::result::Result<Vec<_>, _> = rows.iter().map(read).collect();
         self.answers(rows.map_err(|error| failure(STEP, error))?)
+    }
+
+    fn refused(&self, cause: sqlx::Error) -> Error {
+        let detail = cause.as_database_error().and_then(|error| error.try_downcast_ref::<PgDatabaseError>());
+        let index = detail.and_then(PgDatabaseError::detail).and_then(|detail| self.named_in(detail));
+        taken(failure(STEP, cause), index)
+    }
+
+    /// Which event a server means that quotes its id, in whatever language.
+    pub(super) fn named_in(&self, detail: &str) -> Option<usize> {
+        self.parameters.ids.iter().position(|id| detail.contains(id.as_str()))
     }
 }
 
@@ -217,20 +225,9 @@ impl fmt::Debug for PublishParameters {
     }
 }
 
-/// An event's id that exists says which event is meant, as far as the server does.
-pub(super) fn refused(cause: sqlx::Error) -> Error {
-    taken(failure(STEP, cause))
-}
-
-pub(super) fn taken(error: Error) -> Error {
-    if error.kind() != ErrorKind::Conflict {
-        return error;
-    }
-    error.with_problem(Problem::new(
-        "publications[].event.id",
-        "there is an event with this id",
-        "mint a new id for every event",
-    ))
+/// The server refuses what is there already: an event's id.
+pub(super) fn taken(error: Error, index: Option<usize>) -> Error {
+    if error.kind() == ErrorKind::Conflict { error.with_problem(event_exists(index)) } else { error }
 }
 
 fn text(time: DateTime<Utc>) -> String {

@@ -12,10 +12,11 @@ use crate::adapters::postgres::Connections;
 use crate::adapters::postgres::PostgresStore;
 use crate::adapters::postgres::publish::{At, PublishStatement, STEP as PUBLISH_STEP};
 use crate::adapters::postgres::rows::{Field, number, read_head, stored_time};
-use crate::error::{Error, ErrorKind, Problem, Result};
+use crate::error::{Error, ErrorKind, Result};
 use crate::primitives::id::DeliveryId;
 use crate::primitives::stored::Stored;
 use crate::tenancy::model::TenantId;
+use crate::webhooks::conflicts::delivery_exists;
 use crate::webhooks::fan_out::FanOut;
 use crate::webhooks::model::{DeliveryStatus, Publication, Published, Webhook};
 use crate::webhooks::queue::{
@@ -162,11 +163,7 @@ fn taken(error: Error) -> Error {
     if error.kind() != ErrorKind::Conflict {
         return error;
     }
-    error.with_problem(Problem::new(
-        "entries",
-        "there is a delivery with one of these ids",
-        "mint a new id for every delivery",
-    ))
+    error.with_problem(delivery_exists())
 }
 
 const FAN_OUT_STEP: &str = "fan out events";

@@ -1,6 +1,6 @@
 //! How values become columns, and back.
 
-use chrono::{DateTime, TimeDelta, Utc};
+use chrono::{DateTime, Utc};
 use sqlx::postgres::{PgRow, Postgres};
 use sqlx::{Decode, Row, Type};
 use uuid::Uuid;
@@ -91,15 +91,12 @@ pub(super) fn stored_times(times: impl IntoIterator<Item = Option<Time>>) -> Vec
     times.into_iter().map(|time| time.map(stored_time)).collect()
 }
 
-/// So much earlier; what is kept for ever reaches back to the beginning of time.
 pub(super) fn earlier(now: Time, span: std::time::Duration) -> Time {
-    let span = TimeDelta::from_std(span).unwrap_or(TimeDelta::MAX);
-    now.checked_sub_signed(span).map_or(earliest(), stored_time)
+    stored_time(crate::primitives::time::earlier(now, span))
 }
 
 pub(super) fn later(now: Time, span: std::time::Duration) -> Time {
-    let span = TimeDelta::from_std(span).unwrap_or(TimeDelta::MAX);
-    now.checked_add_signed(span).map_or(latest(), stored_time)
+    stored_time(crate::primitives::time::later(now, span))
 }
 
 pub(super) fn number(count: u64) -> i64 {

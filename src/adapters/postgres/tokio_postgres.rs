@@ -4,7 +4,7 @@ use tokio_postgres::Transaction;
 use tokio_postgres::types::{ToSql, Type};
 
 use crate::adapters::postgres::failure::server_says;
-use crate::adapters::postgres::host::{InSchema, Writing};
+use crate::adapters::postgres::host_transaction::{InSchema, Writing};
 use crate::adapters::postgres::publish::{PublishStatement, STEP, taken};
 use crate::adapters::postgres::schema::Schema;
 use crate::error::{Error, ErrorKind};
@@ -52,16 +52,20 @@ fn write<'t, R: Send + 'static>(
             (&all.used, text),
         ];
         // In one message, without a named statement.
-        let rows = transaction.query_typed(statement.sql(), &parameters).await.map_err(refused)?;
+        let rows = transaction.query_typed(statement.sql(), &parameters).await;
+        let rows = rows.map_err(|cause| refused(&statement, cause))?;
         let read = |row: &tokio_postgres::Row| Ok((row.try_get(0)?, row.try_get(1)?, row.try_get(2)?));
         let rows: std::result::Result<Vec<_>, tokio_postgres::Error> = rows.iter().map(read).collect();
-        pick(statement.answers(rows.map_err(refused)?)?)
+        pick(statement.answers(rows.map_err(|cause| refused(&statement, cause))?)?)
     })
 }
 
-fn refused(cause: tokio_postgres::Error) -> Error {
+fn refused(statement: &PublishStatement, cause: tokio_postgres::Error) -> Error {
     match cause.as_db_error() {
-        Some(error) => taken(server_says(STEP, error.code().code(), error.message())),
+        Some(error) => {
+            let index = error.detail().and_then(|detail| statement.named_in(detail));
+            taken(server_says(STEP, error.code().code(), error.message()), index)
+        }
         None => Error::new(ErrorKind::Unavailable, STEP).with_source(cause),
     }
 }

@@ -52,15 +52,7 @@ pub(super) fn list(
         ],
         |row| stored::<Activity>(row, 0),
     )?;
-    Ok(page_of(found, page, |entry| Cursor::behind(entry.id.as_uuid())))
-}
-
-/// Cuts one page out of what was found: one more than fits says that there is a next page.
-pub(super) fn page_of<T>(mut found: Vec<T>, page: PageRequest, cursor: impl Fn(&T) -> Cursor) -> Page<T> {
-    let is_more = found.len() > page.limit();
-    found.truncate(page.limit());
-    let next = if is_more { found.last().map(cursor) } else { None };
-    Page::new(found, next)
+    Ok(Page::cut(found, page, |entry| Cursor::behind(entry.id.as_uuid())))
 }
 
 const NOTE: &str = "INSERT OR REPLACE INTO crossdock_activity (tenant, id, at, kind, subject, actor, body) \

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use bytes::Bytes;
-use chrono::{DateTime, TimeDelta, Utc};
+use chrono::{DateTime, Utc};
 use rusqlite::Row;
 use uuid::Uuid;
 
@@ -21,16 +21,12 @@ pub(super) const fn time(nanos: i64) -> DateTime<Utc> {
     DateTime::from_timestamp_nanos(nanos)
 }
 
-/// So much earlier; what is kept for ever reaches back to the beginning of time.
 pub(super) fn earlier(now: DateTime<Utc>, span: Duration) -> i64 {
-    let span = TimeDelta::from_std(span).unwrap_or(TimeDelta::MAX);
-    nanos(now.checked_sub_signed(span).unwrap_or(DateTime::<Utc>::MIN_UTC))
+    nanos(crate::primitives::time::earlier(now, span))
 }
 
-/// So much later, or the end of time.
 pub(super) fn later(now: DateTime<Utc>, span: Duration) -> i64 {
-    let span = TimeDelta::from_std(span).unwrap_or(TimeDelta::MAX);
-    nanos(now.checked_add_signed(span).unwrap_or(DateTime::<Utc>::MAX_UTC))
+    nanos(crate::primitives::time::later(now, span))
 }
 
 /// All 64 bits, in a column that has a sign.
@@ -86,6 +82,8 @@ pub(super) fn tenant(row: &Row<'_>, column: usize) -> Done<TenantId> {
 
 #[cfg(test)]
 mod tests {
+    use chrono::TimeDelta;
+
     use super::*;
 
     #[test]

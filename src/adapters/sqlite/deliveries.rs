@@ -7,7 +7,6 @@ use chrono::{DateTime, Utc};
 use rusqlite::types::Value;
 use rusqlite::{Row, params, params_from_iter};
 
-use crate::adapters::sqlite::activity::page_of;
 use crate::adapters::sqlite::columns::{
     bytes, count, limit, nanos, small, stored, stored_or_null, tenant as read_tenant, text, time, uuid,
 };
@@ -80,7 +79,7 @@ pub(super) fn deliveries(
         None => {}
     }
     query.end("ORDER BY d.id DESC", page.limit() + 1);
-    let found = page_of(query.all(session, read)?, page, |(_, _, delivery): &Found| {
+    let found = Page::cut(query.all(session, read)?, page, |(_, _, delivery): &Found| {
         Cursor::behind(delivery.id.as_uuid())
     });
     let items = found.items.into_iter().map(|found| record(session, found, include)).collect::<Done<_>>()?;

@@ -20,7 +20,9 @@ use crate::error::{Error, ErrorKind, Problem};
 pub struct Migration {
     /// The version of the tables after it, counted from 1.
     pub version: u32,
-    /// What it does.
+    /// What it is about.
+    pub name: &'static str,
+    /// Its statements. The version is noted by whoever runs them.
     pub sql: &'static str,
 }
 
@@ -78,16 +80,19 @@ fn newer(present: u32, newest: u32) -> Fault {
     )))
 }
 
-const MIGRATIONS: &[Migration] = &[Migration { version: 1, sql: include_str!("schema.sql") }];
+const MIGRATIONS: &[Migration] = &[Migration { version: 1, name: "first", sql: include_str!("schema.sql") }];
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
     const SECOND: Migration =
-        Migration { version: 2, sql: "ALTER TABLE crossdock_lane ADD COLUMN note TEXT" };
-    const BROKEN: Migration =
-        Migration { version: 3, sql: "CREATE TABLE crossdock_new (n INTEGER) STRICT; nonsense" };
+        Migration { version: 2, name: "note", sql: "ALTER TABLE crossdock_lane ADD COLUMN note TEXT" };
+    const BROKEN: Migration = Migration {
+        version: 3,
+        name: "broken",
+        sql: "CREATE TABLE crossdock_new (n INTEGER) STRICT; nonsense",
+    };
 
     #[test]
     fn older_tables_are_brought_up_step_by_step() -> Done<()> {

@@ -11,11 +11,12 @@ use crate::adapters::sqlite::fault::{Done, Fault};
 use crate::adapters::sqlite::lane::{Caps, Lane, webhook_at};
 use crate::adapters::sqlite::order::{entrance, offer};
 use crate::adapters::sqlite::session::Session;
-use crate::error::{Error, ErrorKind, Problem};
+use crate::error::{Error, ErrorKind};
 use crate::events::model::EventHead;
 use crate::primitives::id::{DeliveryId, WebhookId};
 use crate::primitives::stored::Stored;
 use crate::tenancy::model::TenantId;
+use crate::webhooks::conflicts::delivery_exists;
 use crate::webhooks::fan_out::FanOut;
 use crate::webhooks::model::{DeliveryStatus, Origin, SkipReason, Webhook};
 use crate::webhooks::queue::{Outbox, Sequence};
@@ -183,11 +184,7 @@ fn taken(fault: Fault) -> Fault {
     if !fault.is_duplicate() {
         return fault;
     }
-    Fault::Ours(Error::new(ErrorKind::Conflict, STEP).with_problem(Problem::new(
-        "entries",
-        "there is a delivery with one of these ids",
-        "mint a new id for every delivery",
-    )))
+    Fault::Ours(Error::new(ErrorKind::Conflict, STEP).with_problem(delivery_exists()))
 }
 
 const STEP: &str = "fan out events";

@@ -1,8 +1,8 @@
 //! Publish: an event, its payload, its place in the outbox and its idempotency key.
 
-use chrono::{DateTime, Utc};
 use std::time::Duration;
 
+use chrono::{DateTime, Utc};
 use rusqlite::params;
 use uuid::Uuid;
 
@@ -12,6 +12,7 @@ use crate::adapters::sqlite::session::Session;
 use crate::error::{Error, ErrorKind, Problem, Result};
 use crate::primitives::id::EventId;
 use crate::primitives::stored::Stored;
+use crate::webhooks::conflicts::{event_exists, key_was_used};
 use crate::webhooks::model::{Publication, Published};
 
 /// What publishing writes, as values for columns: for hosts whose transaction belongs to another driver than `rusqlite`.
@@ -156,7 +157,7 @@ fn publish_one(
         })?;
         match known {
             Some((event, true)) => return Ok(Published::new(EventId::from_uuid(event), false)),
-            Some((_, false)) => return Err(other_bytes(index)),
+            Some((_, false)) => return Err(conflict(key_was_used(index))),
             None => {}
         }
     }
@@ -170,23 +171,12 @@ fn publish_one(
     Ok(Published::new(EventId::from_uuid(Uuid::from_bytes(row.id)), true))
 }
 
-fn other_bytes(index: usize) -> Fault {
-    Fault::Ours(Error::new(ErrorKind::Conflict, STEP).with_problem(Problem::new(
-        format!("publications[{index}].idempotency_key"),
-        "the key was used for another event",
-        "use a new key, or publish the same bytes as before",
-    )))
+fn conflict(problem: Problem) -> Fault {
+    Fault::Ours(Error::new(ErrorKind::Conflict, STEP).with_problem(problem))
 }
 
 fn taken(fault: Fault, index: usize) -> Fault {
-    if !fault.is_duplicate() {
-        return fault;
-    }
-    Fault::Ours(Error::new(ErrorKind::Conflict, STEP).with_problem(Problem::new(
-        format!("publications[{index}].event.id"),
-        "there is an event with this id",
-        "mint a new id for every event",
-    )))
+    if fault.is_duplicate() { conflict(event_exists(Some(index))) } else { fault }
 }
 
 pub(super) const STEP: &str = "publish events";

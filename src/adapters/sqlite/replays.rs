@@ -4,7 +4,7 @@ use chrono::{DateTime, TimeDelta, Utc};
 use rusqlite::params;
 
 use crate::activity::model::Activity;
-use crate::adapters::sqlite::activity::{note, page_of};
+use crate::adapters::sqlite::activity::note;
 use crate::adapters::sqlite::columns::{limit, nanos, stored};
 use crate::adapters::sqlite::deliveries::{Wanted, count_wanted, find_wanted, is_known};
 use crate::adapters::sqlite::fault::{Done, Fault};
@@ -54,7 +54,7 @@ pub(super) fn list(session: &Session<'_>, tenant: &TenantId, page: PageRequest) 
     let found = session.all(LIST, params![tenant.as_str(), behind, limit(page.limit() + 1)], |row| {
         stored::<Replay>(row, 0)
     })?;
-    Ok(page_of(found, page, |replay| Cursor::behind(replay.id.as_uuid())))
+    Ok(Page::cut(found, page, |replay| Cursor::behind(replay.id.as_uuid())))
 }
 
 pub(super) fn cancel(

@@ -7,7 +7,7 @@ use chrono::{DateTime, Utc};
 use rusqlite::params;
 
 use crate::activity::model::Activity;
-use crate::adapters::sqlite::activity::{note, page_of};
+use crate::adapters::sqlite::activity::note;
 use crate::adapters::sqlite::columns::{
     count, limit, signed, stored, tenant as read_tenant, time, unsigned, uuid,
 };
@@ -182,7 +182,7 @@ pub(super) fn webhooks(
     })?;
     let found: Vec<_> =
         found.into_iter().map(|(lane, revision)| webhook_at(session, lane, revision)).collect::<Done<_>>()?;
-    Ok(page_of(found, page, |webhook| Cursor::behind(webhook.id.as_uuid())))
+    Ok(Page::cut(found, page, |webhook| Cursor::behind(webhook.id.as_uuid())))
 }
 
 pub(super) fn health(

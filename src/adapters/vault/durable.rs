@@ -17,8 +17,10 @@ use crate::primitives::secret::Secret;
 /// Seals with data keys that are wrapped in keys of the host's own: what is sealed opens after a restart and in every process
 /// that has the keys (XChaCha20-Poly1305).
 ///
-/// What is sealed holds the id of the key, so keys can change: give the new one as the current and the old one as an
-/// [old key](crate::adapters::StaticKeys::with_old), let the hub [rewrap](crate::Hub::rewrap), then drop the old one.
+/// What is sealed holds the id of the key, so keys can change, in four steps where there are several processes: give them the new
+/// one as an [old key](crate::adapters::StaticKeys::with_old), then as the current one with the former as an old key, let the hub
+/// [rewrap](crate::Hub::rewrap) until it [is settled](crate::webhooks::Rewrapped::is_settled), then drop the former. Deliveries whose
+/// key is missing wait for it, up to the age at which they [expire](crate::webhooks::Settings::max_age), 30 days by default.
 ///
 /// Data keys that were used lately stay in memory, so a key service is not asked for each delivery; a key that was taken from
 /// its provider may go on opening until the process ends.

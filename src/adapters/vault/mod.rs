@@ -13,7 +13,7 @@
 //! 4. Drop the former key.
 //!
 //! With one process, or one restart for all of them, step 1 can be left out. A process that lacks a key retries: deliveries wait
-//! for it, and none is lost.
+//! for it, until they expire: 30 days after they were made, by [`Settings::max_age`](crate::webhooks::Settings::max_age).
 
 mod aead;
 mod data_keys;

@@ -14,7 +14,8 @@ use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
 use sqlx::{Connection, PgConnection, PgPool};
 
 use crate::durable::ground::{Ending, Failure, Ground, on_postgres, shipped, vault};
-use crate::postgres::{Cluster, Durability, Outcome, Schemas, Way, play, rule_with, server, soon};
+use crate::patience::soon;
+use crate::postgres::{Cluster, Durability, Outcome, Schemas, Way, play, rule_with, server};
 use crate::story::receiver::{Receiver, Reply};
 use crate::story::shop::Shop;
 

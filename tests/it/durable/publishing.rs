@@ -5,7 +5,8 @@ use crossdock::ports::{Wake, Wakened};
 use libtest_mimic::Trial;
 
 use crate::durable::ground::{Ending, Failure, Ground, shipped, texts, vault};
-use crate::postgres::{Outcome, Schemas, Way, play, pooler, rule_with, server, soon};
+use crate::patience::soon;
+use crate::postgres::{Outcome, Schemas, Way, play, pooler, rule_with, server};
 use crate::rule;
 use crate::story::receiver::{Receiver, Reply};
 use crate::story::shop::Shop;

@@ -77,7 +77,8 @@ async fn pool_taken(url: String) -> Outcome {
     let world = World::new(url).await?;
     let pool: PgPool = PgPoolOptions::new()
         .max_connections(1)
-        .acquire_timeout(Duration::from_millis(300))
+        // Long enough for the connection itself, on a busy machine.
+        .acquire_timeout(Duration::from_secs(2))
         .connect(&world.url)
         .await?;
     let store = PostgresStore::builder(pool.clone()).schema(&world.name).build()?;
@@ -157,7 +158,7 @@ async fn dropped(url: String) -> Outcome {
         "SELECT count(*) FROM pg_stat_activity WHERE state LIKE 'idle in transaction%' AND query LIKE '%{}%'",
         world.name
     );
-    crate::postgres::play::soon("no transaction is left open", async || Ok(world.number(&stuck).await? == 0))
+    crate::patience::soon("no transaction is left open", async || Ok(world.number(&stuck).await? == 0))
         .await?;
     world.end().await
 }

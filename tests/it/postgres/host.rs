@@ -19,6 +19,9 @@ pub(crate) fn trials() -> Vec<Trial> {
         rule_with("postgres::host::a_used_key_leaves_the_transaction_usable", server, |url| {
             play(conflict(url))
         }),
+        rule_with("postgres::host::an_id_that_is_taken_is_named_by_its_place", server, |url| {
+            play(taken_id(url))
+        }),
         rule_with("postgres::host::order_follows_the_transactions", server, |url| play(order(url))),
         rule_with("postgres::host::nothing_waits_for_a_transaction_but_the_same_key", server, |url| {
             play(nobody_waits(url))
@@ -89,6 +92,34 @@ async fn conflict(url: String) -> Outcome {
     assert_eq!((again.event, again.fresh), (first.event, false));
     assert!(other.fresh);
     assert_eq!(world.store.outbox(10, at(2)).await?.entries.len(), 2);
+    world.end().await
+}
+
+async fn taken_id(url: String) -> Outcome {
+    let world = World::new(url).await?;
+    let acme = tenant("acme");
+    let there = publication(head(&acme, at(0))?);
+    world.store.publish(vec![there.clone()], DAY, at(0)).await?;
+    let two = || Ok::<_, Box<dyn std::error::Error>>(vec![publication(head(&acme, at(1))?), there.clone()]);
+    let (mut client, connection) = configuration(&world.url)?.connect(::tokio_postgres::NoTls).await?;
+    let connection = tokio::spawn(connection);
+
+    let by_the_store = world.store.publish(two()?, DAY, at(1)).await;
+    let mut transaction = world.pool.begin().await?;
+    let by_sqlx = Publications::new(two()?).write_in(world.store.within(&mut transaction)).await;
+    transaction.rollback().await?;
+    let transaction = client.transaction().await?;
+    let by_tokio_postgres = Publications::new(two()?).write_in(world.store.within(&transaction)).await;
+    transaction.rollback().await?;
+
+    for answer in [by_the_store, by_sqlx, by_tokio_postgres] {
+        let refused = answer.expect_err("a refusal");
+        assert_eq!(refused.kind(), ErrorKind::Conflict);
+        assert_eq!(refused.problems()[0].field, "publications[1].event.id");
+    }
+    assert_eq!(world.number("SELECT count(*) FROM SCHEMA.event").await?, 1);
+    drop(client);
+    connection.await??;
     world.end().await
 }
 

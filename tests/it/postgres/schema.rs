@@ -29,6 +29,9 @@ pub(crate) fn trials() -> Vec<Trial> {
             play(default_partition(url))
         }),
         rule_with("postgres::schema::policies_hide_other_tenants", server, |url| play(policies(url))),
+        rule_with("postgres::schema::row_level_security_is_asked_for_before_the_first_step", server, |url| {
+            play(own_policies(url))
+        }),
     ]
 }
 
@@ -58,9 +61,42 @@ async fn own_tool(url: String) -> Outcome {
     }
 
     store.check_schema().await?;
+    let world = World { url, pool: pool.clone(), store: store.clone(), name };
+    let days = days(&world).await?;
+    assert!(!days.is_empty(), "a host that publishes before any worker runs needs no default partition");
     store.migrate().await?;
-    drop_schema(&pool, &name).await;
-    Ok(())
+    world.end().await
+}
+
+async fn own_policies(url: String) -> Outcome {
+    let pool = as_tenant_role(&url, PgPoolOptions::new().max_connections(4)).await?.connect(&url).await?;
+    let name = fresh_name();
+    let build = || PostgresStore::builder(pool.clone()).schema(&name);
+    let (plain, store) = (build().build()?, build().row_level_security().build()?);
+    plain.migrate().await?;
+    assert_eq!(plain.policies(), None);
+
+    let error = store.outbox(1, at(0)).await.map(|_| ()).expect_err("a refusal");
+
+    let cause = error.source().and_then(|cause| cause.downcast_ref::<SchemaMismatch>());
+    assert!(matches!(cause, Some(SchemaMismatch::Unguarded { tables: 11 })), "{error:?}");
+    assert_eq!(error.kind(), ErrorKind::Unconfigured);
+    assert!(error.problems()[0].fix.contains("policies()"), "{error}");
+    for _ in 0..2 {
+        let mut transaction = pool.begin().await?;
+        sqlx::raw_sql(store.policies().ok_or("policies")?).execute(&mut *transaction).await?;
+        transaction.commit().await?;
+    }
+    store.outbox(1, at(0)).await?;
+
+    let world = World { url, pool: pool.clone(), store: store.clone(), name: name.clone() };
+    world.run("ALTER TABLE SCHEMA.payload NO FORCE ROW LEVEL SECURITY").await?;
+    let fresh = build().row_level_security().build()?;
+    assert!(fresh.check_schema().await.is_err(), "for the tables' owner, one has no policy");
+    let (one, two) = tokio::join!(fresh.migrate(), store.migrate());
+    (one?, two?);
+    fresh.check_schema().await?;
+    world.end().await
 }
 
 async fn versions(url: String) -> Outcome {

@@ -12,8 +12,9 @@ use libtest_mimic::Trial;
 use sqlx::postgres::{PgConnectOptions, PgListener};
 use sqlx::{Connection, PgConnection};
 
+use crate::patience::soon;
 use crate::postgres::cluster::{Cluster, Durability};
-use crate::postgres::play::{Outcome, play, soon};
+use crate::postgres::play::{Outcome, play};
 use crate::postgres::server::{fresh_name, rule_with, server};
 
 pub(crate) fn trials() -> Vec<Trial> {

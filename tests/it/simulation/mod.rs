@@ -16,9 +16,9 @@ use std::sync::{Mutex, PoisonError};
 use libtest_mimic::Trial;
 
 use crate::rule;
-use faults::Faults;
-use store::Defect;
-use world::{Seen, play};
+use crate::simulation::faults::Faults;
+use crate::simulation::store::Defect;
+use crate::simulation::world::{Seen, play};
 
 pub(crate) fn trials() -> Vec<Trial> {
     vec![

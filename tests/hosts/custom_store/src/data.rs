@@ -2,16 +2,13 @@
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
-use std::time::Duration;
 
 use bytes::Bytes;
-use chrono::{DateTime, TimeDelta, Utc};
+use chrono::{DateTime, Utc};
 use crossdock::activity::Activity;
 use crossdock::events::Event;
 use crossdock::lanes::{Brake, Lease, TokenBucket};
-use crossdock::primitives::{
-    ActivityId, Cursor, DeliveryId, EventId, Page, PageRequest, ReplayId, WebhookId,
-};
+use crossdock::primitives::{ActivityId, DeliveryId, EventId, ReplayId, WebhookId};
 use crossdock::tenancy::TenantId;
 use crossdock::webhooks::{
     Attempt, Delivery, DeliveryStatus, DisableReason, OrderKey, Origin, Replay, ReplayFilter, SkipReason,
@@ -224,26 +221,12 @@ impl Data {
     }
 }
 
-/// So much earlier; what is kept for ever reaches back to the beginning of time.
-pub(crate) fn earlier(now: Time, span: Duration) -> Time {
-    let span = TimeDelta::from_std(span).unwrap_or(TimeDelta::MAX);
-    now.checked_sub_signed(span).unwrap_or(Time::MIN_UTC)
-}
-
 /// Forgets what an attempt has logged of request and answer.
 pub(crate) fn forget_contents(attempt: &mut Arc<Attempt>) {
     let attempt = Arc::make_mut(attempt);
     attempt.request_headers = Default::default();
     attempt.response_headers = Default::default();
     attempt.response_body.clear();
-}
-
-/// Cuts one page out of a listing that is in order.
-pub(crate) fn page<T>(mut items: Vec<T>, page: PageRequest, cursor: impl Fn(&T) -> Cursor) -> Page<T> {
-    let is_more = items.len() > page.limit();
-    items.truncate(page.limit());
-    let next = if is_more { items.last().map(cursor) } else { None };
-    Page::new(items, next)
 }
 
 pub(crate) fn error(kind: ErrorKind, step: &'static str) -> Error {

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use chrono::{DateTime, TimeDelta, Utc};
 use crossdock::lanes::{Lease, LeaseToken, TokenBucket};
-use crossdock::primitives::{DeliveryId, EventId};
+use crossdock::primitives::{DeliveryId, EventId, earlier};
 use crossdock::tenancy::TenantId;
 use crossdock::webhooks::{
     Advanced, Claim, ClaimRequest, Claimed, DeadReason, Delivery, DeliveryQueue, DeliveryStatus, Examination,
@@ -18,7 +18,7 @@ use crossdock::webhooks::{
 use crossdock::{ErrorKind, Result};
 
 use super::SimpleStore;
-use super::data::{Data, Hook, Name, Row, StoredEvent, Time, earlier, error, forget_contents};
+use super::data::{Data, Hook, Name, Row, StoredEvent, Time, error, forget_contents};
 
 #[async_trait::async_trait]
 impl DeliveryQueue for SimpleStore {

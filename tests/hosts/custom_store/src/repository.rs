@@ -16,7 +16,7 @@ use crossdock::webhooks::{
 use crossdock::{ErrorKind, Result};
 
 use super::SimpleStore;
-use super::data::{Data, Hook, Row, StoredEvent, Time, error, page};
+use super::data::{Data, Hook, Row, StoredEvent, Time, error};
 
 #[async_trait::async_trait]
 impl WebhookRepository for SimpleStore {
@@ -52,7 +52,7 @@ impl WebhookRepository for SimpleStore {
         let mine = data.hooks.values().map(|hook| &hook.webhook).filter(|webhook| webhook.tenant == *tenant);
         let behind =
             mine.filter(|webhook| asked.cursor().is_none_or(|cursor| cursor.row() < webhook.id.as_uuid()));
-        Ok(page(behind.cloned().collect(), asked, |webhook| Cursor::behind(webhook.id.as_uuid())))
+        Ok(Page::cut(behind.cloned(), asked, |webhook| Cursor::behind(webhook.id.as_uuid())))
     }
 
     async fn defaults(&self, tenant: &TenantId) -> Result<Arc<TenantDefaults>> {
@@ -103,8 +103,8 @@ impl WebhookRepository for SimpleStore {
         let behind =
             mine.filter(|row| asked.cursor().is_none_or(|cursor| row.delivery.id.as_uuid() < cursor.row()));
         let wanted = behind.filter(|row| filter.matches(&row.delivery));
-        let records = wanted.map(|row| data.record(row, include)).collect();
-        Ok(page(records, asked, |record: &DeliveryRecord| Cursor::behind(record.delivery.id.as_uuid())))
+        let records = wanted.map(|row| data.record(row, include));
+        Ok(Page::cut(records, asked, |record: &DeliveryRecord| Cursor::behind(record.delivery.id.as_uuid())))
     }
 
     async fn delivery(
@@ -184,7 +184,7 @@ impl WebhookRepository for SimpleStore {
         let mine = data.replays.values().rev().filter(|replay| replay.tenant == *tenant);
         let behind =
             mine.filter(|replay| asked.cursor().is_none_or(|cursor| replay.id.as_uuid() < cursor.row()));
-        Ok(page(behind.cloned().collect(), asked, |replay| Cursor::behind(replay.id.as_uuid())))
+        Ok(Page::cut(behind.cloned(), asked, |replay| Cursor::behind(replay.id.as_uuid())))
     }
 
     async fn cancel_replay(
@@ -294,7 +294,7 @@ impl ActivityLog for SimpleStore {
         let mine = data.log.values().rev().filter(|entry| entry.tenant == *tenant && filter.matches(entry));
         let behind =
             mine.filter(|entry| asked.cursor().is_none_or(|cursor| entry.id.as_uuid() < cursor.row()));
-        Ok(page(behind.cloned().collect(), asked, |entry| Cursor::behind(entry.id.as_uuid())))
+        Ok(Page::cut(behind.cloned(), asked, |entry| Cursor::behind(entry.id.as_uuid())))
     }
 }
 

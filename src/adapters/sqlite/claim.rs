@@ -7,8 +7,8 @@ use bytes::Bytes;
 use chrono::{DateTime, Utc};
 use rusqlite::{Row, params};
 
-use crate::adapters::sqlite::columns::{bytes, later, limit, nanos, stored, text, time, uuid};
-use crate::adapters::sqlite::fault::{Done, corrupt};
+use crate::adapters::sqlite::columns::{MINUTE, bytes, later, limit, nanos, text, time, uuid};
+use crate::adapters::sqlite::fault::{Done, corrupt, readable};
 use crate::adapters::sqlite::lane::{Caps, Lane, State, Turn};
 use crate::adapters::sqlite::order::Place;
 use crate::adapters::sqlite::session::Session;
@@ -34,7 +34,8 @@ pub(super) struct Leased {
 
 pub(super) struct LeasedOne {
     id: DeliveryId,
-    origin: Origin,
+    /// As it is stored, like the head.
+    origin: String,
     attempt: u32,
     lease: Lease,
     head: String,
@@ -52,8 +53,8 @@ impl LeasedOne {
 
     pub(super) fn into_claim(self) -> Result<Claim> {
         let event = Arc::new(Event::new(EventHead::from_stored(&self.head)?, self.payload));
-        let claim =
-            Claim::new(self.id, self.origin, self.attempt, self.lease, event, self.webhook, self.defaults);
+        let origin = Origin::from_stored(&self.origin)?;
+        let claim = Claim::new(self.id, origin, self.attempt, self.lease, event, self.webhook, self.defaults);
         Ok(claim.with_brake(self.brake, self.brake_version))
     }
 }
@@ -110,7 +111,7 @@ struct Round<'a, 'c> {
 struct Candidate {
     n: i64,
     id: DeliveryId,
-    origin: Origin,
+    origin: String,
     attempts: i64,
     token: i64,
     order_key: Option<i64>,
@@ -172,7 +173,10 @@ impl<'a, 'c> Round<'a, 'c> {
 
     fn claim_of_tenant(&mut self, tenant: &TenantId, quota: usize) -> Done<()> {
         let wanted = self.claims.len() + quota;
-        let defaults = defaults_of(self.session, tenant)?;
+        let Some(defaults) = readable(defaults_of(self.session, tenant))? else {
+            self.session.run(LATER, params![tenant.as_str(), self.a_minute_later()])?;
+            return Ok(());
+        };
         while self.claims.len() < wanted {
             let left = wanted - self.claims.len();
             // With as many lanes as deliveries are wanted, each gives one.
@@ -196,7 +200,20 @@ impl<'a, 'c> Round<'a, 'c> {
         Ok(())
     }
 
+    /// What cannot be read back is looked at again in a minute: it holds back nothing but itself.
+    fn a_minute_later(&self) -> i64 {
+        self.now.saturating_add(MINUTE)
+    }
+
     fn claim_of_lane(&mut self, n: i64, share: usize, defaults: &Arc<TenantDefaults>) -> Done<()> {
+        let claimed = readable(self.claim_of_readable_lane(n, share, defaults))?;
+        if claimed.is_none() {
+            self.session.run(LANE_LATER, params![n, self.a_minute_later()])?;
+        }
+        Ok(())
+    }
+
+    fn claim_of_readable_lane(&mut self, n: i64, share: usize, defaults: &Arc<TenantDefaults>) -> Done<()> {
         let (session, now) = (self.session, self.request.now);
         let mut lane = Lane::load(session, n)?;
         let webhook = lane.webhook(session)?.filter(|_| lane.state == State::Active);
@@ -315,7 +332,7 @@ fn candidate(row: &Row<'_>) -> Done<Candidate> {
     Ok(Candidate {
         n: row.get(0)?,
         id: DeliveryId::from_uuid(uuid(row, 1)?),
-        origin: stored(row, 2)?,
+        origin: row.get(2)?,
         attempts: row.get(3)?,
         token: row.get(4)?,
         order_key: row.get(5)?,
@@ -345,12 +362,11 @@ pub(super) fn end_unreadable(session: &Session<'_>, ids: &[DeliveryId], now: Dat
     Ok(())
 }
 
-/// In nanoseconds.
-pub(super) const MINUTE: i64 = 60_000_000_000;
-
 const ADOPT: &str = "UPDATE crossdock_engine SET in_flight = ?1, replays_in_flight = ?2";
 const ALL_LANES: &str = "SELECT n FROM crossdock_lane WHERE state = 0";
 const WAKE: &str = "UPDATE crossdock_lane SET ready = 1, next_at = NULL WHERE ready = 0 AND next_at <= ?1";
+const LATER: &str = "UPDATE crossdock_lane SET ready = 0, next_at = ?2 WHERE ready = 1 AND tenant = ?1";
+const LANE_LATER: &str = "UPDATE crossdock_lane SET ready = 0, next_at = ?2 WHERE n = ?1";
 const SERVED: &str = "SELECT served FROM crossdock_engine";
 const SERVED_NOW: &str = "UPDATE crossdock_engine SET served = ?1 WHERE served <> ?1";
 const READY_BEHIND: &str =
@@ -387,6 +403,8 @@ mod tests {
     fn a_claim_looks_at_no_more_than_it_takes() {
         let statements = [
             WAKE,
+            LATER,
+            LANE_LATER,
             SERVED,
             SERVED_NOW,
             READY_BEHIND,

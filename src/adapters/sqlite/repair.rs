@@ -9,7 +9,7 @@ use crate::activity::model::Activity;
 use crate::adapters::sqlite::activity::note;
 use crate::adapters::sqlite::columns::{nanos, stored, uuid};
 use crate::adapters::sqlite::deliveries::{found, is_known};
-use crate::adapters::sqlite::fault::{Done, Fault};
+use crate::adapters::sqlite::fault::{Done, Fault, readable};
 use crate::adapters::sqlite::lane::{Caps, Lane};
 use crate::adapters::sqlite::order::{Place, STOPPED};
 use crate::adapters::sqlite::outbox::NewRow;
@@ -155,9 +155,14 @@ pub(super) fn erase_subject(
 /// Drops an event's payload, and what attempts have logged about it.
 pub(super) fn drop_payload(session: &Session<'_>, event: i64) -> Done<()> {
     let attempts = session.all(ATTEMPTS_OF_EVENT, [event], |row| {
-        Ok((row.get::<_, i64>(0)?, uuid(row, 1)?, stored::<Attempt>(row, 2)?))
+        Ok((row.get::<_, i64>(0)?, uuid(row, 1)?, readable(stored::<Attempt>(row, 2))?))
     })?;
-    for (delivery, id, mut attempt) in attempts {
+    for (delivery, id, attempt) in attempts {
+        let Some(mut attempt) = attempt else {
+            // Nobody can tell what it says of the event.
+            session.run(FORGET_ATTEMPT, params![delivery, id.as_bytes()])?;
+            continue;
+        };
         attempt.forget_contents();
         session.run(FORGET_CONTENTS, params![delivery, id.as_bytes(), attempt.to_stored()?])?;
     }
@@ -187,5 +192,6 @@ const WAITING_OF_EVENT: &str = "SELECT w.n, w.lane, w.order_key, w.attempts FROM
 const ATTEMPTS_OF_EVENT: &str = "SELECT a.delivery, a.id, a.body FROM crossdock_delivery d \
     CROSS JOIN crossdock_attempt a ON a.delivery = d.n WHERE d.event = ?1";
 const FORGET_CONTENTS: &str = "UPDATE crossdock_attempt SET body = ?3 WHERE delivery = ?1 AND id = ?2";
+const FORGET_ATTEMPT: &str = "DELETE FROM crossdock_attempt WHERE delivery = ?1 AND id = ?2";
 const DROP_PAYLOAD: &str = "DELETE FROM crossdock_payload WHERE event = ?1";
 const HAS_NO_PAYLOAD: &str = "UPDATE crossdock_event SET has_payload = 0 WHERE n = ?1";

@@ -7,7 +7,7 @@ use rusqlite::params;
 
 use crate::adapters::sqlite::activity::note;
 use crate::adapters::sqlite::columns::{nanos, signed};
-use crate::adapters::sqlite::fault::{Done, Fault};
+use crate::adapters::sqlite::fault::{Done, Fault, readable};
 use crate::adapters::sqlite::lane::{Caps, Lane};
 use crate::adapters::sqlite::order::{Place, STOPPED, entrance};
 use crate::adapters::sqlite::session::Session;
@@ -105,7 +105,7 @@ impl Step<'_, '_> {
         }
         self.apply_fate(settlement, text, &claimed)?;
         let lane = claimed.place.lane;
-        let present = self.lane(lane)?.webhook(session)?.map(|webhook| webhook.version);
+        let present = readable(self.lane(lane)?.webhook(session))?.flatten().map(|webhook| webhook.version);
         if present == Some(settlement.webhook_version) {
             self.apply_to_webhook(lane, settlement)?;
         }

@@ -109,6 +109,8 @@ pub struct Settled {
     pub fenced: Vec<(DeliveryId, LeaseToken)>,
     /// Webhooks that are failing, or have just recovered: health before and after this batch.
     pub health: Vec<HealthMoved>,
+    /// Webhooks that this batch has disabled; those that were disabled or changed before are not among them.
+    pub disabled: Vec<(TenantId, WebhookId)>,
 }
 
 /// A webhook's health before and after a batch.
@@ -215,8 +217,9 @@ pub struct Examination {
 /// - What a settlement says about the webhook (health, pause, circuit, disabling) counts only if the webhook still has the version
 ///   that the settlement names: a result of the old URL must not hold back the new one. What it says about the delivery counts.
 /// - `Fate::Release` takes the begun attempt back: the next claim has the same number.
-/// - A disabling settlement or judgement disables the webhook as a save would; it is idempotent. A judgement that changes
-///   nothing writes no activity; a warning counts only while the webhook fails, and only if it is a higher one.
+/// - A disabling settlement or judgement disables the webhook as a save would; it is idempotent. The answer names the
+///   webhooks that the batch has disabled; a settlement that did not disable writes its other activity, but none of kind
+///   [`WebhookDisabled`](crate::activity::ActivityKind). A judgement that changes nothing writes no activity; a warning counts only while the webhook fails, and only if it is a higher one.
 /// - `pause_until` never shortens a pause. A brake change whose `seen` is not the present version changes nothing.
 /// - `expire` ends pending and stopped deliveries made before `before` as dead letters, unless they are leased, and those whose
 ///   lease has ended as skipped if their webhook is disabled or deleted or their event was erased.

@@ -51,7 +51,7 @@ impl State {
     }
 
     /// Writes what happened into the log.
-    pub(super) fn note(&mut self, activity: &[Activity]) {
+    pub(super) fn note<'a>(&mut self, activity: impl IntoIterator<Item = &'a Activity>) {
         for entry in activity {
             let (tenant, id) = (self.tenant_slot(&entry.tenant), entry.id);
             let log = &mut self.tenants[tenant].activity;

@@ -11,7 +11,7 @@ use crate::error::{Error, Result};
 use crate::lanes::runner::{Claims, LaneWork};
 use crate::lanes::throttle::Outcome;
 use crate::ports::EntropyExt;
-use crate::primitives::id::AttemptId;
+use crate::primitives::id::{AttemptId, WebhookId};
 use crate::tenancy::model::TenantId;
 use crate::webhooks::classify::Verdict;
 use crate::webhooks::context::Context;
@@ -146,7 +146,9 @@ impl Delivering {
         settlement
     }
 
-    fn tell(&self, settlement: &Settlement, now: DateTime<Utc>) {
+    /// Tells the operator what has come of a result; a webhook is disabled by the first result that says so, and is no longer
+    /// among those that were.
+    fn tell(&self, settlement: &Settlement, disabled: &mut Vec<(TenantId, WebhookId)>, now: DateTime<Utc>) {
         let tell = |kind| {
             self.context.tell(Notice::new(now, settlement.tenant.clone(), settlement.webhook, kind));
         };
@@ -155,7 +157,13 @@ impl Delivering {
             Fate::Stop => tell(NoticeKind::LaneStopped(settlement.delivery)),
             Fate::Delivered | Fate::RetryAt(_) | Fate::Release(_) => {}
         }
-        if let Some(reason) = settlement.disable {
+        let is_named = |(tenant, webhook): &(TenantId, WebhookId)| {
+            *webhook == settlement.webhook && *tenant == settlement.tenant
+        };
+        if let Some(reason) = settlement.disable
+            && let Some(place) = disabled.iter().position(is_named)
+        {
+            disabled.swap_remove(place);
             tell(NoticeKind::Disabled(reason));
         }
         if let Some(until) = settlement.brake.and_then(|change| change.brake.open_until())
@@ -200,13 +208,16 @@ impl Delivering {
     }
 
     async fn pronounce(&self, judged: Vec<Judged>, now: DateTime<Utc>) -> Result<()> {
-        self.context.queue.settle(SettleBatch::judged(&judged), now).await?;
+        let settled = self.context.queue.settle(SettleBatch::judged(&judged), now).await?;
         for Judged { tenant, webhook, step, .. } in judged {
+            let name = (tenant, webhook);
             let kind = match step {
                 JudgedStep::Warned(percent) => NoticeKind::Failing(percent),
+                // Somebody else has disabled or removed it in between, and has told of it.
+                JudgedStep::Disable(_) if !settled.disabled.contains(&name) => continue,
                 JudgedStep::Disable(reason) => NoticeKind::Disabled(reason),
             };
-            self.context.tell(Notice::new(now, tenant, webhook, kind));
+            self.context.tell(Notice::new(now, name.0, webhook, kind));
         }
         Ok(())
     }
@@ -265,11 +276,11 @@ impl LaneWork for Delivering {
 
     async fn settle(&self, settlements: &[Settlement]) -> Result<()> {
         let now = self.now();
-        let settled = self.context.queue.settle(SettleBatch::new(settlements), now).await?;
+        let mut settled = self.context.queue.settle(SettleBatch::new(settlements), now).await?;
         self.board.settled(settlements.len(), settled.fenced.len());
         for settlement in settlements {
             if !settled.fenced.contains(&(settlement.delivery, settlement.lease.token)) {
-                self.tell(settlement, now);
+                self.tell(settlement, &mut settled.disabled, now);
             }
         }
         if !settled.health.is_empty() {

@@ -149,8 +149,8 @@ impl Data {
         self.events.get(&event).is_some_and(|stored| stored.has_payload)
     }
 
-    pub fn note(&mut self, activity: &[Activity]) {
-        self.log.extend(activity.iter().map(|entry| (entry.id, entry.clone())));
+    pub fn note<'a>(&mut self, activity: impl IntoIterator<Item = &'a Activity>) {
+        self.log.extend(activity.into_iter().map(|entry| (entry.id, entry.clone())));
     }
 
     /// Why a delivery of this webhook and event cannot wait, if it cannot.

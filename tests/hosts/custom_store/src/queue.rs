@@ -6,6 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use chrono::{DateTime, TimeDelta, Utc};
+use crossdock::activity::{Activity, ActivityKind};
 use crossdock::lanes::{Lease, LeaseToken, TokenBucket};
 use crossdock::primitives::{DeliveryId, EventId};
 use crossdock::tenancy::TenantId;
@@ -134,7 +135,7 @@ impl DeliveryQueue for SimpleStore {
             let name = (settlement.tenant.clone(), settlement.webhook);
             let counts = |hook: &&Hook| hook.webhook.version == settlement.webhook_version;
             let health = data.hooks.get(&name).filter(counts).map(|hook| hook.health);
-            if !data.settle(settlement, now) {
+            if !data.settle(settlement, now, &mut settled) {
                 settled.fenced.push((settlement.delivery, settlement.lease.token));
             } else if settlement.health != HealthChange::None
                 && !before.iter().any(|(known, _)| *known == name)
@@ -143,7 +144,7 @@ impl DeliveryQueue for SimpleStore {
             }
         }
         for judged in batch.judgements {
-            data.judge(judged, now);
+            data.judge(judged, now, &mut settled);
         }
         for ((tenant, webhook), before) in before {
             let after = data.hook(&tenant, webhook).map(|hook| hook.health);
@@ -310,7 +311,7 @@ impl Data {
     }
 
     /// Applies one result; says whether its lease was the present one.
-    fn settle(&mut self, settlement: &Settlement, now: Time) -> bool {
+    fn settle(&mut self, settlement: &Settlement, now: Time, settled: &mut Settled) -> bool {
         let Some(row) = self.row(&settlement.tenant, settlement.delivery) else { return false };
         let (id, name, event) = (row.delivery.id, row.name(), row.delivery.event);
         let is_present = row.lease.is_some_and(|lease| lease.token == settlement.lease.token);
@@ -345,25 +346,22 @@ impl Data {
             (_, None) => row.rest(DeliveryStatus::Stopped, now),
         }
         let present = self.hooks.get(&name).map(|hook| hook.webhook.version);
-        if present != Some(settlement.webhook_version) {
-            self.note(&settlement.activity);
-            return true;
-        }
-        if let Some(hook) = self.hooks.get_mut(&name) {
+        let counts = present == Some(settlement.webhook_version);
+        if let Some(hook) = self.hooks.get_mut(&name).filter(|_| counts) {
             hook.health = hook.health.after(settlement.health, now);
             hook.held_until = hook.held_until.max(settlement.pause_until);
             if let Some(change) = settlement.brake.filter(|change| change.seen == hook.brake_version) {
                 (hook.brake, hook.brake_version) = (change.brake, hook.brake_version + 1);
             }
         }
-        if let Some(reason) = settlement.disable {
-            self.disable(&name, reason, now);
-        }
-        self.note(&settlement.activity);
+        let disabled = counts && settlement.disable.is_some_and(|reason| self.disable(&name, reason, now));
+        settled.disabled.extend(disabled.then_some(name));
+        let is_true = |entry: &&Activity| disabled || entry.kind != ActivityKind::WebhookDisabled;
+        self.note(settlement.activity.iter().filter(is_true));
         true
     }
 
-    fn judge(&mut self, judged: &Judged, now: Time) {
+    fn judge(&mut self, judged: &Judged, now: Time, settled: &mut Settled) {
         let name = (judged.tenant.clone(), judged.webhook);
         let Some(hook) = self.hooks.get_mut(&name) else { return };
         let is_changed = match judged.step {
@@ -372,7 +370,11 @@ impl Data {
                 hook.health.warned_percent = if is_news { percent } else { hook.health.warned_percent };
                 is_news
             }
-            JudgedStep::Disable(reason) => self.disable(&name, reason, now),
+            JudgedStep::Disable(reason) => {
+                let disabled = self.disable(&name, reason, now);
+                settled.disabled.extend(disabled.then_some(name));
+                disabled
+            }
             _ => false,
         };
         if is_changed {

@@ -133,6 +133,8 @@ pub struct HealthMoved {
 pub struct Expired {
     /// Deliveries that became dead letters because of their age.
     pub deliveries: Vec<(TenantId, WebhookId, DeliveryId)>,
+    /// How many more ended as skipped, because their webhook is disabled or deleted, or their event was erased.
+    pub skipped: u64,
 }
 
 /// What is kept until when.
@@ -221,8 +223,9 @@ pub struct Examination {
 ///   webhooks that the batch has disabled; a settlement that did not disable writes its other activity, but none of kind
 ///   [`WebhookDisabled`](crate::activity::ActivityKind). A judgement that changes nothing writes no activity; a warning counts only while the webhook fails, and only if it is a higher one.
 /// - `pause_until` never shortens a pause. A brake change whose `seen` is not the present version changes nothing.
-/// - `expire` ends pending and stopped deliveries made before `before` as dead letters, unless they are leased, and those whose
-///   lease has ended as skipped if their webhook is disabled or deleted or their event was erased.
+/// - `expire` ends pending and stopped deliveries made before `before` as dead letters, unless they are leased, and those that
+///   nobody has claimed, or whose lease has ended, as skipped if their webhook is disabled or deleted, and those whose lease has
+///   ended if their event was erased. Both count towards `limit`; fewer are answered only if nothing is left.
 /// - `advance_replays` makes at most one second's worth of each due replay, oldest first, at most one delivery for each given id, of
 ///   deliveries with [`Origin::Live`](crate::webhooks::Origin) only, whose payload is there; if ids are missing, `wanted` says at
 ///   most how many. A crash between two calls makes nothing twice. A replay of a disabled webhook waits.

@@ -72,7 +72,9 @@ impl State {
         let mut left = limit;
         let groups: Vec<_> = self.groups.slots().collect();
         for group in groups {
-            left -= self.skip_lost(group, now, left);
+            let skipped = self.skip_lost(group, now, left);
+            expired.skipped += skipped as u64;
+            left -= skipped;
             if left == 0 {
                 break;
             }

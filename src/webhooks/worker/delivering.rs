@@ -1,10 +1,9 @@
 //! What a lane's work is here: sign, send, classify, schedule, settle.
 
-use std::sync::atomic::{AtomicI64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use chrono::{DateTime, TimeDelta, Utc};
+use chrono::{DateTime, Utc};
 
 use crate::activity::model::ActivityKind;
 use crate::error::{Error, Result};
@@ -19,50 +18,30 @@ use crate::webhooks::dispatch::{AttemptName, Sent};
 use crate::webhooks::health::Judgement;
 use crate::webhooks::model::{Attempt, AttemptError, Claim, DeadReason, DisableReason, Fate, Settlement};
 use crate::webhooks::notice::{Notice, NoticeKind};
-use crate::webhooks::queue::{ClaimRequest, HealthMoved, Judged, JudgedStep, SettleBatch};
+use crate::webhooks::queue::{HealthMoved, Judged, JudgedStep, SettleBatch};
 use crate::webhooks::worker::circuits::Circuits;
 use crate::webhooks::worker::outcome::{Consequence, consequence, given_up, is_overdrawn, retry_policy};
 use crate::webhooks::worker::status::StatusBoard;
+use crate::webhooks::worker::store_clock::StoreClock;
 
 /// Makes deliveries.
 #[derive(Debug)]
 pub(super) struct Delivering {
     context: Arc<Context>,
     board: Arc<StatusBoard>,
+    time: Arc<StoreClock>,
     circuits: Circuits,
     /// Where the round over tenants goes on.
     after: Mutex<Option<TenantId>>,
-    /// What the store's clock is ahead of ours, in microseconds.
-    offset: AtomicI64,
 }
 
 impl Delivering {
-    pub(super) fn new(context: Arc<Context>, board: Arc<StatusBoard>) -> Self {
-        Self {
-            context,
-            board,
-            circuits: Circuits::default(),
-            after: Mutex::new(None),
-            offset: AtomicI64::new(0),
-        }
+    pub(super) fn new(context: Arc<Context>, board: Arc<StatusBoard>, time: Arc<StoreClock>) -> Self {
+        Self { context, board, time, circuits: Circuits::default(), after: Mutex::new(None) }
     }
 
     fn now(&self) -> DateTime<Utc> {
-        self.context.clock.now() + TimeDelta::microseconds(self.offset.load(Ordering::Relaxed))
-    }
-
-    /// A clock that differs from the store's by more than the claim took is corrected, so that all processes judge
-    /// leases alike.
-    fn correct_offset(&self, before: DateTime<Utc>, store: DateTime<Utc>) {
-        let after = self.now();
-        let error = if store < before {
-            store - before
-        } else if store > after {
-            store - after
-        } else {
-            return;
-        };
-        self.offset.fetch_add(error.num_microseconds().unwrap_or(0), Ordering::Relaxed);
+        self.time.now()
     }
 
     async fn deliver(&self, claim: Claim) -> Settlement {
@@ -230,18 +209,13 @@ impl LaneWork for Delivering {
     type Party = TenantId;
 
     async fn claim(&self, limit: usize, full: Vec<TenantId>) -> Result<Claims<Claim>> {
-        let settings = &self.context.settings;
-        let before = self.now();
+        let before = self.time.compared().await?;
         let after = self.after.lock().unwrap_or_else(PoisonError::into_inner).clone();
-        let mut request = ClaimRequest::new(before, settings.lease, limit)
-            .with_after(after)
-            .with_max_in_flight(settings.max_in_flight);
-        request.max_replays_in_flight = settings.max_replays_in_flight;
-        request.except = full;
+        let request = self.time.request(before, limit).with_after(after).except(full);
         let claimed = self.context.queue.claim(request).await?;
         self.board.store_works();
         *self.after.lock().unwrap_or_else(PoisonError::into_inner) = claimed.after;
-        self.correct_offset(before, claimed.now);
+        self.time.correct(before, claimed.now);
         Ok(Claims { items: claimed.claims, next_due: claimed.next_due })
     }
 

@@ -4,7 +4,7 @@ use std::error::Error;
 
 use crossdock::ports::EntropyExt;
 use crossdock::primitives::{EgressPolicy, WebhookId};
-use crossdock::tenancy::{TenantDefaults, TenantId};
+use crossdock::tenancy::TenantId;
 use crossdock::webhooks::{Change, DeliveryQueue, Webhook, WebhookRepository};
 use libtest_mimic::Trial;
 
@@ -76,9 +76,6 @@ async fn webhook() -> Story {
 
 async fn lane() -> Story {
     let mut shop = Shop::new(8).await?;
-    let defaults = TenantDefaults::new(shop.tenant.clone());
-    let whole = Change::Defaults { defaults, expected: crossdock::webhooks::Version::NONE };
-    shop.store.save(&shop.tenant, vec![whole], Vec::new(), at(0)).await?;
     shop.send(1, at(0)).await?;
     let acme = shop.tenant.clone();
     shop.tenant = neighbour(&shop).await?;

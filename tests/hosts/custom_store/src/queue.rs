@@ -157,8 +157,8 @@ impl DeliveryQueue for SimpleStore {
 
     async fn expire(&self, before: DateTime<Utc>, now: DateTime<Utc>, limit: usize) -> Result<Expired> {
         let mut data = self.data();
-        data.skip_refused(now, |row| row.lease.is_some());
         let mut expired = Expired::default();
+        expired.skipped = data.skip_refused(now, |row| row.lease.is_some());
         let waiting = data.rows.values_mut().filter(|row| row.waits() && !row.is_leased(now));
         for row in waiting.filter(|row| row.delivery.created_at < before).take(limit) {
             row.rest(DeliveryStatus::DeadLetter(DeadReason::Expired), now);

@@ -143,7 +143,7 @@ pub struct Expired {
 pub struct Retention {
     /// Payloads, and bodies in the attempt log; 30 days by default.
     pub payloads: Duration,
-    /// Events, deliveries, attempts, replays that have ended; 90 days by default.
+    /// Events, deliveries, attempts, replays that have ended, entries of the activity log; 90 days by default.
     pub history: Duration,
     /// Idempotency keys; 24 hours by default.
     pub idempotency_keys: Duration,
@@ -229,7 +229,7 @@ pub struct Examination {
 /// - `advance_replays` makes at most one second's worth of each due replay, oldest first, at most one delivery for each given id, of
 ///   deliveries with [`Origin::Live`](crate::webhooks::Origin) only, whose payload is there; if ids are missing, `wanted` says at
 ///   most how many. A crash between two calls makes nothing twice. A replay of a disabled webhook waits.
-/// - `tidy` drops what is past its retention, but never an event, payload or delivery that is still undelivered.
+/// - `tidy` drops what is past its retention, also entries of the activity log past `history`, but never an event, payload or delivery that is still undelivered.
 /// - `examine` changes nothing, and asks for no more than a count that an index holds.
 #[async_trait]
 pub trait DeliveryQueue: Debug + Send + Sync + 'static {

@@ -107,7 +107,7 @@ impl State {
         let (history, payloads) = (earlier(now, retention.history), earlier(now, retention.payloads));
         let mut gone = self.forget_keys(earlier(now, retention.idempotency_keys));
         let replays = self.forget_replays(history);
-        gone += replays;
+        gone += replays + self.forget_activity(history);
         if replays > 0 || self.oldest.row < history || self.oldest.payload < payloads {
             gone += self.forget_rows(history) + self.forget_events(history, payloads);
             self.forget_ended();
@@ -185,6 +185,25 @@ impl State {
             let tenant = self.tenant_slot(&replay.tenant);
             self.tenants[tenant].replays.remove(&id);
         }
+    }
+
+    fn forget_activity(&mut self, before: DateTime<Utc>) -> u64 {
+        let mut gone = 0;
+        let tenants: Vec<_> = self.tenants.slots().collect();
+        for tenant in tenants {
+            let log = &mut self.tenants[tenant].activity;
+            let all = log.len();
+            // In the order of their ids, and so of their times.
+            while let Some(oldest) = log.first_entry()
+                && oldest.get().at < before
+            {
+                oldest.remove();
+            }
+            gone += (all - log.len()) as u64;
+            let left = log.len();
+            self.logged.changed(tenant, all, left);
+        }
+        gone
     }
 
     fn forget_keys(&mut self, before: DateTime<Utc>) -> u64 {

@@ -138,12 +138,20 @@ impl WebhookRepository for SqliteStore {
         filter: &ReplayFilter,
     ) -> Result<u64> {
         let (tenant, filter) = (tenant.clone(), filter.clone());
-        self.read("preview a replay", move |session| replays::preview(session, &tenant, webhook, &filter))
-            .await
+        let step = "preview a replay";
+        self.read(step, move |session| replays::preview(session, &tenant, webhook, &filter, step)).await
     }
 
-    async fn start_replay(&self, replay: Replay, activity: Vec<Activity>) -> Result<Replay> {
-        self.write("start a replay", move |session| replays::start(session, &replay, &activity)).await
+    async fn start_replay(&self, mut replay: Replay, activity: Vec<Activity>) -> Result<Replay> {
+        let step = replays::START;
+        let (tenant, webhook, filter) = (replay.tenant.clone(), replay.webhook, replay.filter.clone());
+        // Counting may take long: whoever writes does not wait for it.
+        replay.matched = self
+            .read(step, move |session| replays::preview(session, &tenant, webhook, &filter, step))
+            .await?;
+        let started = replay.clone();
+        self.write(step, move |session| replays::start(session, &replay, &activity)).await?;
+        Ok(started)
     }
 
     async fn replay(&self, tenant: &TenantId, id: ReplayId) -> Result<Option<Replay>> {

@@ -181,10 +181,13 @@ impl DeliveryQueue for SimpleStore {
 
     async fn tidy(&self, retention: Retention, now: DateTime<Utc>) -> Result<u64> {
         let data = &mut *self.data();
-        let size = |data: &Data| data.rows.len() + data.events.len() + data.replays.len() + data.keys.len();
+        let size = |data: &Data| {
+            data.rows.len() + data.events.len() + data.replays.len() + data.keys.len() + data.log.len()
+        };
         let before = size(data);
         let (history, payloads) = (earlier(now, retention.history), earlier(now, retention.payloads));
         data.keys.retain(|_, (_, _, at)| *at > earlier(now, retention.idempotency_keys));
+        data.log.retain(|_, entry| entry.at >= history);
         data.rows.retain(|_, row| row.waits() || row.delivery.created_at >= history);
         data.replays.retain(|_, replay| replay.state == ReplayState::Running || replay.updated_at >= history);
         let is_old = |event: &StoredEvent, time| event.event.head.published_at < time;

@@ -226,7 +226,8 @@ pub struct Examination {
 /// - `expire` ends pending and stopped deliveries made before `before` as dead letters, unless they are leased, and those that
 ///   nobody has claimed, or whose lease has ended, as skipped if their webhook is disabled or deleted, and those whose lease has
 ///   ended if their event was erased. Both count towards `limit`; fewer are answered only if nothing is left.
-/// - `advance_replays` makes at most one second's worth of each due replay, oldest first, at most one delivery for each given id, of
+/// - `advance_replays` makes at most one second's worth of each due replay, oldest first, and begins with the
+///   replays that have been due for longest, so that none goes short because of another; it makes at most one delivery for each given id, of
 ///   deliveries with [`Origin::Live`](crate::webhooks::Origin) only, whose payload is there; if ids are missing, `wanted` says at
 ///   most how many. A crash between two calls makes nothing twice. A replay of a disabled webhook waits.
 /// - `tidy` drops what is past its retention, also entries of the activity log past `history`, but never an event, payload or delivery that is still undelivered.

@@ -191,6 +191,7 @@ impl WebhookRepository for SqliteStore {
         .await
     }
 
+    /// Dropping the future leaves some of it erased, and no entry in the log; asking again erases the rest.
     async fn erase_subject(
         &self,
         tenant: &TenantId,
@@ -198,11 +199,20 @@ impl WebhookRepository for SqliteStore {
         activity: Vec<Activity>,
         now: DateTime<Utc>,
     ) -> Result<Erasure> {
-        let (tenant, subject) = (tenant.clone(), subject.to_owned());
-        self.write("erase a subject", move |session| {
-            repair::erase_subject(session, &tenant, &subject, &activity, now)
-        })
-        .await
+        let mut erased = Erasure::default();
+        let mut behind = Some(0);
+        while let Some(last) = behind {
+            let (tenant, subject, activity) = (tenant.clone(), subject.to_owned(), activity.clone());
+            let part = self
+                .write("erase a subject", move |session| {
+                    repair::erase_subject(session, &tenant, &subject, last, &activity, now)
+                })
+                .await?;
+            erased.events += part.erasure.events;
+            erased.skipped += part.erasure.skipped;
+            behind = part.goes_on;
+        }
+        Ok(erased)
     }
 
     async fn tenants(&self, after: Option<&TenantId>, limit: usize) -> Result<Vec<TenantId>> {

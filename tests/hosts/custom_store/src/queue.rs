@@ -172,8 +172,10 @@ impl DeliveryQueue for SimpleStore {
         let mut advanced = Advanced::default();
         let mut ids: Vec<_> = ids.into_iter().rev().filter(|id| !data.rows.contains_key(id)).collect();
         let running = data.replays.values().filter(|replay| replay.state == ReplayState::Running);
-        let due: Vec<_> = running.filter(|replay| replay.next_at <= now).map(|replay| replay.id).collect();
-        for id in due {
+        let due = running.filter(|replay| replay.next_at <= now);
+        let mut due: Vec<_> = due.map(|replay| (replay.next_at, replay.id)).collect();
+        due.sort();
+        for (_, id) in due {
             data.advance(id, &mut ids, &mut advanced, now);
         }
         Ok(advanced)
@@ -412,7 +414,9 @@ impl Data {
         advanced.wanted += (share - made) as u64;
         replay.made += made as u64;
         // As far as the rate was used: what could not be made for want of ids is due at once.
-        replay.next_at = now + TimeDelta::seconds(1) * made as i32 / most as i32;
+        if made > 0 {
+            replay.next_at = now + TimeDelta::seconds(1) * made as i32 / most as i32;
+        }
         if made == rest.len() {
             replay.state = ReplayState::Completed;
             advanced.completed.push((name.0, name.1, id));

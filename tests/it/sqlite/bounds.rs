@@ -3,19 +3,22 @@
 use std::error::Error;
 
 use crossdock::webhooks::{
-    Change, DeliveryQueue, DisableReason, Release, SkipReason, WebhookRepository, WebhookState,
+    Change, ClaimRequest, DeliveryQueue, DisableReason, Release, SkipReason, WebhookRepository, WebhookState,
 };
 use crossdock::webhooks::{DeliveryStatus, Version};
 use libtest_mimic::Trial;
 
 use super::run;
-use super::shop::{Shop, at};
+use super::shop::{LEASE, Shop, at};
 use crate::rule;
 
 type Story = Result<(), Box<dyn Error>>;
 
 pub(super) fn trials() -> Vec<Trial> {
-    vec![rule("sqlite::a_great_backlog_is_skipped_in_parts", || run(backlog()))]
+    vec![
+        rule("sqlite::a_great_backlog_is_skipped_in_parts", || run(backlog())),
+        rule("sqlite::processes_with_different_limits_do_not_undo_each_others_work", || run(limits())),
+    ]
 }
 
 async fn backlog() -> Story {
@@ -42,5 +45,18 @@ async fn backlog() -> Story {
     assert!(skipped.iter().all(|&part| part <= 1_000));
     let status = DeliveryStatus::Skipped(SkipReason::WebhookDisabled);
     assert!(shop.statuses().await?.iter().all(|found| *found == status));
+    Ok(())
+}
+
+/// The highest limit holds, until nobody has asked for it for an hour.
+async fn limits() -> Story {
+    let shop = Shop::new(8).await?;
+    let host = shop.host();
+    for (asked, seconds, kept) in [(16, 0, 16), (4, 1, 16), (16, 2_000, 16), (4, 5_000, 16), (4, 5_601, 4)] {
+        let request = ClaimRequest::new(at(seconds), LEASE, 1).with_max_in_flight(asked);
+        shop.store.claim(request).await?;
+        let found: u32 = host.query_row("SELECT in_flight FROM crossdock_engine", [], |row| row.get(0))?;
+        assert_eq!(found, kept, "at second {seconds}");
+    }
     Ok(())
 }

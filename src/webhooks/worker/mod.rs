@@ -8,6 +8,7 @@
 //! | `circuits` | the results of the last minute, per webhook |
 //! | `distributing` | published events become deliveries |
 //! | `chores` | replays, notices, expiry, retention |
+//! | `store_clock` | the time as the store tells it |
 //! | `status` | what an operator asks of a running worker |
 
 mod chores;
@@ -17,6 +18,7 @@ mod distributing;
 mod outcome;
 mod spread;
 mod status;
+mod store_clock;
 
 use std::future::Future;
 use std::panic::AssertUnwindSafe;
@@ -38,6 +40,7 @@ use crate::webhooks::worker::distributing::Distributing;
 use crate::webhooks::worker::spread::has_threads;
 use crate::webhooks::worker::status::StatusBoard;
 pub use crate::webhooks::worker::status::WorkerStatus;
+use crate::webhooks::worker::store_clock::StoreClock;
 
 /// Delivers: fans published events out, signs and sends, settles, and does the chores.
 ///
@@ -62,6 +65,7 @@ pub use crate::webhooks::worker::status::WorkerStatus;
 pub struct Worker {
     context: Arc<Context>,
     board: Arc<StatusBoard>,
+    time: Arc<StoreClock>,
     runners: Option<usize>,
     slots: usize,
     slots_per_tenant: Option<usize>,
@@ -75,6 +79,7 @@ impl Worker {
 
     pub(crate) fn new(context: Arc<Context>) -> Self {
         Self {
+            time: Arc::new(StoreClock::new(Arc::clone(&context))),
             context,
             board: Arc::default(),
             runners: None,
@@ -128,10 +133,9 @@ impl Worker {
         let (stop, stopped) = futures_channel::oneshot::channel::<()>();
         // The sender is dropped to stop everybody.
         let stopped = stopped.map(drop).shared();
-        let (context, board) = (Arc::clone(&self.context), Arc::clone(&self.board));
         let delivering = match has_threads() {
-            true => Delivering::spreading(context, board),
-            false => Arc::new(Delivering::new(context, board)),
+            true => self.delivering().spreading(),
+            false => Arc::new(self.delivering()),
         };
 
         // The set aborts its tasks when it is dropped, so that dropping this future stops them all.
@@ -157,9 +161,9 @@ impl Worker {
     ///
     /// Chores are done once. Dropping the future is like a crash of the process.
     pub async fn run_until_idle(&self) -> Option<DateTime<Utc>> {
-        let delivering = Delivering::new(Arc::clone(&self.context), Arc::clone(&self.board));
-        let distributing = Distributing::new(&self.context, &self.board);
-        let chores = Chores::new(&self.context, &self.board);
+        let delivering = self.delivering();
+        let distributing = Distributing::new(&self.context, &self.board, &self.time);
+        let chores = Chores::new(&self.context, &self.board, &self.time);
         loop {
             let next_chore = chores.all().await;
             distributing.until_empty().await;
@@ -181,12 +185,16 @@ impl Worker {
     }
 
     async fn background(&self, stopped: impl Future<Output = ()> + Send + Unpin) {
-        let distributing = Distributing::new(&self.context, &self.board);
-        let chores = Chores::new(&self.context, &self.board);
+        let distributing = Distributing::new(&self.context, &self.board, &self.time);
+        let chores = Chores::new(&self.context, &self.board, &self.time);
         let work = std::pin::pin!(join(distributing.for_ever(), chores.for_ever()));
         match select(stopped, work).await {
             Either::Left(((), _)) | Either::Right((_, _)) => {}
         }
+    }
+
+    fn delivering(&self) -> Delivering {
+        Delivering::new(Arc::clone(&self.context), Arc::clone(&self.board), Arc::clone(&self.time))
     }
 
     fn runner<'a>(&'a self, delivering: &'a Delivering) -> Runner<'a, Delivering> {

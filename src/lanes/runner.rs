@@ -92,6 +92,8 @@ pub struct Runner<'a, W> {
 const LOOK_AGAIN: Duration = Duration::from_secs(1);
 /// How long a store that fails is left alone.
 const STORE_BACKOFF: Backoff = Backoff::doubling(Duration::from_millis(50), Duration::from_secs(5));
+/// A batch that fails so often, though the store may be back at any time, is settled one by one.
+const FAILURES_TOGETHER: u32 = 4;
 /// No more outcomes than this are settled together.
 const MAX_BATCH: usize = 200;
 
@@ -280,6 +282,12 @@ impl<'a, W: LaneWork, F: Future<Output = Landing<W::Outcome>>> Turn<'a, W, F> {
         self.runner.work.failed(error);
         if error.is_transient() {
             self.rest();
+            if self.failures >= FAILURES_TOGETHER {
+                // One of them may be too much for the store: it is tried alone, and behind the others.
+                self.singly = self.singly.max(outcomes.len());
+                self.landed.append(&mut outcomes);
+                return;
+            }
         } else if outcomes.len() > 1 {
             self.singly = outcomes.len();
         } else {

@@ -109,6 +109,8 @@ pub struct Settled {
     pub fenced: Vec<(DeliveryId, LeaseToken)>,
     /// Webhooks that are failing, or have just recovered: health before and after this batch.
     pub health: Vec<HealthMoved>,
+    /// Webhooks that this batch has disabled; those that were disabled or changed before are not among them.
+    pub disabled: Vec<(TenantId, WebhookId)>,
 }
 
 /// A webhook's health before and after a batch.
@@ -131,6 +133,8 @@ pub struct HealthMoved {
 pub struct Expired {
     /// Deliveries that became dead letters because of their age.
     pub deliveries: Vec<(TenantId, WebhookId, DeliveryId)>,
+    /// How many more ended as skipped, because their webhook is disabled or deleted, or their event was erased.
+    pub skipped: u64,
 }
 
 /// What is kept until when.
@@ -139,7 +143,7 @@ pub struct Expired {
 pub struct Retention {
     /// Payloads, and bodies in the attempt log; 30 days by default.
     pub payloads: Duration,
-    /// Events, deliveries, attempts, replays that have ended; 90 days by default.
+    /// Events, deliveries, attempts, replays that have ended, entries of the activity log; 90 days by default.
     pub history: Duration,
     /// Idempotency keys; 24 hours by default.
     pub idempotency_keys: Duration,
@@ -215,15 +219,18 @@ pub struct Examination {
 /// - What a settlement says about the webhook (health, pause, circuit, disabling) counts only if the webhook still has the version
 ///   that the settlement names: a result of the old URL must not hold back the new one. What it says about the delivery counts.
 /// - `Fate::Release` takes the begun attempt back: the next claim has the same number.
-/// - A disabling settlement or judgement disables the webhook as a save would; it is idempotent. A judgement that changes
-///   nothing writes no activity; a warning counts only while the webhook fails, and only if it is a higher one.
+/// - A disabling settlement or judgement disables the webhook as a save would; it is idempotent. The answer names the
+///   webhooks that the batch has disabled; a settlement that did not disable writes its other activity, but none of kind
+///   [`WebhookDisabled`](crate::activity::ActivityKind). A judgement that changes nothing writes no activity; a warning counts only while the webhook fails, and only if it is a higher one.
 /// - `pause_until` never shortens a pause. A brake change whose `seen` is not the present version changes nothing.
-/// - `expire` ends pending and stopped deliveries made before `before` as dead letters, unless they are leased, and those whose
-///   lease has ended as skipped if their webhook is disabled or deleted or their event was erased.
-/// - `advance_replays` makes at most one second's worth of each due replay, oldest first, at most one delivery for each given id, of
+/// - `expire` ends pending and stopped deliveries made before `before` as dead letters, unless they are leased, and those that
+///   nobody has claimed, or whose lease has ended, as skipped if their webhook is disabled or deleted, and those whose lease has
+///   ended if their event was erased. Both count towards `limit`; fewer are answered only if nothing is left.
+/// - `advance_replays` makes at most one second's worth of each due replay, oldest first, and begins with the
+///   replays that have been due for longest, so that none goes short because of another; it makes at most one delivery for each given id, of
 ///   deliveries with [`Origin::Live`](crate::webhooks::Origin) only, whose payload is there; if ids are missing, `wanted` says at
 ///   most how many. A crash between two calls makes nothing twice. A replay of a disabled webhook waits.
-/// - `tidy` drops what is past its retention, but never an event, payload or delivery that is still undelivered.
+/// - `tidy` drops what is past its retention, also entries of the activity log past `history`, but never an event, payload or delivery that is still undelivered.
 /// - `examine` changes nothing, and asks for no more than a count that an index holds.
 #[async_trait]
 pub trait DeliveryQueue: Debug + Send + Sync + 'static {

@@ -126,7 +126,9 @@ pub struct Erasure {
 ///   `AtMost` that does not hold is `Conflict`, also when saves race: together they never pass it.
 /// - After a save that disables a webhook, its waiting and stopped deliveries that nobody has claimed are skipped
 ///   (`WebhookDisabled`); after a removal (`WebhookDeleted`), which also cancels its replays. Claimed ones end that way
-///   instead of being retried; a claim whose lease has ended is none.
+///   instead of being retried; a claim whose lease has ended is none. Of many, a store may skip some thousand with the save and
+///   leave the rest to the queue's `expire`: none of them is given in between, unless the webhook is enabled again. The same
+///   holds for a settlement or a judgement that disables.
 /// - A paused webhook's deliveries wait; after it is active again they are due.
 /// - A change of ordering holds for deliveries that are made after it.
 /// - A `Replace` with `Release` ends circuit and waiting and leaves the health [forgiven](WebhookHealth::forgiven).

@@ -31,12 +31,15 @@ pub(crate) struct Bent {
 
 type Interruption = Box<dyn FnOnce() -> Pin<Box<dyn Future<Output = ()> + Send>> + Send>;
 type Worsening = Box<dyn Fn(&mut Examination) + Send>;
+type Time = Box<dyn Fn() -> DateTime<Utc> + Send>;
 
 #[derive(Default)]
 struct Bend {
     is_away: bool,
     before_reseal: Option<Interruption>,
     examination: Option<Worsening>,
+    time: Option<Time>,
+    settles_singly: bool,
 }
 
 impl Bent {
@@ -55,6 +58,16 @@ impl Bent {
         act: impl FnOnce() -> F + Send + 'static,
     ) {
         self.locked(|bend| bend.before_reseal = Some(Box::new(|| Box::pin(act()))));
+    }
+
+    /// It has a clock of its own.
+    pub(crate) fn tell_time(&self, now: impl Fn() -> DateTime<Utc> + Send + 'static) {
+        self.locked(|bend| bend.time = Some(Box::new(now)));
+    }
+
+    /// It is away whenever more than one result is brought.
+    pub(crate) fn settle_singly(&self) {
+        self.locked(|bend| bend.settles_singly = true);
     }
 
     /// It tells a doctor something else.
@@ -114,10 +127,17 @@ impl DeliveryQueue for Bent {
     }
 
     async fn claim(&self, request: ClaimRequest) -> Result<Claimed> {
-        self.ask()?.claim(request).await
+        let mut claimed = self.ask()?.claim(request).await?;
+        claimed.now = self.locked(|bend| bend.time.as_ref().map_or(claimed.now, |time| time()));
+        Ok(claimed)
     }
 
     async fn settle(&self, batch: SettleBatch<'_>, now: DateTime<Utc>) -> Result<Settled> {
+        if batch.settlements.len() > 1 && self.locked(|bend| bend.settles_singly) {
+            return Err(
+                Error::new(ErrorKind::Unavailable, "settle deliveries").with_source("statement timeout")
+            );
+        }
         self.ask()?.settle(batch, now).await
     }
 

@@ -19,6 +19,7 @@ mod lookups;
 mod loopback;
 mod manifest;
 mod memory;
+mod odd_stores;
 mod postgres;
 mod rewrap;
 mod signature_vectors;
@@ -51,6 +52,7 @@ fn main() -> ExitCode {
     trials.extend(http_pool::trials());
     trials.extend(lookups::trials());
     trials.extend(manifest::trials());
+    trials.extend(odd_stores::trials());
     trials.extend(postgres::trials());
     trials.extend(rewrap::trials());
     trials.extend(signature_vectors::trials());

@@ -85,8 +85,10 @@ impl State {
     pub(super) fn advance_replays(&mut self, ids: Vec<DeliveryId>, now: DateTime<Utc>) -> Advanced {
         let mut advanced = Advanced::default();
         let mut ids = ids.into_iter();
-        let running: Vec<_> = self.running_replays.iter().copied().collect();
-        for id in running {
+        let running = self.running_replays.iter().filter_map(|id| self.replays.get(id));
+        let mut running: Vec<_> = running.map(|replay| (replay.next_at, replay.id)).collect();
+        running.sort_unstable();
+        for (_, id) in running {
             self.advance_replay(id, &mut ids, &mut advanced, now);
         }
         self.finish_step(now);
@@ -133,11 +135,11 @@ impl State {
         let Some(replay) = self.replays.get_mut(&id) else { return };
         replay.made += u64::from(made);
         replay.position = position;
-        // As far as the rate has been used.
-        replay.next_at = now
-            + TimeDelta::seconds(1) * i32::try_from(made).unwrap_or(i32::MAX)
-                / i32::try_from(most).unwrap_or(i32::MAX);
         if made > 0 {
+            // As far as the rate has been used; what got nothing is the first of the next round.
+            replay.next_at = now
+                + TimeDelta::seconds(1) * i32::try_from(made).unwrap_or(i32::MAX)
+                    / i32::try_from(most).unwrap_or(i32::MAX);
             replay.updated_at = now;
         }
         if at_end {

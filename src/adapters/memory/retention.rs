@@ -51,7 +51,7 @@ impl State {
     }
 
     /// Writes what happened into the log.
-    pub(super) fn note(&mut self, activity: &[Activity]) {
+    pub(super) fn note<'a>(&mut self, activity: impl IntoIterator<Item = &'a Activity>) {
         for entry in activity {
             let (tenant, id) = (self.tenant_slot(&entry.tenant), entry.id);
             let log = &mut self.tenants[tenant].activity;
@@ -72,7 +72,9 @@ impl State {
         let mut left = limit;
         let groups: Vec<_> = self.groups.slots().collect();
         for group in groups {
-            left -= self.skip_lost(group, now, left);
+            let skipped = self.skip_lost(group, now, left);
+            expired.skipped += skipped as u64;
+            left -= skipped;
             if left == 0 {
                 break;
             }
@@ -105,7 +107,7 @@ impl State {
         let (history, payloads) = (earlier(now, retention.history), earlier(now, retention.payloads));
         let mut gone = self.forget_keys(earlier(now, retention.idempotency_keys));
         let replays = self.forget_replays(history);
-        gone += replays;
+        gone += replays + self.forget_activity(history);
         if replays > 0 || self.oldest.row < history || self.oldest.payload < payloads {
             gone += self.forget_rows(history) + self.forget_events(history, payloads);
             self.forget_ended();
@@ -183,6 +185,25 @@ impl State {
             let tenant = self.tenant_slot(&replay.tenant);
             self.tenants[tenant].replays.remove(&id);
         }
+    }
+
+    fn forget_activity(&mut self, before: DateTime<Utc>) -> u64 {
+        let mut gone = 0;
+        let tenants: Vec<_> = self.tenants.slots().collect();
+        for tenant in tenants {
+            let log = &mut self.tenants[tenant].activity;
+            let all = log.len();
+            // In the order of their ids, and so of their times.
+            while let Some(oldest) = log.first_entry()
+                && oldest.get().at < before
+            {
+                oldest.remove();
+            }
+            gone += (all - log.len()) as u64;
+            let left = log.len();
+            self.logged.changed(tenant, all, left);
+        }
+        gone
     }
 
     fn forget_keys(&mut self, before: DateTime<Utc>) -> u64 {

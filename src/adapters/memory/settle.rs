@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use chrono::{DateTime, Utc};
 
+use crate::activity::model::ActivityKind;
 use crate::adapters::memory::group::Group;
 use crate::adapters::memory::slab::Slot;
 use crate::adapters::memory::state::{Row, State};
@@ -21,7 +22,7 @@ impl State {
             self.settle_one(settlement, now, &mut settled, &mut before);
         }
         for judged in batch.judgements {
-            self.judge(judged, now);
+            self.judge(judged, now, &mut settled);
         }
         settled.health = before.into_iter().filter_map(|(slot, before)| self.moved(slot, before)).collect();
         self.finish_step(now);
@@ -59,11 +60,15 @@ impl State {
         let present = self.groups[group_slot].webhook.as_ref().map(|webhook| webhook.version);
         if present == Some(settlement.webhook_version) {
             self.apply_to_webhook(group_slot, settlement, now, health);
-            if let Some(reason) = settlement.disable {
-                self.disable(group_slot, reason, now);
+            if let Some(reason) = settlement.disable
+                && self.disable(group_slot, reason, now)
+            {
+                settled.disabled.push((settlement.tenant.clone(), settlement.webhook));
+                self.note(&settlement.activity);
+                return;
             }
         }
-        self.note(&settlement.activity);
+        self.note(settlement.activity.iter().filter(|entry| entry.kind != ActivityKind::WebhookDisabled));
     }
 
     fn apply_to_webhook(
@@ -135,7 +140,7 @@ impl State {
         row.log.push(attempt);
     }
 
-    fn judge(&mut self, judged: &Judged, now: DateTime<Utc>) {
+    fn judge(&mut self, judged: &Judged, now: DateTime<Utc>, settled: &mut Settled) {
         let Some(slot) = self.group_of(&judged.tenant, judged.webhook) else { return };
         let health = &mut self.groups[slot].health;
         let changed = match judged.step {
@@ -144,7 +149,11 @@ impl State {
                 true
             }
             JudgedStep::Warned(_) => false,
-            JudgedStep::Disable(reason) => self.disable(slot, reason, now),
+            JudgedStep::Disable(reason) => {
+                let disabled = self.disable(slot, reason, now);
+                settled.disabled.extend(disabled.then(|| (judged.tenant.clone(), judged.webhook)));
+                disabled
+            }
         };
         if changed {
             self.note(&judged.activity);

@@ -25,6 +25,10 @@ impl PostgresStore {
         session.end().await?;
         let mut expired = Expired::default();
         for row in rows {
+            if let Some(skipped) = row.field::<Option<i64>>("skipped")? {
+                expired.skipped = skipped.unsigned_abs();
+                continue;
+            }
             let webhook = WebhookId::from_uuid(row.field("webhook_id")?);
             let delivery = DeliveryId::from_uuid(row.field("delivery_id")?);
             expired.deliveries.push((row.tenant("tenant_id")?, webhook, delivery));

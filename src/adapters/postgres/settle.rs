@@ -12,6 +12,7 @@ use crate::adapters::postgres::session::Statement;
 use crate::error::Result;
 use crate::primitives::id::WebhookId;
 use crate::primitives::stored::Stored;
+use crate::tenancy::model::TenantId;
 use crate::webhooks::health::WebhookHealth;
 use crate::webhooks::model::{DeliveryStatus, Fate, HealthChange, Settlement};
 use crate::webhooks::queue::{HealthMoved, Judged, JudgedStep, SettleBatch, Settled};
@@ -30,6 +31,9 @@ impl PostgresStore {
         let mut settled = Settled::default();
         for row in rows {
             match row.field::<Option<i32>>("place")? {
+                Some(place) if place < 0 => {
+                    settled.disabled.extend(named(batch, place.unsigned_abs() as usize))
+                }
                 Some(place) => {
                     let index = place.unsigned_abs() as usize;
                     let lost = index.checked_sub(1).and_then(|index| batch.settlements.get(index));
@@ -57,6 +61,14 @@ impl PostgresStore {
         }
         Ok(settled)
     }
+}
+
+/// The webhook of this result, or of this judgement: they are counted from 1, and judgements behind the results.
+fn named(batch: SettleBatch<'_>, place: usize) -> Option<(TenantId, WebhookId)> {
+    let results = batch.settlements.iter().map(|result| (&result.tenant, result.webhook));
+    let judgements = batch.judgements.iter().map(|judged| (&judged.tenant, judged.webhook));
+    let (tenant, webhook) = results.chain(judgements).nth(place.checked_sub(1)?)?;
+    Some((tenant.clone(), webhook))
 }
 
 /// A webhook's health from these columns.

@@ -12,7 +12,7 @@ use crate::primitives::stored::Stored;
 use crate::tenancy::model::TenantId;
 
 /// Writes what happened into the log.
-pub(super) fn note(session: &Session<'_>, activity: &[Activity]) -> Done<()> {
+pub(super) fn note<'a>(session: &Session<'_>, activity: impl IntoIterator<Item = &'a Activity>) -> Done<()> {
     for entry in activity {
         let (id, kind) = (entry.id.as_uuid(), entry.kind.as_str());
         session.run(

@@ -7,8 +7,8 @@ use bytes::Bytes;
 use chrono::{DateTime, Utc};
 use rusqlite::{Row, params};
 
-use crate::adapters::sqlite::columns::{bytes, later, limit, nanos, stored, text, time, uuid};
-use crate::adapters::sqlite::fault::{Done, corrupt};
+use crate::adapters::sqlite::columns::{MINUTE, bytes, later, limit, nanos, text, time, uuid};
+use crate::adapters::sqlite::fault::{Done, corrupt, readable};
 use crate::adapters::sqlite::lane::{Caps, Lane, State, Turn};
 use crate::adapters::sqlite::order::Place;
 use crate::adapters::sqlite::session::Session;
@@ -34,7 +34,8 @@ pub(super) struct Leased {
 
 pub(super) struct LeasedOne {
     id: DeliveryId,
-    origin: Origin,
+    /// As it is stored, like the head.
+    origin: String,
     attempt: u32,
     lease: Lease,
     head: String,
@@ -52,8 +53,8 @@ impl LeasedOne {
 
     pub(super) fn into_claim(self) -> Result<Claim> {
         let event = Arc::new(Event::new(EventHead::from_stored(&self.head)?, self.payload));
-        let claim =
-            Claim::new(self.id, self.origin, self.attempt, self.lease, event, self.webhook, self.defaults);
+        let origin = Origin::from_stored(&self.origin)?;
+        let claim = Claim::new(self.id, origin, self.attempt, self.lease, event, self.webhook, self.defaults);
         Ok(claim.with_brake(self.brake, self.brake_version))
     }
 }
@@ -83,7 +84,8 @@ pub(super) fn claim(session: &Session<'_>, request: &ClaimRequest) -> Done<Lease
         }
     }
     round.end()?;
-    let next_due = session.number(NEXT_DUE, [])?.map(time);
+    let next_due = session.number(NEXT_DUE, [round.now])?;
+    let next_due = next_due.into_iter().chain(round.next_for_us).min().map(time);
     Ok(Leased { claims: round.claims, after, next_due })
 }
 
@@ -100,17 +102,22 @@ struct Round<'a, 'c> {
     request: &'a ClaimRequest,
     now: i64,
     until: i64,
+    /// What this caller asks for.
     caps: Caps,
+    /// For what the lanes' times are worked out: the highest that anybody asks for.
+    shared: Caps,
     served: i64,
     except: HashSet<&'a TenantId>,
     claims: Vec<LeasedOne>,
+    /// When lanes that have more for others have more for this caller.
+    next_for_us: Option<i64>,
 }
 
 /// A delivery that may be leased now.
 struct Candidate {
     n: i64,
     id: DeliveryId,
-    origin: Origin,
+    origin: String,
     attempts: i64,
     token: i64,
     order_key: Option<i64>,
@@ -123,18 +130,23 @@ impl<'a, 'c> Round<'a, 'c> {
         let now = nanos(request.now);
         let caps =
             Caps { in_flight: request.max_in_flight, replays_in_flight: request.max_replays_in_flight };
-        // Limits may differ from call to call; whoever waits because of one must be thought over.
-        if Caps::present(session)? != caps {
-            session.run(ADOPT, params![caps.in_flight, caps.replays_in_flight])?;
-            for n in session.all(ALL_LANES, [], |row| Ok(row.get(0)?))? {
-                Lane::load(session, n)?.save(session, caps, request.now)?;
-            }
-        }
+        let shared = adopt_limits(session, caps, request.now)?;
         session.run(WAKE, [now])?;
         let served = session.number(SERVED, [])?.ok_or_else(|| corrupt("the engine has no row"))?;
         let until = later(request.now, request.lease);
         let except = request.except.iter().collect();
-        Ok(Self { session, request, now, until, caps, served, except, claims: Vec::new() })
+        Ok(Self {
+            session,
+            request,
+            now,
+            until,
+            caps,
+            shared,
+            served,
+            except,
+            claims: Vec::new(),
+            next_for_us: None,
+        })
     }
 
     fn end(&self) -> Done<()> {
@@ -172,7 +184,10 @@ impl<'a, 'c> Round<'a, 'c> {
 
     fn claim_of_tenant(&mut self, tenant: &TenantId, quota: usize) -> Done<()> {
         let wanted = self.claims.len() + quota;
-        let defaults = defaults_of(self.session, tenant)?;
+        let Some(defaults) = readable(defaults_of(self.session, tenant))? else {
+            self.session.run(LATER, params![tenant.as_str(), self.a_minute_later()])?;
+            return Ok(());
+        };
         while self.claims.len() < wanted {
             let left = wanted - self.claims.len();
             // With as many lanes as deliveries are wanted, each gives one.
@@ -196,7 +211,20 @@ impl<'a, 'c> Round<'a, 'c> {
         Ok(())
     }
 
+    /// What cannot be read back is looked at again in a minute: it holds back nothing but itself.
+    fn a_minute_later(&self) -> i64 {
+        self.now.saturating_add(MINUTE)
+    }
+
     fn claim_of_lane(&mut self, n: i64, share: usize, defaults: &Arc<TenantDefaults>) -> Done<()> {
+        let claimed = readable(self.claim_of_readable_lane(n, share, defaults))?;
+        if claimed.is_none() {
+            self.session.run(LANE_LATER, params![n, self.a_minute_later()])?;
+        }
+        Ok(())
+    }
+
+    fn claim_of_readable_lane(&mut self, n: i64, share: usize, defaults: &Arc<TenantDefaults>) -> Done<()> {
         let (session, now) = (self.session, self.request.now);
         let mut lane = Lane::load(session, n)?;
         let webhook = lane.webhook(session)?.filter(|_| lane.state == State::Active);
@@ -301,21 +329,52 @@ impl<'a, 'c> Round<'a, 'c> {
     fn next_turn(&mut self, mut lane: Lane, was_served: bool) -> Done<()> {
         self.served += 1;
         lane.served = self.served;
-        let turn = match lane.next_at(self.session, self.caps)? {
+        let turn = match lane.next_at(self.session, self.shared)? {
             None => Turn::Never,
-            // Whoever got nothing is not asked again within this claim.
             Some(at) if at <= self.now && was_served => Turn::Now,
-            Some(at) => Turn::At(at),
+            Some(at) => {
+                // Whoever got nothing is not asked again within this claim.
+                if at <= self.now {
+                    let ours = lane.next_at(self.session, self.caps)?;
+                    self.next_for_us = self.next_for_us.into_iter().chain(ours).min();
+                }
+                Turn::At(at)
+            }
         };
         lane.save_with(self.session, turn)
     }
+}
+
+/// Works out the lanes' times for these limits if they are higher than what others ask for, or if nobody has asked for more for an
+/// hour: processes with different limits do not undo each other's work. Answers what holds from now on.
+fn adopt_limits(session: &Session<'_>, asked: Caps, now: DateTime<Utc>) -> Done<Caps> {
+    let present = Caps::present(session)?;
+    let idle = nanos(now).saturating_sub(session.number(LIMITS_AT, [])?.unwrap_or_default());
+    let higher = Caps {
+        in_flight: present.in_flight.max(asked.in_flight),
+        replays_in_flight: present.replays_in_flight.max(asked.replays_in_flight),
+    };
+    let adopted = match present {
+        _ if higher != present => higher,
+        _ if present == asked && idle > 10 * MINUTE => asked,
+        _ if present != asked && idle > 60 * MINUTE => asked,
+        _ => return Ok(present),
+    };
+    session.run(ADOPT, params![adopted.in_flight, adopted.replays_in_flight, nanos(now)])?;
+    if adopted != present {
+        // Whoever waits because of a limit must be thought over.
+        for n in session.all(ALL_LANES, [], |row| Ok(row.get(0)?))? {
+            Lane::load(session, n)?.save(session, adopted, now)?;
+        }
+    }
+    Ok(adopted)
 }
 
 fn candidate(row: &Row<'_>) -> Done<Candidate> {
     Ok(Candidate {
         n: row.get(0)?,
         id: DeliveryId::from_uuid(uuid(row, 1)?),
-        origin: stored(row, 2)?,
+        origin: row.get(2)?,
         attempts: row.get(3)?,
         token: row.get(4)?,
         order_key: row.get(5)?,
@@ -345,12 +404,12 @@ pub(super) fn end_unreadable(session: &Session<'_>, ids: &[DeliveryId], now: Dat
     Ok(())
 }
 
-/// In nanoseconds.
-pub(super) const MINUTE: i64 = 60_000_000_000;
-
-const ADOPT: &str = "UPDATE crossdock_engine SET in_flight = ?1, replays_in_flight = ?2";
+const ADOPT: &str = "UPDATE crossdock_engine SET in_flight = ?1, replays_in_flight = ?2, limits_at = ?3";
+const LIMITS_AT: &str = "SELECT limits_at FROM crossdock_engine";
 const ALL_LANES: &str = "SELECT n FROM crossdock_lane WHERE state = 0";
 const WAKE: &str = "UPDATE crossdock_lane SET ready = 1, next_at = NULL WHERE ready = 0 AND next_at <= ?1";
+const LATER: &str = "UPDATE crossdock_lane SET ready = 0, next_at = ?2 WHERE ready = 1 AND tenant = ?1";
+const LANE_LATER: &str = "UPDATE crossdock_lane SET ready = 0, next_at = ?2 WHERE n = ?1";
 const SERVED: &str = "SELECT served FROM crossdock_engine";
 const SERVED_NOW: &str = "UPDATE crossdock_engine SET served = ?1 WHERE served <> ?1";
 const READY_BEHIND: &str =
@@ -374,7 +433,7 @@ const LOST: &str = "SELECT w.n, w.order_key, w.due, w.attempts, e.has_payload \
     WHERE w.lane = ?1 AND w.place = 2 AND w.replay IN (0, 1) AND w.due <= ?2 ORDER BY w.due, w.n";
 const FORGET_LAPSES: &str = "DELETE FROM crossdock_lapse WHERE at <= ?1";
 const LAPSE: &str = "INSERT INTO crossdock_lapse (at) VALUES (?1)";
-const NEXT_DUE: &str = "SELECT min(next_at) FROM crossdock_lane WHERE ready = 0 AND next_at IS NOT NULL";
+const NEXT_DUE: &str = "SELECT min(next_at) FROM crossdock_lane WHERE ready = 0 AND next_at > ?1";
 const PLACE: &str = "SELECT w.n, w.lane, w.order_key, w.attempts FROM crossdock_delivery d \
     CROSS JOIN crossdock_work w ON w.n = d.n WHERE d.id = ?1";
 
@@ -387,6 +446,8 @@ mod tests {
     fn a_claim_looks_at_no_more_than_it_takes() {
         let statements = [
             WAKE,
+            LATER,
+            LANE_LATER,
             SERVED,
             SERVED_NOW,
             READY_BEHIND,

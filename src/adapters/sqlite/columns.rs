@@ -11,6 +11,9 @@ use crate::adapters::sqlite::fault::{Done, corrupt};
 use crate::primitives::stored::Stored;
 use crate::tenancy::model::TenantId;
 
+/// In nanoseconds.
+pub(super) const MINUTE: i64 = 60_000_000_000;
+
 /// Nanoseconds since 1970: as exact as the times themselves. What lies before 1677 or after 2262 is kept as the end of that span.
 pub(super) fn nanos(time: DateTime<Utc>) -> i64 {
     let outside = if time < DateTime::UNIX_EPOCH { i64::MIN } else { i64::MAX };

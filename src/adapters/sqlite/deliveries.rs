@@ -3,7 +3,7 @@
 use std::fmt::Write;
 use std::sync::Arc;
 
-use chrono::{DateTime, Utc};
+use chrono::{DateTime, TimeDelta, Utc};
 use rusqlite::types::Value;
 use rusqlite::{Row, params, params_from_iter};
 
@@ -182,6 +182,14 @@ pub(super) fn is_known(session: &Session<'_>, id: DeliveryId) -> Done<bool> {
     session.finds(KNOWN, [id.as_uuid().as_bytes()])
 }
 
+/// The first id that can have been minted at this time, or at the beginning of time.
+fn first_id(time: Option<DateTime<Utc>>) -> Vec<u8> {
+    let time = time.unwrap_or(DateTime::UNIX_EPOCH).max(DateTime::UNIX_EPOCH);
+    DeliveryId::mint(time, [0; 10]).as_uuid().into_bytes().to_vec()
+}
+
+const A_DAY: TimeDelta = TimeDelta::days(1);
+
 /// A statement with conditions that differ from call to call: texts of ours, and numbered values.
 struct Query {
     sql: String,
@@ -212,9 +220,16 @@ impl Query {
     fn between(&mut self, from: Option<DateTime<Utc>>, to: Option<DateTime<Utc>>) {
         if let Some(from) = from {
             self.with("d.created_at >= ", nanos(from));
+            // An id is as old as its delivery, to within what two clocks may differ by: so an index finds the span.
+            self.with("d.id >= ", first_id(from.checked_sub_signed(A_DAY)));
         }
         if let Some(to) = to {
             self.with("d.created_at < ", nanos(to));
+            // Ids end earlier than times do.
+            let end = to.checked_add_signed(A_DAY).filter(|end| end.timestamp_millis() < 1 << 48);
+            if end.is_some() {
+                self.with("d.id < ", first_id(end));
+            }
         }
     }
 

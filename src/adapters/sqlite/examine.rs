@@ -6,8 +6,7 @@ use std::path::Path;
 use chrono::{DateTime, Utc};
 use rusqlite::params;
 
-use crate::adapters::sqlite::claim::MINUTE;
-use crate::adapters::sqlite::columns::{nanos, time};
+use crate::adapters::sqlite::columns::{MINUTE, nanos, time};
 use crate::adapters::sqlite::fault::Done;
 use crate::adapters::sqlite::migrations::version;
 use crate::adapters::sqlite::session::Session;

@@ -67,9 +67,25 @@ impl Fault {
         }
     }
 
+    /// Whether a primary key, or another unique one, is there already.
     pub(super) fn is_duplicate(&self) -> bool {
+        const DUPLICATES: [i32; 2] =
+            [rusqlite::ffi::SQLITE_CONSTRAINT_PRIMARYKEY, rusqlite::ffi::SQLITE_CONSTRAINT_UNIQUE];
         matches!(self, Self::Database(error)
-            if error.sqlite_error_code() == Some(ErrorCode::ConstraintViolation))
+            if error.sqlite_error().is_some_and(|cause| DUPLICATES.contains(&cause.extended_code)))
+    }
+
+    /// Whether one record cannot be read back, while the file is well: others can.
+    pub(super) fn is_unreadable(&self) -> bool {
+        matches!(self, Self::Ours(error) if error.kind() == ErrorKind::Corrupt)
+    }
+}
+
+/// `None` if that one record cannot be read back.
+pub(super) fn readable<T>(found: Done<T>) -> Done<Option<T>> {
+    match found {
+        Err(fault) if fault.is_unreadable() => Ok(None),
+        found => found.map(Some),
     }
 }
 

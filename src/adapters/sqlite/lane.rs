@@ -6,9 +6,9 @@ use chrono::{DateTime, Utc};
 use rusqlite::{Row, params};
 
 use crate::adapters::sqlite::columns::{
-    nanos, signed, small, stored, stored_or_null, tenant, time, unsigned, uuid,
+    MINUTE, nanos, signed, small, stored, stored_or_null, tenant, time, unsigned, uuid,
 };
-use crate::adapters::sqlite::fault::{Done, corrupt};
+use crate::adapters::sqlite::fault::{Done, corrupt, readable};
 use crate::adapters::sqlite::session::Session;
 use crate::lanes::throttle::{Brake, TokenBucket};
 use crate::primitives::id::WebhookId;
@@ -98,6 +98,16 @@ impl State {
     }
 }
 
+impl Turn {
+    fn of(at: Option<i64>, now: DateTime<Utc>) -> Self {
+        match at {
+            None => Self::Never,
+            Some(at) if at <= nanos(now) => Self::Now,
+            Some(at) => Self::At(at),
+        }
+    }
+}
+
 impl Lane {
     pub(super) fn load(session: &Session<'_>, n: i64) -> Done<Self> {
         session.first(LOAD, [n], read)?.ok_or_else(|| corrupt("a delivery has no lane"))
@@ -136,10 +146,10 @@ impl Lane {
 
     /// Writes what has changed, and works out when the lane has its turn.
     pub(super) fn save(&self, session: &Session<'_>, caps: Caps, now: DateTime<Utc>) -> Done<()> {
-        let turn = match self.next_at(session, caps)? {
-            None => Turn::Never,
-            Some(at) if at <= nanos(now) => Turn::Now,
-            Some(at) => Turn::At(at),
+        let turn = match readable(self.next_at(session, caps))? {
+            // Its webhook cannot be read back: only this lane waits for somebody who mends it.
+            None => Turn::At(nanos(now).saturating_add(MINUTE)),
+            Some(at) => Turn::of(at, now),
         };
         self.save_with(session, turn)
     }

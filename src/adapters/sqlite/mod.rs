@@ -141,6 +141,8 @@ struct Inner {
     /// `None` only while the store is being dropped.
     writer: Option<Sender<Box<dyn Work>>>,
     readers: Option<Sender<Box<dyn Question>>>,
+    /// The engine's own: whatever people list, events are fanned out.
+    engine_reader: Option<Sender<Box<dyn Question>>>,
     writing: Option<JoinHandle<()>>,
     reading: Vec<JoinHandle<()>>,
     /// How many transactions were committed.
@@ -175,14 +177,12 @@ impl SqliteStore {
         let writing = spawn("crossdock-sqlite-writer", move || {
             write(&for_writer, connection, &requests, &counter);
         })?;
-        let questions: Arc<Mutex<Receiver<Box<dyn Question>>>> = Arc::new(Mutex::new(questions));
-        let mut reading = Vec::with_capacity(readers);
-        for _ in 0..readers {
-            let (place, questions) = (place.clone(), Arc::clone(&questions));
-            reading.push(spawn("crossdock-sqlite-reader", move || read(&place, &questions))?);
-        }
+        let (engine_reader, engine_questions) = channel();
+        let mut reading = readers_of(&place, questions, readers)?;
+        reading.extend(readers_of(&place, engine_questions, 1)?);
         let (writer, readers, writing) = (Some(writer), Some(reader), Some(writing));
-        Ok(Self(Arc::new(Inner { path, writer, readers, writing, reading, commits })))
+        let engine_reader = Some(engine_reader);
+        Ok(Self(Arc::new(Inner { path, writer, readers, engine_reader, writing, reading, commits })))
     }
 
     /// Takes a step on the writer's thread; it may be taken again after it was undone.
@@ -204,16 +204,47 @@ impl SqliteStore {
         step: &'static str,
         act: impl FnOnce(&Session<'_>) -> Done<T> + Send + 'static,
     ) -> Result<T> {
-        let (answer, answered) = oneshot::channel();
-        let ended = || Error::new(ErrorKind::Internal, step).with_source("the threads that read have ended");
-        let readers = self.0.readers.as_ref().ok_or_else(ended)?;
-        readers.send(Box::new(Asked::new(step, act, answer))).map_err(|_| ended())?;
-        answered.await.map_err(|_| ended())?
+        ask(self.0.readers.as_ref(), step, act).await
+    }
+
+    /// Asks the engine's own reader.
+    async fn read_for_engine<T: Send + 'static>(
+        &self,
+        step: &'static str,
+        act: impl FnOnce(&Session<'_>) -> Done<T> + Send + 'static,
+    ) -> Result<T> {
+        ask(self.0.engine_reader.as_ref(), step, act).await
     }
 
     fn commits(&self) -> u64 {
         self.0.commits.load(Ordering::Relaxed)
     }
+}
+
+/// Threads that answer these questions.
+fn readers_of(
+    place: &Place,
+    questions: Receiver<Box<dyn Question>>,
+    count: usize,
+) -> Result<Vec<JoinHandle<()>>> {
+    let questions: Arc<Mutex<Receiver<Box<dyn Question>>>> = Arc::new(Mutex::new(questions));
+    let start = |_| {
+        let (place, questions) = (place.clone(), Arc::clone(&questions));
+        spawn("crossdock-sqlite-reader", move || read(&place, &questions))
+    };
+    (0..count).map(start).collect()
+}
+
+async fn ask<T: Send + 'static>(
+    readers: Option<&Sender<Box<dyn Question>>>,
+    step: &'static str,
+    act: impl FnOnce(&Session<'_>) -> Done<T> + Send + 'static,
+) -> Result<T> {
+    let (answer, answered) = oneshot::channel();
+    let ended = || Error::new(ErrorKind::Internal, step).with_source("the threads that read have ended");
+    let readers = readers.ok_or_else(ended)?;
+    readers.send(Box::new(Asked::new(step, act, answer))).map_err(|_| ended())?;
+    answered.await.map_err(|_| ended())?
 }
 
 fn spawn(name: &str, work: impl FnOnce() + Send + 'static) -> Result<JoinHandle<()>> {
@@ -224,7 +255,7 @@ fn spawn(name: &str, work: impl FnOnce() + Send + 'static) -> Result<JoinHandle<
 impl Drop for Inner {
     fn drop(&mut self) {
         // The writer is the last to close the file: whoever is takes the log with it, and two at once would both leave it.
-        drop(self.readers.take());
+        drop((self.readers.take(), self.engine_reader.take()));
         // A thread that has panicked has nobody left to tell.
         self.reading.drain(..).for_each(|thread| drop(thread.join()));
         drop(self.writer.take());

@@ -3,7 +3,7 @@
 use chrono::{DateTime, Utc};
 use rusqlite::params;
 
-use crate::adapters::sqlite::columns::nanos;
+use crate::adapters::sqlite::columns::{limit, nanos};
 use crate::adapters::sqlite::fault::Done;
 use crate::adapters::sqlite::session::Session;
 use crate::primitives::stored::Stored;
@@ -85,18 +85,25 @@ pub(super) fn offer(session: &Session<'_>, lane: i64, key: i64) -> Done<()> {
     Ok(())
 }
 
-/// Ends everything of a lane that nobody has claimed; says how much that was.
+/// Ends what nobody has claimed of a lane, oldest first; of very much, only so much that others can soon write again. The rest is
+/// left to the chores.
 pub(super) fn end_unclaimed(
     session: &Session<'_>,
     lane: i64,
     reason: SkipReason,
     now: DateTime<Utc>,
 ) -> Done<()> {
-    let status = DeliveryStatus::Skipped(reason).to_stored()?;
-    session.run(END_UNCLAIMED, params![lane, status, nanos(now)])?;
-    session.run(LEAVE_UNCLAIMED, params![lane, nanos(now)])?;
+    let unclaimed = session.all(UNCLAIMED, params![lane, nanos(now), limit(MOST_AT_ONCE)], |row| {
+        Ok((Place { n: row.get(0)?, lane, order_key: row.get(1)? }, row.get::<_, i64>(2)?))
+    })?;
+    for (place, attempts) in unclaimed {
+        place.end(session, DeliveryStatus::Skipped(reason), attempts, now)?;
+    }
     Ok(())
 }
+
+/// No more deliveries of a lane end with the step that disables or removes their webhook.
+const MOST_AT_ONCE: usize = 2_000;
 
 pub(super) const MAY_GO: i64 = 0;
 pub(super) const BEHIND: i64 = 1;
@@ -109,10 +116,8 @@ const LEAVE: &str = "DELETE FROM crossdock_work WHERE n = ?1";
 const PUT: &str = "UPDATE crossdock_work SET place = ?2 WHERE n = ?1";
 const FIRST_OF_ORDER: &str = "SELECT sequence, n FROM crossdock_work \
     WHERE lane = ?1 AND order_key = ?2 AND place = ?3 ORDER BY sequence, n LIMIT 1";
-const END_UNCLAIMED: &str = "UPDATE crossdock_delivery \
-    SET status = ?2, updated_at = ?3, attempts = (SELECT attempts FROM crossdock_work w WHERE w.n = crossdock_delivery.n) \
-    WHERE n IN (SELECT n FROM crossdock_work WHERE lane = ?1 AND NOT (place = 2 AND due > ?3))";
-const LEAVE_UNCLAIMED: &str = "DELETE FROM crossdock_work WHERE lane = ?1 AND NOT (place = 2 AND due > ?2)";
+const UNCLAIMED: &str = "SELECT n, order_key, attempts FROM crossdock_work \
+    WHERE lane = ?1 AND NOT (place = 2 AND due > ?2) ORDER BY created_at, n LIMIT ?3";
 
 #[cfg(test)]
 mod tests {
@@ -121,7 +126,7 @@ mod tests {
 
     #[test]
     fn an_order_is_looked_at_by_its_index() {
-        let statements = [WAIT, END, LEAVE, PUT, FIRST_OF_ORDER, END_UNCLAIMED, LEAVE_UNCLAIMED];
+        let statements = [WAIT, END, LEAVE, PUT, FIRST_OF_ORDER, UNCLAIMED];
 
         assert_eq!(scans(&statements), Vec::<String>::new());
     }

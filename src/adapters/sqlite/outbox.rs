@@ -4,10 +4,10 @@ use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 
 use chrono::{DateTime, Utc};
-use rusqlite::params;
+use rusqlite::{Row, params};
 
 use crate::adapters::sqlite::columns::{limit, nanos, signed, stored, tenant, unsigned};
-use crate::adapters::sqlite::fault::{Done, Fault};
+use crate::adapters::sqlite::fault::{Done, Fault, readable};
 use crate::adapters::sqlite::lane::{Caps, Lane, webhook_at};
 use crate::adapters::sqlite::order::{entrance, offer};
 use crate::adapters::sqlite::session::Session;
@@ -21,16 +21,37 @@ use crate::webhooks::model::{DeliveryStatus, Origin, SkipReason, Webhook};
 use crate::webhooks::queue::{Outbox, Sequence};
 
 pub(super) fn outbox(session: &Session<'_>, most: usize) -> Done<Outbox> {
-    let entries = session.all(OUTBOX, [limit(most)], |row| {
-        Ok((Sequence::new(unsigned(row.get(0)?)), Arc::new(stored::<EventHead>(row, 1)?)))
-    })?;
-    let mut webhooks = HashMap::new();
-    for (_, head) in &entries {
-        if !webhooks.contains_key(&head.tenant) {
-            webhooks.insert(head.tenant.clone(), webhooks_of(session, &head.tenant)?);
+    let mut entries = Vec::new();
+    // `None` if one of the tenant's webhooks cannot be read back.
+    let mut webhooks: HashMap<TenantId, Option<Arc<[Arc<Webhook>]>>> = HashMap::new();
+    let mut last = i64::MIN;
+    loop {
+        let wanted = most - entries.len();
+        let rows =
+            session.all(OUTBOX, params![last, limit(wanted)], |row| Ok((row.get(0)?, head_in(row)?)))?;
+        let is_end = rows.len() < wanted || wanted == 0;
+        for (n, head) in rows {
+            last = n;
+            // What cannot be read back waits here for somebody who mends it, and holds back nobody else.
+            let Some(head) = head else { continue };
+            if !webhooks.contains_key(&head.tenant) {
+                let present = readable(webhooks_of(session, &head.tenant))?;
+                webhooks.insert(head.tenant.clone(), present);
+            }
+            // Without one of the webhooks, nobody knows where the event goes.
+            if webhooks.get(&head.tenant).is_some_and(Option::is_some) {
+                entries.push((Sequence::new(unsigned(n)), Arc::new(head)));
+            }
+        }
+        if is_end {
+            let webhooks = webhooks.into_iter().filter_map(|(tenant, webhooks)| Some((tenant, webhooks?)));
+            return Ok(Outbox::new(entries, webhooks.collect()));
         }
     }
-    Ok(Outbox::new(entries, webhooks))
+}
+
+fn head_in(row: &Row<'_>) -> Done<Option<EventHead>> {
+    readable(stored(row, 1))
 }
 
 fn webhooks_of(session: &Session<'_>, tenant: &TenantId) -> Done<Arc<[Arc<Webhook>]>> {
@@ -193,7 +214,7 @@ fn taken(fault: Fault) -> Fault {
 const STEP: &str = "fan out events";
 
 const OUTBOX: &str = "SELECT n, head FROM crossdock_event INDEXED BY crossdock_event_outbox \
-    WHERE in_outbox = 1 ORDER BY n LIMIT ?1";
+    WHERE in_outbox = 1 AND n > ?1 ORDER BY n LIMIT ?2";
 const WEBHOOKS: &str =
     "SELECT n, revision FROM crossdock_lane WHERE tenant = ?1 AND state <> 3 ORDER BY webhook";
 const ENTRY: &str =

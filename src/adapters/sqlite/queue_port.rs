@@ -38,7 +38,7 @@ impl DeliveryQueue for SqliteStore {
     }
 
     async fn outbox(&self, limit: usize, _now: DateTime<Utc>) -> Result<Outbox> {
-        self.read("read the outbox", move |session| outbox::outbox(session, limit)).await
+        self.read_for_engine("read the outbox", move |session| outbox::outbox(session, limit)).await
     }
 
     async fn fan_out(&self, mut entries: Vec<(Sequence, FanOut)>, now: DateTime<Utc>) -> Result<usize> {

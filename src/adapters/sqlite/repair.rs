@@ -7,9 +7,9 @@ use rusqlite::params;
 
 use crate::activity::model::Activity;
 use crate::adapters::sqlite::activity::note;
-use crate::adapters::sqlite::columns::{nanos, stored, uuid};
+use crate::adapters::sqlite::columns::{limit, nanos, stored, uuid};
 use crate::adapters::sqlite::deliveries::{found, is_known};
-use crate::adapters::sqlite::fault::{Done, Fault};
+use crate::adapters::sqlite::fault::{Done, Fault, readable};
 use crate::adapters::sqlite::lane::{Caps, Lane};
 use crate::adapters::sqlite::order::{Place, STOPPED};
 use crate::adapters::sqlite::outbox::NewRow;
@@ -119,17 +119,30 @@ pub(super) fn release_stopped(
     Ok(stopped.len() as u64)
 }
 
+/// What a turn of erasing has done: it takes turns, so that others can write in between.
+pub(super) struct ErasedPart {
+    pub(super) erasure: Erasure,
+    /// The event behind which the next turn goes on; `None` if nothing is left.
+    pub(super) goes_on: Option<i64>,
+}
+
+/// No more events are erased in one turn.
+const EVENTS_AT_ONCE: usize = 500;
+
+/// Erases some of the events about a subject, from behind this one; the last turn writes the activity.
 pub(super) fn erase_subject(
     session: &Session<'_>,
     tenant: &TenantId,
     subject: &str,
+    behind: i64,
     activity: &[Activity],
     now: DateTime<Utc>,
-) -> Done<Erasure> {
+) -> Done<ErasedPart> {
     let mut erasure = Erasure::default();
-    let events = session.all(EVENTS_ABOUT, params![tenant.as_str(), subject], |row| {
-        Ok((row.get::<_, i64>(0)?, row.get::<_, bool>(1)?))
-    })?;
+    let named = params![tenant.as_str(), subject, behind, limit(EVENTS_AT_ONCE)];
+    let events =
+        session.all(EVENTS_ABOUT, named, |row| Ok((row.get::<_, i64>(0)?, row.get::<_, bool>(1)?)))?;
+    let goes_on = events.last().filter(|_| events.len() == EVENTS_AT_ONCE).map(|&(event, _)| event);
     let mut touched = BTreeSet::new();
     for (event, has_payload) in events {
         erasure.events += u64::from(has_payload);
@@ -148,16 +161,23 @@ pub(super) fn erase_subject(
     for lane in touched {
         Lane::load(session, lane)?.save(session, caps, now)?;
     }
-    note(session, activity)?;
-    Ok(erasure)
+    if goes_on.is_none() {
+        note(session, activity)?;
+    }
+    Ok(ErasedPart { erasure, goes_on })
 }
 
 /// Drops an event's payload, and what attempts have logged about it.
 pub(super) fn drop_payload(session: &Session<'_>, event: i64) -> Done<()> {
     let attempts = session.all(ATTEMPTS_OF_EVENT, [event], |row| {
-        Ok((row.get::<_, i64>(0)?, uuid(row, 1)?, stored::<Attempt>(row, 2)?))
+        Ok((row.get::<_, i64>(0)?, uuid(row, 1)?, readable(stored::<Attempt>(row, 2))?))
     })?;
-    for (delivery, id, mut attempt) in attempts {
+    for (delivery, id, attempt) in attempts {
+        let Some(mut attempt) = attempt else {
+            // Nobody can tell what it says of the event.
+            session.run(FORGET_ATTEMPT, params![delivery, id.as_bytes()])?;
+            continue;
+        };
         attempt.forget_contents();
         session.run(FORGET_CONTENTS, params![delivery, id.as_bytes(), attempt.to_stored()?])?;
     }
@@ -179,13 +199,13 @@ const STOPPED_OF_LANE: &str =
 const ANEW_DELIVERY: &str =
     "UPDATE crossdock_delivery SET status = 'pending', attempts = 0, updated_at = ?2 WHERE n = ?1";
 const ANEW: &str = "UPDATE crossdock_work SET attempts = 0, updated_at = ?2 WHERE n = ?1";
-const EVENTS_ABOUT: &str =
-    "SELECT n, has_payload FROM crossdock_event WHERE tenant = ?1 AND subject = ?2 ORDER BY n";
+const EVENTS_ABOUT: &str = "SELECT n, has_payload FROM crossdock_event WHERE tenant = ?1 AND subject = ?2 AND n > ?3 ORDER BY n LIMIT ?4";
 const WAITING_OF_EVENT: &str = "SELECT w.n, w.lane, w.order_key, w.attempts FROM crossdock_delivery d \
     CROSS JOIN crossdock_work w ON w.n = d.n \
     WHERE d.event = ?1 AND NOT (w.place = 2 AND w.due > ?2) ORDER BY w.n";
 const ATTEMPTS_OF_EVENT: &str = "SELECT a.delivery, a.id, a.body FROM crossdock_delivery d \
     CROSS JOIN crossdock_attempt a ON a.delivery = d.n WHERE d.event = ?1";
 const FORGET_CONTENTS: &str = "UPDATE crossdock_attempt SET body = ?3 WHERE delivery = ?1 AND id = ?2";
+const FORGET_ATTEMPT: &str = "DELETE FROM crossdock_attempt WHERE delivery = ?1 AND id = ?2";
 const DROP_PAYLOAD: &str = "DELETE FROM crossdock_payload WHERE event = ?1";
 const HAS_NO_PAYLOAD: &str = "UPDATE crossdock_event SET has_payload = 0 WHERE n = ?1";

@@ -7,7 +7,7 @@ use crate::activity::model::Activity;
 use crate::adapters::sqlite::activity::{note, page_of};
 use crate::adapters::sqlite::columns::{limit, nanos, stored};
 use crate::adapters::sqlite::deliveries::{Wanted, count_wanted, find_wanted, is_known};
-use crate::adapters::sqlite::fault::{Done, Fault};
+use crate::adapters::sqlite::fault::{Done, Fault, readable};
 use crate::adapters::sqlite::lane::{Caps, Lane};
 use crate::adapters::sqlite::outbox::NewRow;
 use crate::adapters::sqlite::session::Session;
@@ -25,24 +25,22 @@ pub(super) fn preview(
     tenant: &TenantId,
     webhook: WebhookId,
     filter: &ReplayFilter,
+    step: &'static str,
 ) -> Done<u64> {
-    let lane = Lane::find_present(session, tenant, webhook)?.ok_or_else(|| missing("preview a replay"))?;
+    let lane = Lane::find_present(session, tenant, webhook)?.ok_or_else(|| missing(step))?;
     count_wanted(session, &Wanted::replayed(lane.n, filter))
 }
 
-pub(super) fn start(session: &Session<'_>, replay: &Replay, activity: &[Activity]) -> Done<Replay> {
-    let step = "start a replay";
-    let mut replay = replay.clone();
+pub(super) fn start(session: &Session<'_>, replay: &Replay, activity: &[Activity]) -> Done<()> {
+    let step = START;
     let lane = Lane::find_present(session, &replay.tenant, replay.webhook)?.ok_or_else(|| missing(step))?;
-    replay.matched = count_wanted(session, &Wanted::replayed(lane.n, &replay.filter))?;
     let id = replay.id.as_uuid();
     if session.finds(KNOWN, [id.as_bytes()])? {
         return Err(Fault::new(ErrorKind::Conflict, step));
     }
     session.run(INSERT, params![id.as_bytes(), replay.tenant.as_str(), lane.n])?;
-    write(session, &replay)?;
-    note(session, activity)?;
-    Ok(replay)
+    write(session, replay)?;
+    note(session, activity)
 }
 
 pub(super) fn replay(session: &Session<'_>, tenant: &TenantId, id: ReplayId) -> Done<Option<Replay>> {
@@ -87,9 +85,11 @@ pub(super) fn cancel_running(session: &Session<'_>, lane: i64, now: DateTime<Utc
 pub(super) fn advance(session: &Session<'_>, ids: &[DeliveryId], now: DateTime<Utc>) -> Done<Advanced> {
     let mut advanced = Advanced::default();
     let mut ids = ids.iter().copied();
-    let running =
-        session.all(DUE, [nanos(now)], |row| Ok((row.get::<_, i64>(0)?, stored::<Replay>(row, 1)?)))?;
+    let running = session
+        .all(DUE, [nanos(now)], |row| Ok((row.get::<_, i64>(0)?, readable(stored::<Replay>(row, 1))?)))?;
     for (lane, replay) in running {
+        // What cannot be read back holds back nobody else.
+        let Some(replay) = replay else { continue };
         let lane = Lane::load(session, lane)?;
         // A replay of a disabled webhook waits.
         if lane.state.refusal().is_none() {
@@ -125,8 +125,11 @@ fn advance_one(
     advanced.wanted += (share - made) as u64;
     replay.made += made as u64;
     let parts = |count: usize| i32::try_from(count).unwrap_or(i32::MAX);
-    // As far as the rate has been used: what could not be made for want of ids is due at once.
-    replay.next_at = now + TimeDelta::seconds(1) * parts(made) / parts(most as usize);
+    if made > 0 {
+        // As far as the rate has been used: what could not be made for want of ids is due at once. What got nothing keeps its
+        // place, and is the first of the next round.
+        replay.next_at = now + TimeDelta::seconds(1) * parts(made) / parts(most as usize);
+    }
     let is_over = made == rest.len();
     if is_over {
         replay.state = ReplayState::Completed;
@@ -159,6 +162,7 @@ fn write(session: &Session<'_>, replay: &Replay) -> Done<()> {
     Ok(())
 }
 
+pub(super) const START: &str = "start a replay";
 const KNOWN: &str = "SELECT 1 FROM crossdock_replay WHERE id = ?1";
 const INSERT: &str = "INSERT INTO crossdock_replay (id, tenant, lane, state, next_at, updated_at, body) \
     VALUES (?1, ?2, ?3, '', 0, 0, '')";
@@ -170,4 +174,4 @@ const LIST: &str = "SELECT body FROM crossdock_replay \
 const RUNNING_OF_LANE: &str =
     "SELECT body FROM crossdock_replay WHERE state = 'running' AND lane = ?1 ORDER BY id";
 const DUE: &str =
-    "SELECT lane, body FROM crossdock_replay WHERE state = 'running' AND next_at <= ?1 ORDER BY id";
+    "SELECT lane, body FROM crossdock_replay WHERE state = 'running' AND next_at <= ?1 ORDER BY next_at, id";

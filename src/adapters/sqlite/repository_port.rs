@@ -138,12 +138,20 @@ impl WebhookRepository for SqliteStore {
         filter: &ReplayFilter,
     ) -> Result<u64> {
         let (tenant, filter) = (tenant.clone(), filter.clone());
-        self.read("preview a replay", move |session| replays::preview(session, &tenant, webhook, &filter))
-            .await
+        let step = "preview a replay";
+        self.read(step, move |session| replays::preview(session, &tenant, webhook, &filter, step)).await
     }
 
-    async fn start_replay(&self, replay: Replay, activity: Vec<Activity>) -> Result<Replay> {
-        self.write("start a replay", move |session| replays::start(session, &replay, &activity)).await
+    async fn start_replay(&self, mut replay: Replay, activity: Vec<Activity>) -> Result<Replay> {
+        let step = replays::START;
+        let (tenant, webhook, filter) = (replay.tenant.clone(), replay.webhook, replay.filter.clone());
+        // Counting may take long: whoever writes does not wait for it.
+        replay.matched = self
+            .read(step, move |session| replays::preview(session, &tenant, webhook, &filter, step))
+            .await?;
+        let started = replay.clone();
+        self.write(step, move |session| replays::start(session, &replay, &activity)).await?;
+        Ok(started)
     }
 
     async fn replay(&self, tenant: &TenantId, id: ReplayId) -> Result<Option<Replay>> {
@@ -183,6 +191,7 @@ impl WebhookRepository for SqliteStore {
         .await
     }
 
+    /// Dropping the future leaves some of it erased, and no entry in the log; asking again erases the rest.
     async fn erase_subject(
         &self,
         tenant: &TenantId,
@@ -190,11 +199,20 @@ impl WebhookRepository for SqliteStore {
         activity: Vec<Activity>,
         now: DateTime<Utc>,
     ) -> Result<Erasure> {
-        let (tenant, subject) = (tenant.clone(), subject.to_owned());
-        self.write("erase a subject", move |session| {
-            repair::erase_subject(session, &tenant, &subject, &activity, now)
-        })
-        .await
+        let mut erased = Erasure::default();
+        let mut behind = Some(0);
+        while let Some(last) = behind {
+            let (tenant, subject, activity) = (tenant.clone(), subject.to_owned(), activity.clone());
+            let part = self
+                .write("erase a subject", move |session| {
+                    repair::erase_subject(session, &tenant, &subject, last, &activity, now)
+                })
+                .await?;
+            erased.events += part.erasure.events;
+            erased.skipped += part.erasure.skipped;
+            behind = part.goes_on;
+        }
+        Ok(erased)
     }
 
     async fn tenants(&self, after: Option<&TenantId>, limit: usize) -> Result<Vec<TenantId>> {

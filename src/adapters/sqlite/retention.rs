@@ -21,17 +21,20 @@ pub(super) fn expire(
 ) -> Done<Expired> {
     let mut touched = std::collections::BTreeSet::new();
     let mut left = most;
-    let refused = session.all(REFUSED, params![nanos(now), limit(left)], |row| {
-        let place = Place { n: row.get(0)?, lane: row.get(1)?, order_key: row.get(2)? };
-        let refusal = State::read(row, 4)?.refusal().unwrap_or(SkipReason::Erased);
-        Ok((place, row.get::<_, i64>(3)?, refusal))
-    })?;
-    for (place, attempts, reason) in refused {
-        place.end(session, DeliveryStatus::Skipped(reason), attempts, now)?;
-        touched.insert(place.lane);
-        left -= 1;
-    }
     let mut expired = Expired::default();
+    for sql in [REFUSED, ERASED] {
+        let refused = session.all(sql, params![nanos(now), limit(left)], |row| {
+            let place = Place { n: row.get(0)?, lane: row.get(1)?, order_key: row.get(2)? };
+            let refusal = State::read(row, 4)?.refusal().unwrap_or(SkipReason::Erased);
+            Ok((place, row.get::<_, i64>(3)?, refusal))
+        })?;
+        left -= refused.len();
+        expired.skipped += refused.len() as u64;
+        for (place, attempts, reason) in refused {
+            place.end(session, DeliveryStatus::Skipped(reason), attempts, now)?;
+            touched.insert(place.lane);
+        }
+    }
     let old = session.all(OLD, params![nanos(before), nanos(now), limit(left)], |row| {
         let place = Place { n: row.get(0)?, lane: row.get(1)?, order_key: row.get(2)? };
         let name =
@@ -68,6 +71,7 @@ pub(super) fn tidy(session: &Session<'_>, retention: Retention, now: DateTime<Ut
     let turn = limit(TURN);
     went(session.run(FORGET_KEYS, params![earlier(now, retention.idempotency_keys), turn])?);
     went(session.run(FORGET_REPLAYS, params![history, turn])?);
+    went(session.run(FORGET_ACTIVITY, params![history, turn])?);
     let rows = session.all(OLD_DELIVERIES, params![history, turn], |row| Ok(row.get::<_, i64>(0)?))?;
     went(rows.len());
     for n in rows {
@@ -94,12 +98,15 @@ pub(super) fn tidy(session: &Session<'_>, retention: Retention, now: DateTime<Ut
 /// No more rows of a kind go in one turn.
 const TURN: usize = 1_000;
 
-/// What was claimed and lost, and cannot wait any longer. Lane by lane, so that an index finds them.
+/// What is left of webhooks that are disabled or gone. Lane by lane, so that an index finds them.
 const REFUSED: &str = "SELECT w.n, w.lane, w.order_key, w.attempts, l.state FROM crossdock_lane l \
+    CROSS JOIN crossdock_work w ON w.lane = l.n AND NOT (w.place = 2 AND w.due > ?1) WHERE l.state >= 2 LIMIT ?2";
+/// What was claimed and lost, and erased meanwhile.
+const ERASED: &str = "SELECT w.n, w.lane, w.order_key, w.attempts, l.state FROM crossdock_lane l \
     CROSS JOIN crossdock_work w ON w.lane = l.n AND w.place = 2 AND w.replay IN (0, 1) AND w.due <= ?1 \
     CROSS JOIN crossdock_delivery d ON d.n = w.n \
     CROSS JOIN crossdock_event e ON e.n = d.event \
-    WHERE l.state >= 2 OR NOT e.has_payload LIMIT ?2";
+    WHERE NOT e.has_payload LIMIT ?2";
 const OLD: &str = "SELECT w.n, w.lane, w.order_key, w.attempts, l.tenant, l.webhook, d.id FROM crossdock_lane l \
     CROSS JOIN crossdock_work w ON w.lane = l.n AND w.created_at < ?1 \
     CROSS JOIN crossdock_delivery d ON d.n = w.n \
@@ -108,6 +115,8 @@ const FORGET_KEYS: &str = "DELETE FROM crossdock_key WHERE (tenant, key) IN \
     (SELECT tenant, key FROM crossdock_key WHERE at <= ?1 ORDER BY at LIMIT ?2)";
 const FORGET_REPLAYS: &str = "DELETE FROM crossdock_replay WHERE id IN \
     (SELECT id FROM crossdock_replay WHERE state <> 'running' AND updated_at < ?1 LIMIT ?2)";
+const FORGET_ACTIVITY: &str = "DELETE FROM crossdock_activity WHERE (tenant, id) IN \
+    (SELECT tenant, id FROM crossdock_activity WHERE at < ?1 ORDER BY at LIMIT ?2)";
 const OLD_DELIVERIES: &str = "SELECT n FROM crossdock_delivery INDEXED BY crossdock_delivery_age \
     WHERE status <> 'pending' AND status <> 'stopped' AND created_at < ?1 ORDER BY created_at LIMIT ?2";
 const FORGET_ATTEMPTS: &str = "DELETE FROM crossdock_attempt WHERE delivery = ?1";
@@ -134,6 +143,7 @@ mod tests {
     fn retention_looks_only_at_what_is_old() {
         let statements = [
             FORGET_KEYS,
+            FORGET_ACTIVITY,
             OLD_DELIVERIES,
             FORGET_ATTEMPTS,
             FORGET_DELIVERY,

@@ -5,7 +5,9 @@ CREATE TABLE crossdock_engine (
   served INTEGER NOT NULL,
   -- The limits for which `crossdock_lane.next_at` was worked out.
   in_flight INTEGER NOT NULL,
-  replays_in_flight INTEGER NOT NULL
+  replays_in_flight INTEGER NOT NULL,
+  -- When a claim has last asked for them.
+  limits_at INTEGER NOT NULL
 ) STRICT;
 
 -- The deliveries of one webhook: what holds them back, and when the next of them can go. It outlives its webhook as long as
@@ -156,10 +158,11 @@ CREATE TABLE crossdock_activity (
   PRIMARY KEY (tenant, id)
 ) STRICT, WITHOUT ROWID;
 CREATE INDEX crossdock_activity_subject ON crossdock_activity (tenant, subject, id);
+CREATE INDEX crossdock_activity_age ON crossdock_activity (at);
 
 -- When leases ended that were claimed anew, as long as anybody may ask for them.
 CREATE TABLE crossdock_lapse (at INTEGER NOT NULL) STRICT;
 CREATE INDEX crossdock_lapse_at ON crossdock_lapse (at);
 
 -- What claims usually ask for: the first one need not think over every lane.
-INSERT INTO crossdock_engine (one, served, in_flight, replays_in_flight) VALUES (1, 0, 8, 1);
+INSERT INTO crossdock_engine (one, served, in_flight, replays_in_flight, limits_at) VALUES (1, 0, 8, 1, 0);

@@ -5,9 +5,10 @@ use std::collections::BTreeMap;
 use chrono::{DateTime, Utc};
 use rusqlite::params;
 
+use crate::activity::model::{Activity, ActivityKind};
 use crate::adapters::sqlite::activity::note;
 use crate::adapters::sqlite::columns::{nanos, signed};
-use crate::adapters::sqlite::fault::{Done, Fault};
+use crate::adapters::sqlite::fault::{Done, Fault, readable};
 use crate::adapters::sqlite::lane::{Caps, Lane};
 use crate::adapters::sqlite::order::{Place, STOPPED, entrance};
 use crate::adapters::sqlite::session::Session;
@@ -85,7 +86,7 @@ struct Claimed {
 
 impl Step<'_, '_> {
     fn settle_one(&mut self, settlement: &Settlement, text: Option<&AttemptText>) -> Done<()> {
-        let session = self.session;
+        let (session, now) = (self.session, self.now);
         let id = settlement.delivery.as_uuid();
         let named = params![id.as_bytes(), settlement.tenant.as_str()];
         let token = signed(settlement.lease.token.number());
@@ -105,11 +106,18 @@ impl Step<'_, '_> {
         }
         self.apply_fate(settlement, text, &claimed)?;
         let lane = claimed.place.lane;
-        let present = self.lane(lane)?.webhook(session)?.map(|webhook| webhook.version);
+        let present = readable(self.lane(lane)?.webhook(session))?.flatten().map(|webhook| webhook.version);
         if present == Some(settlement.webhook_version) {
             self.apply_to_webhook(lane, settlement)?;
+            if let Some(reason) = settlement.disable
+                && disable(session, self.lane(lane)?, reason, now)?
+            {
+                self.settled.disabled.push((settlement.tenant.clone(), settlement.webhook));
+                return note(session, &settlement.activity);
+            }
         }
-        note(session, &settlement.activity)
+        let is_true = |entry: &&Activity| entry.kind != ActivityKind::WebhookDisabled;
+        note(session, settlement.activity.iter().filter(is_true))
     }
 
     fn apply_fate(
@@ -166,10 +174,6 @@ impl Step<'_, '_> {
             lane.brake = change.brake;
             lane.brake_version += 1;
         }
-        if let Some(reason) = settlement.disable {
-            let session = self.session;
-            disable(session, self.lane(n)?, reason, now)?;
-        }
         if settlement.health != HealthChange::None && !self.before.iter().any(|&(known, _)| known == n) {
             self.before.push((n, health));
         }
@@ -214,7 +218,11 @@ impl Step<'_, '_> {
                 }
                 is_news
             }
-            JudgedStep::Disable(reason) => disable(session, lane, reason, now)?,
+            JudgedStep::Disable(reason) => {
+                let disabled = disable(session, lane, reason, now)?;
+                self.settled.disabled.extend(disabled.then(|| (judged.tenant.clone(), judged.webhook)));
+                disabled
+            }
         };
         if is_changed { note(session, &judged.activity) } else { Ok(()) }
     }

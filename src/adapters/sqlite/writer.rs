@@ -143,7 +143,7 @@ impl Writer<'_, '_> {
                 connected
             }
             // One of them has undone it all, or all of them together were too much: each for itself.
-            Err(Undone::Together(_)) if group.len() > 1 => {
+            Err(Undone::Together(_)) if group.len() > 1 && self.session.connection().is_autocommit() => {
                 let mut connected = Connected::Well;
                 for work in group {
                     if self.commit(vec![work]) == Connected::Badly {
@@ -153,7 +153,8 @@ impl Writer<'_, '_> {
                 connected
             }
             Err(Undone::Together(fault) | Undone::NotBegun(fault)) => {
-                let connected = if fault.spoils_connection() { Connected::Badly } else { Connected::Well };
+                let is_well = !fault.spoils_connection() && self.session.connection().is_autocommit();
+                let connected = if is_well { Connected::Well } else { Connected::Badly };
                 let cause = Shared::from(fault.during("write to the SQLite store"));
                 group.into_iter().for_each(|work| work.answer_failed(&cause));
                 connected
@@ -166,7 +167,7 @@ impl Writer<'_, '_> {
         self.session.run("BEGIN IMMEDIATE", []).map_err(Undone::NotBegun)?;
         let mut connected = Connected::Well;
         for work in group {
-            let done = self.run_alone(work.as_mut());
+            let done = self.run_alone(work.as_mut()).map_err(|fault| self.undo(fault))?;
             if let Err(fault) = done {
                 if fault.spoils_connection() {
                     connected = Connected::Badly;
@@ -179,31 +180,38 @@ impl Writer<'_, '_> {
                 work.fail(fault);
             }
         }
-        if let Err(fault) = self.session.run("COMMIT", []) {
-            self.session.forget();
-            if !connection.is_autocommit() {
-                self.session.run("ROLLBACK", []).map_err(Undone::Together)?;
-            }
-            return Err(Undone::Together(fault));
-        }
+        self.session.run("COMMIT", []).map_err(|fault| self.undo(fault))?;
         self.commits.fetch_add(1, Ordering::Relaxed);
         Ok(connected)
     }
 
+    /// Undoes the whole transaction.
+    fn undo(&self, fault: Fault) -> Undone {
+        self.session.forget();
+        if !self.session.connection().is_autocommit()
+            && let Err(worse) = self.session.run("ROLLBACK", [])
+        {
+            return Undone::Together(worse);
+        }
+        Undone::Together(fault)
+    }
+
     /// All of a step, or nothing of it.
-    fn run_alone(&self, work: &mut dyn Work) -> Done<()> {
+    ///
+    /// # Errors
+    /// Nobody knows what is left of the step: its transaction must not be kept.
+    fn run_alone(&self, work: &mut dyn Work) -> Result<Done<()>, Fault> {
         self.session.run("SAVEPOINT crossdock_step", [])?;
         let done = work.run(self.session);
         if done.is_err() {
             self.session.forget();
-            if !self.session.connection().is_autocommit() {
-                self.session.run("ROLLBACK TO crossdock_step", [])?;
-                self.session.run("RELEASE crossdock_step", [])?;
+            if self.session.connection().is_autocommit() {
+                return Ok(done);
             }
-        } else {
-            self.session.run("RELEASE crossdock_step", [])?;
+            self.session.run("ROLLBACK TO crossdock_step", [])?;
         }
-        done
+        self.session.run("RELEASE crossdock_step", [])?;
+        Ok(done)
     }
 }
 
@@ -213,4 +221,42 @@ enum Undone {
     NotBegun(Fault),
     /// What was begun is undone.
     Together(Fault),
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn step(act: impl Fn(&Session<'_>) -> Done<()> + Send + 'static) -> (Box<dyn Work>, Answer) {
+        let (answer, answered) = oneshot::channel();
+        (Box::new(Task::new("take a step", act, answer)), answered)
+    }
+
+    type Answer = oneshot::Receiver<Result<()>>;
+
+    #[test]
+    fn half_of_a_step_is_never_committed() -> Done<()> {
+        let connection = Connection::open_in_memory()?;
+        connection.execute_batch("CREATE TABLE shop (n INTEGER PRIMARY KEY) STRICT")?;
+        let (whole, mut told_whole) = step(|session| {
+            session.run("INSERT INTO shop (n) VALUES (1)", [])?;
+            Ok(())
+        });
+        let (half, mut told_half) = step(|session| {
+            session.run("INSERT INTO shop (n) VALUES (2)", [])?;
+            // From here on, nobody can undo this step alone.
+            session.run("RELEASE crossdock_step", [])?;
+            Err(Fault::new(ErrorKind::Conflict, "take half a step"))
+        });
+
+        let session = Session::new(&connection);
+        let connected = Writer { session: &session, commits: &Arc::default() }.commit(vec![whole, half]);
+
+        assert_eq!(connected, Connected::Well);
+        assert!(matches!(told_whole.try_recv(), Ok(Some(Ok(())))));
+        assert!(matches!(told_half.try_recv(), Ok(Some(Err(_)))));
+        let kept = session.all("SELECT n FROM shop", [], |row| Ok(row.get::<_, i64>(0)?))?;
+        assert_eq!(kept, [1]);
+        Ok(())
+    }
 }

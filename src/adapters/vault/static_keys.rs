@@ -48,24 +48,24 @@ pub enum InvalidKey {
     #[error("a list of keys is `id:key,id:key`, the current one first")]
     Unnamed,
     /// It is neither base64 nor hex.
-    #[error("the key `{id}` is neither base64 nor hex")]
+    #[error("key number {place} is neither base64 nor hex")]
     Encoding {
-        /// Which key.
-        id: KeyId,
+        /// Which key, counted from 1. Its id is not told: a key may stand where the id belongs.
+        place: usize,
     },
     /// It has another length.
-    #[error("the key `{id}` has {bytes} bytes instead of 32; `openssl rand -base64 32` makes one")]
+    #[error("key number {place} has {bytes} bytes instead of 32; `openssl rand -base64 32` makes one")]
     Length {
-        /// Which key.
-        id: KeyId,
+        /// Which key, counted from 1.
+        place: usize,
         /// How many bytes it has.
         bytes: usize,
     },
     /// It was never random: all bytes are the same.
-    #[error("the key `{id}` is not random; `openssl rand -base64 32` makes one")]
+    #[error("key number {place} is not random; `openssl rand -base64 32` makes one")]
     Weak {
-        /// Which key.
-        id: KeyId,
+        /// Which key, counted from 1.
+        place: usize,
     },
     /// Two keys have this id.
     #[error("there are two keys with the id `{id}`")]
@@ -82,7 +82,7 @@ impl StaticKeys {
     /// The id or the key breaks a rule.
     pub fn new(id: &str, key: &str) -> Result<Self, InvalidKey> {
         let id: KeyId = id.parse()?;
-        let bytes = parse_key(&id, key)?;
+        let bytes = parse_key(1, key)?;
         Self::of(id, bytes)
     }
 
@@ -100,7 +100,7 @@ impl StaticKeys {
     /// The id or the key breaks a rule, or the id is there already.
     pub fn with_old(self, id: &str, key: &str) -> Result<Self, InvalidKey> {
         let id: KeyId = id.parse()?;
-        let bytes = parse_key(&id, key)?;
+        let bytes = parse_key(self.keys.len() + 1, key)?;
         self.with(id, bytes)
     }
 
@@ -125,7 +125,7 @@ impl StaticKeys {
     }
 
     fn with(mut self, id: KeyId, key: Secret) -> Result<Self, InvalidKey> {
-        check(&id, &key)?;
+        check(self.keys.len() + 1, &key)?;
         if self.keys.contains_key(&id) {
             return Err(InvalidKey::Repeated { id });
         }
@@ -195,7 +195,7 @@ impl From<InvalidKey> for Error {
     }
 }
 
-fn parse_key(id: &KeyId, text: &str) -> Result<Secret, InvalidKey> {
+fn parse_key(place: usize, text: &str) -> Result<Secret, InvalidKey> {
     let text = text.trim();
     // Hex of 32 bytes is base64 of 48 as well: what looks like hex is hex.
     if text.len() == 2 * KEY_BYTES
@@ -205,16 +205,16 @@ fn parse_key(id: &KeyId, text: &str) -> Result<Secret, InvalidKey> {
     }
     let alphabets = [&STANDARD, &STANDARD_NO_PAD, &URL_SAFE, &URL_SAFE_NO_PAD];
     let decoded = alphabets.into_iter().find_map(|alphabet| alphabet.decode(text).ok());
-    decoded.map(Secret::new).ok_or_else(|| InvalidKey::Encoding { id: id.clone() })
+    decoded.map(Secret::new).ok_or_else(|| InvalidKey::Encoding { place })
 }
 
-fn check(id: &KeyId, key: &Secret) -> Result<(), InvalidKey> {
+fn check(place: usize, key: &Secret) -> Result<(), InvalidKey> {
     let bytes = key.expose();
     if bytes.len() != KEY_BYTES {
-        return Err(InvalidKey::Length { id: id.clone(), bytes: bytes.len() });
+        return Err(InvalidKey::Length { place, bytes: bytes.len() });
     }
     if bytes.iter().all(|byte| *byte == bytes[0]) {
-        return Err(InvalidKey::Weak { id: id.clone() });
+        return Err(InvalidKey::Weak { place });
     }
     Ok(())
 }
@@ -260,11 +260,11 @@ mod tests {
         for (id_text, key, reason) in [
             ("", KEY, InvalidKey::Id(InvalidKeyId)),
             ("a b", KEY, InvalidKey::Id(InvalidKeyId)),
-            ("a", "", InvalidKey::Length { id: id.clone(), bytes: 0 }),
-            ("a", "correct horse battery staple", InvalidKey::Encoding { id: id.clone() }),
-            ("a", "c2hvcnQ=", InvalidKey::Length { id: id.clone(), bytes: 5 }),
-            ("a", &zeros, InvalidKey::Weak { id: id.clone() }),
-            ("a", &sevens, InvalidKey::Weak { id: id.clone() }),
+            ("a", "", InvalidKey::Length { place: 1, bytes: 0 }),
+            ("a", "correct horse battery staple", InvalidKey::Encoding { place: 1 }),
+            ("a", "c2hvcnQ=", InvalidKey::Length { place: 1, bytes: 5 }),
+            ("a", &zeros, InvalidKey::Weak { place: 1 }),
+            ("a", &sevens, InvalidKey::Weak { place: 1 }),
         ] {
             assert_eq!(StaticKeys::new(id_text, key).expect_err("no key"), reason, "{id_text}:{key}");
         }
@@ -290,6 +290,9 @@ mod tests {
             StaticKeys::new("a", almost).expect_err("too short"),
             almost.parse::<StaticKeys>().expect_err("unnamed"),
             format!("a:{KEY}!").parse::<StaticKeys>().expect_err("no base64"),
+            format!("{KEY}:2026-01").parse::<StaticKeys>().expect_err("the key before its id"),
+            format!("a:{KEY},{KEY}:2025-01-aa").parse::<StaticKeys>().expect_err("the key before its id"),
+            StaticKeys::new(KEY, "2026-01").expect_err("the key before its id"),
         ];
         let keys = StaticKeys::new("a", KEY).expect("a key");
 

@@ -11,13 +11,16 @@ use crate::webhooks::context::Context;
 use crate::webhooks::model::DeadReason;
 use crate::webhooks::notice::{Notice, NoticeKind};
 use crate::webhooks::notice_events::publish_notices;
+use crate::webhooks::queue::Expired;
 use crate::webhooks::worker::status::StatusBoard;
+use crate::webhooks::worker::store_clock::StoreClock;
 
 /// Does the chores. Any number of processes may do them at once.
 #[derive(Debug)]
 pub(super) struct Chores<'a> {
     context: &'a Context,
     board: &'a StatusBoard,
+    time: &'a StoreClock,
 }
 
 const EVERY: Duration = Duration::from_secs(1);
@@ -25,11 +28,11 @@ const EVERY: Duration = Duration::from_secs(1);
 const ROUNDS_BETWEEN_CLEANING: u32 = 60;
 /// The most deliveries that replays make in one round, over all of them.
 const REPLAYED_AT_ONCE: u64 = 1_000;
-const EXPIRED_AT_ONCE: usize = 1_000;
+const ENDED_AT_ONCE: usize = 1_000;
 
 impl<'a> Chores<'a> {
-    pub(super) fn new(context: &'a Context, board: &'a StatusBoard) -> Self {
-        Self { context, board }
+    pub(super) fn new(context: &'a Context, board: &'a StatusBoard, time: &'a StoreClock) -> Self {
+        Self { context, board, time }
     }
 
     pub(super) async fn for_ever(&self) {
@@ -82,7 +85,7 @@ impl<'a> Chores<'a> {
 
     /// Makes at most so many deliveries of replays; answers how many more are due.
     async fn advance(&self, count: u64) -> Result<u64> {
-        let now = self.context.clock.now();
+        let now = self.time.compared().await?;
         let ids = (0..count).map(|_| DeliveryId::mint(now, self.context.entropy.bytes())).collect();
         let advanced = self.context.queue.advance_replays(ids, now).await?;
         if advanced.made > 0 {
@@ -95,17 +98,19 @@ impl<'a> Chores<'a> {
     }
 
     async fn cleaning(&self) -> Result<()> {
-        let now = self.context.clock.now();
+        let now = self.time.compared().await?;
         let settings = &self.context.settings;
         loop {
             let before = now - settings.max_age;
-            let expired = self.context.queue.expire(before, now, EXPIRED_AT_ONCE).await?.deliveries;
-            let count = expired.len();
-            for (tenant, webhook, delivery) in expired {
+            let Expired { deliveries, skipped } =
+                self.context.queue.expire(before, now, ENDED_AT_ONCE).await?;
+            let ended = deliveries.len() as u64 + skipped;
+            for (tenant, webhook, delivery) in deliveries {
                 let kind = NoticeKind::DeadLetter(delivery, DeadReason::Expired);
                 self.context.tell(Notice::new(now, tenant, webhook, kind));
             }
-            if count < EXPIRED_AT_ONCE {
+            // Less than was asked for: nothing is left.
+            if ended < ENDED_AT_ONCE as u64 {
                 break;
             }
         }

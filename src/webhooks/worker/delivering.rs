@@ -1,17 +1,16 @@
 //! What a lane's work is here: sign, send, classify, schedule, settle.
 
-use std::sync::atomic::{AtomicI64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use chrono::{DateTime, TimeDelta, Utc};
+use chrono::{DateTime, Utc};
 
 use crate::activity::model::ActivityKind;
 use crate::error::{Error, Result};
 use crate::lanes::runner::{Claims, LaneWork};
 use crate::lanes::throttle::Outcome;
 use crate::ports::EntropyExt;
-use crate::primitives::id::AttemptId;
+use crate::primitives::id::{AttemptId, WebhookId};
 use crate::tenancy::model::TenantId;
 use crate::webhooks::classify::Verdict;
 use crate::webhooks::context::Context;
@@ -19,50 +18,30 @@ use crate::webhooks::dispatch::{AttemptName, Sent};
 use crate::webhooks::health::Judgement;
 use crate::webhooks::model::{Attempt, AttemptError, Claim, DeadReason, DisableReason, Fate, Settlement};
 use crate::webhooks::notice::{Notice, NoticeKind};
-use crate::webhooks::queue::{ClaimRequest, HealthMoved, Judged, JudgedStep, SettleBatch};
+use crate::webhooks::queue::{HealthMoved, Judged, JudgedStep, SettleBatch};
 use crate::webhooks::worker::circuits::Circuits;
 use crate::webhooks::worker::outcome::{Consequence, consequence, given_up, is_overdrawn, retry_policy};
 use crate::webhooks::worker::status::StatusBoard;
+use crate::webhooks::worker::store_clock::StoreClock;
 
 /// Makes deliveries.
 #[derive(Debug)]
 pub(super) struct Delivering {
     context: Arc<Context>,
     board: Arc<StatusBoard>,
+    time: Arc<StoreClock>,
     circuits: Circuits,
     /// Where the round over tenants goes on.
     after: Mutex<Option<TenantId>>,
-    /// What the store's clock is ahead of ours, in microseconds.
-    offset: AtomicI64,
 }
 
 impl Delivering {
-    pub(super) fn new(context: Arc<Context>, board: Arc<StatusBoard>) -> Self {
-        Self {
-            context,
-            board,
-            circuits: Circuits::default(),
-            after: Mutex::new(None),
-            offset: AtomicI64::new(0),
-        }
+    pub(super) fn new(context: Arc<Context>, board: Arc<StatusBoard>, time: Arc<StoreClock>) -> Self {
+        Self { context, board, time, circuits: Circuits::default(), after: Mutex::new(None) }
     }
 
     fn now(&self) -> DateTime<Utc> {
-        self.context.clock.now() + TimeDelta::microseconds(self.offset.load(Ordering::Relaxed))
-    }
-
-    /// A clock that differs from the store's by more than the claim took is corrected, so that all processes judge
-    /// leases alike.
-    fn correct_offset(&self, before: DateTime<Utc>, store: DateTime<Utc>) {
-        let after = self.now();
-        let error = if store < before {
-            store - before
-        } else if store > after {
-            store - after
-        } else {
-            return;
-        };
-        self.offset.fetch_add(error.num_microseconds().unwrap_or(0), Ordering::Relaxed);
+        self.time.now()
     }
 
     async fn deliver(&self, claim: Claim) -> Settlement {
@@ -146,7 +125,9 @@ impl Delivering {
         settlement
     }
 
-    fn tell(&self, settlement: &Settlement, now: DateTime<Utc>) {
+    /// Tells the operator what has come of a result; a webhook is disabled by the first result that says so, and is no longer
+    /// among those that were.
+    fn tell(&self, settlement: &Settlement, disabled: &mut Vec<(TenantId, WebhookId)>, now: DateTime<Utc>) {
         let tell = |kind| {
             self.context.tell(Notice::new(now, settlement.tenant.clone(), settlement.webhook, kind));
         };
@@ -155,7 +136,13 @@ impl Delivering {
             Fate::Stop => tell(NoticeKind::LaneStopped(settlement.delivery)),
             Fate::Delivered | Fate::RetryAt(_) | Fate::Release(_) => {}
         }
-        if let Some(reason) = settlement.disable {
+        let is_named = |(tenant, webhook): &(TenantId, WebhookId)| {
+            *webhook == settlement.webhook && *tenant == settlement.tenant
+        };
+        if let Some(reason) = settlement.disable
+            && let Some(place) = disabled.iter().position(is_named)
+        {
+            disabled.swap_remove(place);
             tell(NoticeKind::Disabled(reason));
         }
         if let Some(until) = settlement.brake.and_then(|change| change.brake.open_until())
@@ -200,13 +187,16 @@ impl Delivering {
     }
 
     async fn pronounce(&self, judged: Vec<Judged>, now: DateTime<Utc>) -> Result<()> {
-        self.context.queue.settle(SettleBatch::judged(&judged), now).await?;
+        let settled = self.context.queue.settle(SettleBatch::judged(&judged), now).await?;
         for Judged { tenant, webhook, step, .. } in judged {
+            let name = (tenant, webhook);
             let kind = match step {
                 JudgedStep::Warned(percent) => NoticeKind::Failing(percent),
+                // Somebody else has disabled or removed it in between, and has told of it.
+                JudgedStep::Disable(_) if !settled.disabled.contains(&name) => continue,
                 JudgedStep::Disable(reason) => NoticeKind::Disabled(reason),
             };
-            self.context.tell(Notice::new(now, tenant, webhook, kind));
+            self.context.tell(Notice::new(now, name.0, webhook, kind));
         }
         Ok(())
     }
@@ -219,18 +209,13 @@ impl LaneWork for Delivering {
     type Party = TenantId;
 
     async fn claim(&self, limit: usize, full: Vec<TenantId>) -> Result<Claims<Claim>> {
-        let settings = &self.context.settings;
-        let before = self.now();
+        let before = self.time.compared().await?;
         let after = self.after.lock().unwrap_or_else(PoisonError::into_inner).clone();
-        let mut request = ClaimRequest::new(before, settings.lease, limit)
-            .with_after(after)
-            .with_max_in_flight(settings.max_in_flight);
-        request.max_replays_in_flight = settings.max_replays_in_flight;
-        request.except = full;
+        let request = self.time.request(before, limit).with_after(after).except(full);
         let claimed = self.context.queue.claim(request).await?;
         self.board.store_works();
         *self.after.lock().unwrap_or_else(PoisonError::into_inner) = claimed.after;
-        self.correct_offset(before, claimed.now);
+        self.time.correct(before, claimed.now);
         Ok(Claims { items: claimed.claims, next_due: claimed.next_due })
     }
 
@@ -265,11 +250,11 @@ impl LaneWork for Delivering {
 
     async fn settle(&self, settlements: &[Settlement]) -> Result<()> {
         let now = self.now();
-        let settled = self.context.queue.settle(SettleBatch::new(settlements), now).await?;
+        let mut settled = self.context.queue.settle(SettleBatch::new(settlements), now).await?;
         self.board.settled(settlements.len(), settled.fenced.len());
         for settlement in settlements {
             if !settled.fenced.contains(&(settlement.delivery, settlement.lease.token)) {
-                self.tell(settlement, now);
+                self.tell(settlement, &mut settled.disabled, now);
             }
         }
         if !settled.health.is_empty() {

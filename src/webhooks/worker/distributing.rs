@@ -15,12 +15,14 @@ use crate::webhooks::fan_out::fan_out;
 use crate::webhooks::model::Webhook;
 use crate::webhooks::queue::Outbox;
 use crate::webhooks::worker::status::StatusBoard;
+use crate::webhooks::worker::store_clock::StoreClock;
 
 /// Takes events off the outbox, in order.
 #[derive(Debug)]
 pub(super) struct Distributing<'a> {
     context: &'a Context,
     board: &'a StatusBoard,
+    time: &'a StoreClock,
 }
 
 const BATCH: usize = 200;
@@ -28,8 +30,8 @@ const LOOK_AGAIN: Duration = Duration::from_secs(1);
 const STORE_BACKOFF: Backoff = Backoff::doubling(Duration::from_millis(50), Duration::from_secs(5));
 
 impl<'a> Distributing<'a> {
-    pub(super) fn new(context: &'a Context, board: &'a StatusBoard) -> Self {
-        Self { context, board }
+    pub(super) fn new(context: &'a Context, board: &'a StatusBoard, time: &'a StoreClock) -> Self {
+        Self { context, board, time }
     }
 
     pub(super) async fn for_ever(&self) {
@@ -84,12 +86,12 @@ impl<'a> Distributing<'a> {
     }
 
     pub(super) async fn is_empty(&self) -> bool {
-        let now = self.context.clock.now();
+        let now = self.time.now();
         self.context.queue.outbox(1, now).await.is_ok_and(|outbox| outbox.entries.is_empty())
     }
 
     async fn one_batch(&self) -> Result<usize> {
-        let now = self.context.clock.now();
+        let now = self.time.compared().await?;
         let Outbox { entries, webhooks } = self.context.queue.outbox(BATCH, now).await?;
         let looked_at = entries.len();
         if looked_at == 0 {

@@ -7,6 +7,7 @@
 //! | `circuits` | the results of the last minute, per webhook |
 //! | `distributing` | published events become deliveries |
 //! | `chores` | replays, notices, expiry, retention |
+//! | `store_clock` | the time as the store tells it |
 //! | `status` | what an operator asks of a running worker |
 
 mod chores;
@@ -15,6 +16,7 @@ mod delivering;
 mod distributing;
 mod outcome;
 mod status;
+mod store_clock;
 
 use std::future::Future;
 use std::panic::AssertUnwindSafe;
@@ -35,6 +37,7 @@ use crate::webhooks::worker::delivering::Delivering;
 use crate::webhooks::worker::distributing::Distributing;
 use crate::webhooks::worker::status::StatusBoard;
 pub use crate::webhooks::worker::status::WorkerStatus;
+use crate::webhooks::worker::store_clock::StoreClock;
 
 /// Delivers: fans published events out, signs and sends, settles, and does the chores.
 ///
@@ -59,6 +62,7 @@ pub use crate::webhooks::worker::status::WorkerStatus;
 pub struct Worker {
     context: Arc<Context>,
     board: Arc<StatusBoard>,
+    time: Arc<StoreClock>,
     runners: Option<usize>,
     slots: usize,
     slots_per_tenant: Option<usize>,
@@ -72,6 +76,7 @@ impl Worker {
 
     pub(crate) fn new(context: Arc<Context>) -> Self {
         Self {
+            time: Arc::new(StoreClock::new(Arc::clone(&context))),
             context,
             board: Arc::default(),
             runners: None,
@@ -125,7 +130,7 @@ impl Worker {
         let (stop, stopped) = futures_channel::oneshot::channel::<()>();
         // The sender is dropped to stop everybody.
         let stopped = stopped.map(drop).shared();
-        let delivering = Arc::new(Delivering::new(Arc::clone(&self.context), Arc::clone(&self.board)));
+        let delivering = Arc::new(self.delivering());
 
         // The set aborts its tasks when it is dropped, so that dropping this future stops them all.
         let mut others = JoinSet::new();
@@ -150,9 +155,9 @@ impl Worker {
     ///
     /// Chores are done once. Dropping the future is like a crash of the process.
     pub async fn run_until_idle(&self) -> Option<DateTime<Utc>> {
-        let delivering = Delivering::new(Arc::clone(&self.context), Arc::clone(&self.board));
-        let distributing = Distributing::new(&self.context, &self.board);
-        let chores = Chores::new(&self.context, &self.board);
+        let delivering = self.delivering();
+        let distributing = Distributing::new(&self.context, &self.board, &self.time);
+        let chores = Chores::new(&self.context, &self.board, &self.time);
         loop {
             let next_chore = chores.all().await;
             distributing.until_empty().await;
@@ -174,12 +179,16 @@ impl Worker {
     }
 
     async fn background(&self, stopped: impl Future<Output = ()> + Send + Unpin) {
-        let distributing = Distributing::new(&self.context, &self.board);
-        let chores = Chores::new(&self.context, &self.board);
+        let distributing = Distributing::new(&self.context, &self.board, &self.time);
+        let chores = Chores::new(&self.context, &self.board, &self.time);
         let work = std::pin::pin!(join(distributing.for_ever(), chores.for_ever()));
         match select(stopped, work).await {
             Either::Left(((), _)) | Either::Right((_, _)) => {}
         }
+    }
+
+    fn delivering(&self) -> Delivering {
+        Delivering::new(Arc::clone(&self.context), Arc::clone(&self.board), Arc::clone(&self.time))
     }
 
     fn runner<'a>(&'a self, delivering: &'a Delivering) -> Runner<'a, Delivering> {

@@ -1,18 +1,22 @@
--- Ends what has waited for too long as dead letters, and what was lost and cannot wait as skipped; answers the dead letters.
+-- Ends what has waited for too long as dead letters, and what cannot wait as skipped; answers the dead letters, and in a row of its
+-- own how many were skipped.
 CREATE FUNCTION "crossdock".expire(p_before timestamptz, p_at timestamptz, p_most int)
-RETURNS TABLE (tenant_id text, webhook_id uuid, delivery_id uuid)
+RETURNS TABLE (tenant_id text, webhook_id uuid, delivery_id uuid, skipped bigint)
 LANGUAGE plpgsql SET enable_hashjoin = off SET enable_mergejoin = off AS $$
 #variable_conflict use_column
 DECLARE
   v_lanes bigint[];
   v_ids uuid[];
   v_statuses text[];
+  v_skipped bigint := 0;
 BEGIN
   SELECT array_agg(l.id) INTO v_lanes FROM (
     SELECT l.id FROM "crossdock".lane l
     WHERE EXISTS (
         SELECT 1 FROM "crossdock".queue q
-        WHERE q.lane_id = l.id AND q.state = 1 AND q.due_at <= p_at AND (l.state IN (0, 3) OR q.erased))
+        WHERE q.lane_id = l.id AND q.state = 1 AND q.due_at <= p_at AND q.erased)
+      OR l.state IN (0, 3) AND EXISTS (
+        SELECT 1 FROM "crossdock".queue q WHERE q.lane_id = l.id AND NOT (q.state = 1 AND q.due_at > p_at))
       OR EXISTS (
         SELECT 1 FROM "crossdock".queue q
         WHERE q.lane_id = l.id AND q.created_at < p_before AND NOT (q.state = 1 AND q.due_at > p_at))
@@ -24,11 +28,13 @@ BEGIN
     SELECT q.delivery_id,
       CASE l.state WHEN 0 THEN 'skipped.webhook_deleted' WHEN 3 THEN 'skipped.webhook_disabled' ELSE 'skipped.erased' END AS status
     FROM "crossdock".lane l JOIN "crossdock".queue q ON q.lane_id = l.id
-    WHERE l.id = ANY (v_lanes) AND q.state = 1 AND q.due_at <= p_at AND (l.state IN (0, 3) OR q.erased)
-    ORDER BY q.lane_id, q.due_at LIMIT p_most
+    WHERE l.id = ANY (v_lanes) AND (
+      q.state = 1 AND q.due_at <= p_at AND q.erased OR l.state IN (0, 3) AND NOT (q.state = 1 AND q.due_at > p_at)
+    ) LIMIT p_most
   ) x;
   IF v_ids IS NOT NULL THEN
     PERFORM "crossdock".finish(v_ids, v_statuses, p_at);
+    v_skipped := cardinality(v_ids);
   END IF;
 
   SELECT array_agg(x.delivery_id) INTO v_ids FROM (
@@ -37,13 +43,14 @@ BEGIN
       WHERE q.lane_id = l.id AND q.created_at < p_before AND NOT (q.state = 1 AND q.due_at > p_at)
       ORDER BY q.created_at LIMIT p_most
     ) q
-    WHERE l.id = ANY (v_lanes) ORDER BY q.created_at LIMIT p_most - COALESCE(cardinality(v_ids), 0)
+    WHERE l.id = ANY (v_lanes) ORDER BY q.created_at LIMIT p_most - v_skipped
   ) x;
   IF v_ids IS NOT NULL THEN
     PERFORM "crossdock".finish(v_ids, array_fill('dead_letter.expired'::text, ARRAY[cardinality(v_ids)]), p_at);
   END IF;
   PERFORM "crossdock".schedule(v_lanes, p_at);
-  RETURN QUERY SELECT d.tenant_id::text, d.webhook_id, d.id FROM unnest(v_ids) AS u(id) JOIN "crossdock".delivery d ON d.id = u.id;
+  RETURN QUERY SELECT NULL::text, NULL::uuid, NULL::uuid, v_skipped;
+  RETURN QUERY SELECT d.tenant_id::text, d.webhook_id, d.id, NULL::bigint FROM unnest(v_ids) AS u(id) JOIN "crossdock".delivery d ON d.id = u.id;
 END $$;
 
 -- Drops what is past its retention, a bounded amount at a time; answers how many rows went. Nothing undelivered goes. One at a

@@ -95,7 +95,8 @@ BEGIN
   PERFORM "crossdock".reoffer(v_lanes, v_orders);
 END $$;
 
--- Ends what waits in a lane whose webhook is disabled or gone, unless somebody works on it.
+-- Ends what waits in a lane whose webhook is disabled or gone, unless somebody works on it. Of very much, only so much that nobody
+-- waits for long; the rest is left to `expire`.
 CREATE FUNCTION "crossdock".skip_refused(p_lane bigint, p_at timestamptz) RETURNS void LANGUAGE plpgsql AS $$
 DECLARE
   v_status text;
@@ -104,8 +105,9 @@ BEGIN
   SELECT CASE l.state WHEN 0 THEN 'skipped.webhook_deleted' WHEN 3 THEN 'skipped.webhook_disabled' END INTO v_status
   FROM "crossdock".lane l WHERE l.id = p_lane;
   IF v_status IS NULL THEN RETURN; END IF;
-  SELECT array_agg(q.delivery_id) INTO v_ids
-  FROM "crossdock".queue q WHERE q.lane_id = p_lane AND NOT (q.state = 1 AND q.due_at > p_at);
+  SELECT array_agg(q.delivery_id) INTO v_ids FROM (
+    SELECT q.delivery_id FROM "crossdock".queue q WHERE q.lane_id = p_lane AND NOT (q.state = 1 AND q.due_at > p_at) LIMIT 5000
+  ) q;
   IF v_ids IS NOT NULL THEN
     PERFORM "crossdock".finish(v_ids, array_fill(v_status, ARRAY[cardinality(v_ids)]), p_at);
   END IF;

@@ -1,7 +1,8 @@
 -- Takes results: all that one batch says, in the order in which it says it. Fates: 1 delivered, 2 dead letter, 3 retry, 4 release,
 -- 5 stop. Health: 0 nothing, 1 success, 2 failure, 3 first failure of a delivery. A judgement without a warning disables.
 -- Entries of the log name the result that they belong to, or, by a negative number, the judgement.
--- Answers a row with a place for each result whose lease was lost, and one with a webhook for each whose health has moved.
+-- Answers a row with a place for each result whose lease was lost, one with a negative place for each that has disabled its webhook
+-- (judgements are counted behind the results), and one with a webhook for each whose health has moved.
 CREATE FUNCTION "crossdock".settle(
   p_at timestamptz,
   s_tenants text[], s_webhooks uuid[], s_deliveries uuid[], s_tokens bigint[], s_versions bigint[],
@@ -28,6 +29,7 @@ DECLARE
   v_applied int[];
   v_all int[] := '{}';
   v_moved bigint[] := '{}';
+  v_disabled int[] := '{}';
   v_more bigint[];
   v_order_lanes bigint[];
   v_orders bigint[];
@@ -140,7 +142,7 @@ BEGIN
     v_all := v_all || COALESCE(v_applied, '{}');
     v_moved := v_moved || COALESCE(v_more, '{}');
     IF s_disables[v_high] IS NOT NULL AND v_lane IS NOT NULL THEN
-      PERFORM "crossdock".disable(v_lane, s_disables[v_high], p_at);
+      IF "crossdock".disable(v_lane, s_disables[v_high], p_at) THEN v_disabled := v_disabled || v_high; END IF;
     END IF;
     v_low := v_high + 1;
   END LOOP;
@@ -150,6 +152,7 @@ BEGIN
       SELECT l.id INTO v_lane FROM "crossdock".lane l
       WHERE l.tenant_id = j_tenants[i] COLLATE "C" AND l.webhook_id = j_webhooks[i];
       v_done := v_lane IS NOT NULL AND "crossdock".disable(v_lane, j_disables[i], p_at);
+      IF v_done THEN v_disabled := v_disabled || (v_count + i); END IF;
     ELSE
       UPDATE "crossdock".lane l SET warned_percent = j_warned[i]
       WHERE l.tenant_id = j_tenants[i] COLLATE "C" AND l.webhook_id = j_webhooks[i] AND l.state <> 0
@@ -163,13 +166,15 @@ BEGIN
   SELECT u.tenant, u.id, u.at, u.kind, u.subject, u.actor, u.record
   FROM unnest(l_owners, l_ids, l_tenants, l_at, l_kinds, l_subjects, l_actors, l_records)
     AS u(owner, id, tenant, at, kind, subject, actor, record)
-  WHERE u.owner = ANY (v_all)
+  WHERE u.owner = ANY (v_all) AND (u.owner < 0 OR u.kind <> 'webhook.disabled' OR u.owner = ANY (v_disabled))
   ON CONFLICT DO NOTHING;
   PERFORM "crossdock".schedule(v_lanes, p_at);
 
   RETURN QUERY SELECT n, NULL::text, NULL::uuid, NULL::timestamptz, NULL::timestamptz, NULL::timestamptz, NULL::bigint, NULL::smallint,
       NULL::timestamptz, NULL::timestamptz, NULL::timestamptz, NULL::bigint, NULL::smallint
-    FROM generate_series(1, v_count) AS n WHERE n <> ALL (v_all);
+    FROM generate_series(1, v_count) AS n WHERE n <> ALL (v_all)
+    UNION ALL
+    SELECT -n, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL FROM unnest(v_disabled) AS n;
   RETURN QUERY SELECT NULL::int, a.tenant_id::text, a.webhook_id,
       b.last_success_at, b.last_failure_at, b.failing_since, b.failed_deliveries, b.warned_percent,
       a.last_success_at, a.last_failure_at, a.failing_since, a.failed_deliveries, a.warned_percent

@@ -18,6 +18,7 @@ pub(super) fn checks() -> Vec<Check<dyn StoreHarness>> {
         the_same_ids_make_nothing_twice,
         only_deliveries_of_published_events_are_replayed,
         every_due_replay_makes_its_share,
+        no_replay_goes_short_because_of_another,
         a_replay_of_a_disabled_webhook_waits,
         a_replay_of_a_deleted_webhook_is_cancelled,
         what_a_replay_makes_is_due_in_the_replay_lane,
@@ -159,6 +160,20 @@ async fn every_due_replay_makes_its_share(world: World) -> Verdict {
 
     same(stored(&world, first.id).await?.made, 1, "of the first")?;
     same(stored(&world, second.id).await?.made, 2, "and of the second")
+}
+
+async fn no_replay_goes_short_because_of_another(world: World) -> Verdict {
+    let webhooks = [skipped(&world, 8).await?, skipped(&world, 8).await?];
+    let replays = [start(&world, &webhooks[0], 2).await?, start(&world, &webhooks[1], 2).await?];
+
+    for round in 0..6 {
+        same(advance(&world, 2, at(100 + round)).await?, 2, "there are ids for one of them")?;
+    }
+
+    for replay in replays {
+        same(stored(&world, replay.id).await?.made, 6, "each had its turns")?;
+    }
+    Ok(())
 }
 
 async fn a_replay_of_a_disabled_webhook_waits(world: World) -> Verdict {

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 
+use crate::activity::model::ActivityKind;
 use crate::testing::conformance::world::{IN_ORDER, REMEMBERED, World, at, keyed};
 use crate::testing::conformance::{Check, Failure, StoreHarness, Verdict, holds, same, there};
 use crate::webhooks::model::{
@@ -25,6 +26,7 @@ pub(super) fn checks() -> Vec<Check<dyn StoreHarness>> {
         an_event_in_the_outbox_is_never_dropped,
         what_is_kept_for_ever_stays,
         replays_that_have_ended_go,
+        entries_of_the_log_go_when_their_time_is_over,
         idempotency_keys_go_when_their_time_is_over,
     ]
 }
@@ -248,6 +250,27 @@ async fn replays_that_have_ended_go(world: World) -> Verdict {
 
     same(world.stores.repository.replay(&world.acme, ended.id).await?, None, "the ended one is gone")?;
     holds(world.stores.repository.replay(&world.acme, running.id).await?.is_some(), "the running one is not")
+}
+
+async fn entries_of_the_log_go_when_their_time_is_over(world: World) -> Verdict {
+    let webhook = world.webhook().await?;
+    let filter = ReplayFilter::undelivered(at(0), at(10));
+    let mut entries = Vec::new();
+    for day in [0, 5] {
+        let now = at(day * DAY);
+        let entry = world.entry(&world.acme, ActivityKind::ReplayStarted, now);
+        let (id, tenant) = (world.replay_id(now), world.acme.clone());
+        let replay = Replay::new(id, tenant, webhook.id, filter.clone(), 1, now);
+        world.stores.repository.start_replay(replay, vec![entry.clone()]).await?;
+        entries.push(entry);
+    }
+    world.stores.queue.tidy(retention(DAY, 10 * DAY), at(10 * DAY - 1)).await?;
+    same(world.log().await?.len(), 2, "they are kept until then")?;
+
+    let gone = world.stores.queue.tidy(retention(DAY, 10 * DAY), at(10 * DAY + 1)).await?;
+
+    same(gone, 1, "it says how much went")?;
+    same(world.log().await?, entries[1..].to_vec(), "what is not so old stays")
 }
 
 async fn idempotency_keys_go_when_their_time_is_over(world: World) -> Verdict {

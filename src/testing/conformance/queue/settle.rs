@@ -26,6 +26,7 @@ pub(super) fn checks() -> Vec<Check<dyn StoreHarness>> {
         a_retry_of_an_erased_event_is_skipped,
         a_disabled_webhooks_delivery_may_still_arrive,
         a_disabling_result_disables_the_webhook,
+        only_the_result_that_disables_says_so,
         the_log_is_told_with_the_result,
     ]
 }
@@ -281,6 +282,40 @@ async fn a_disabling_result_disables_the_webhook(world: World) -> Verdict {
     let skipped = DeliveryStatus::Skipped(SkipReason::WebhookDisabled);
     same(statuses.iter().filter(|status| **status == skipped).count(), 8, "what waited is skipped")?;
     holds(world.claim(10, at(1_000)).await?.is_empty(), "nothing more is sent")
+}
+
+async fn only_the_result_that_disables_says_so(world: World) -> Verdict {
+    let webhook = world.webhook().await?;
+    world.send(3, at(0)).await?;
+    let claims = world.claim(3, at(0)).await?;
+    let entries = [1, 2, 3].map(|_| world.entry(&world.acme, ActivityKind::WebhookDisabled, at(5)));
+    let ends = [1, 2, 3].map(|_| world.entry(&world.acme, ActivityKind::DeadLettered, at(5)));
+    let results: Vec<_> = claims
+        .iter()
+        .zip(entries.iter().zip(&ends))
+        .map(|(claim, (disabled, ended))| {
+            let mut gone = world.result(claim, Fate::DeadLetter(DeadReason::Gone), at(5));
+            gone.disable = Some(DisableReason::Gone);
+            gone.activity = vec![ended.clone(), disabled.clone()];
+            gone
+        })
+        .collect();
+
+    let first = world.settle_all(&results[..2], at(5)).await?;
+    let second = world.settle_all(&results[2..], at(6)).await?;
+
+    same(
+        first.disabled,
+        vec![(world.acme.clone(), webhook.id)],
+        "the batch names what it has disabled, once",
+    )?;
+    same(second.disabled, Vec::new(), "what is disabled is not disabled again")?;
+    let mut log = world.log().await?;
+    let [one, two, three] = ends;
+    let mut wanted = vec![entries[0].clone(), one, two, three];
+    log.sort_by_key(|entry| (entry.kind, entry.id));
+    wanted.sort_by_key(|entry| (entry.kind, entry.id));
+    same(log, wanted, "the log is told of it once, and of everything else")
 }
 
 async fn the_log_is_told_with_the_result(world: World) -> Verdict {

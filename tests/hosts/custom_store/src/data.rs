@@ -149,8 +149,8 @@ impl Data {
         self.events.get(&event).is_some_and(|stored| stored.has_payload)
     }
 
-    pub fn note(&mut self, activity: &[Activity]) {
-        self.log.extend(activity.iter().map(|entry| (entry.id, entry.clone())));
+    pub fn note<'a>(&mut self, activity: impl IntoIterator<Item = &'a Activity>) {
+        self.log.extend(activity.into_iter().map(|entry| (entry.id, entry.clone())));
     }
 
     /// Why a delivery of this webhook and event cannot wait, if it cannot.
@@ -164,8 +164,8 @@ impl Data {
     }
 
     /// Ends those of them that wait, are not claimed, and cannot wait any longer.
-    pub fn skip_refused(&mut self, now: Time, which: impl Fn(&Row) -> bool) {
-        self.skip(now, |data, row| data.refusal(&row.name(), row.delivery.event).filter(|_| which(row)));
+    pub fn skip_refused(&mut self, now: Time, which: impl Fn(&Row) -> bool) -> u64 {
+        self.skip(now, |data, row| data.refusal(&row.name(), row.delivery.event).filter(|_| which(row)))
     }
 
     /// Ends what waits, is not claimed, and has a reason to; says how many there were.

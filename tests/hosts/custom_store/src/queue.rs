@@ -6,6 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use chrono::{DateTime, TimeDelta, Utc};
+use crossdock::activity::{Activity, ActivityKind};
 use crossdock::lanes::{Lease, LeaseToken, TokenBucket};
 use crossdock::primitives::{DeliveryId, EventId};
 use crossdock::tenancy::TenantId;
@@ -134,7 +135,7 @@ impl DeliveryQueue for SimpleStore {
             let name = (settlement.tenant.clone(), settlement.webhook);
             let counts = |hook: &&Hook| hook.webhook.version == settlement.webhook_version;
             let health = data.hooks.get(&name).filter(counts).map(|hook| hook.health);
-            if !data.settle(settlement, now) {
+            if !data.settle(settlement, now, &mut settled) {
                 settled.fenced.push((settlement.delivery, settlement.lease.token));
             } else if settlement.health != HealthChange::None
                 && !before.iter().any(|(known, _)| *known == name)
@@ -143,7 +144,7 @@ impl DeliveryQueue for SimpleStore {
             }
         }
         for judged in batch.judgements {
-            data.judge(judged, now);
+            data.judge(judged, now, &mut settled);
         }
         for ((tenant, webhook), before) in before {
             let after = data.hook(&tenant, webhook).map(|hook| hook.health);
@@ -156,8 +157,8 @@ impl DeliveryQueue for SimpleStore {
 
     async fn expire(&self, before: DateTime<Utc>, now: DateTime<Utc>, limit: usize) -> Result<Expired> {
         let mut data = self.data();
-        data.skip_refused(now, |row| row.lease.is_some());
         let mut expired = Expired::default();
+        expired.skipped = data.skip_refused(now, |row| row.lease.is_some());
         let waiting = data.rows.values_mut().filter(|row| row.waits() && !row.is_leased(now));
         for row in waiting.filter(|row| row.delivery.created_at < before).take(limit) {
             row.rest(DeliveryStatus::DeadLetter(DeadReason::Expired), now);
@@ -171,8 +172,10 @@ impl DeliveryQueue for SimpleStore {
         let mut advanced = Advanced::default();
         let mut ids: Vec<_> = ids.into_iter().rev().filter(|id| !data.rows.contains_key(id)).collect();
         let running = data.replays.values().filter(|replay| replay.state == ReplayState::Running);
-        let due: Vec<_> = running.filter(|replay| replay.next_at <= now).map(|replay| replay.id).collect();
-        for id in due {
+        let due = running.filter(|replay| replay.next_at <= now);
+        let mut due: Vec<_> = due.map(|replay| (replay.next_at, replay.id)).collect();
+        due.sort();
+        for (_, id) in due {
             data.advance(id, &mut ids, &mut advanced, now);
         }
         Ok(advanced)
@@ -180,10 +183,13 @@ impl DeliveryQueue for SimpleStore {
 
     async fn tidy(&self, retention: Retention, now: DateTime<Utc>) -> Result<u64> {
         let data = &mut *self.data();
-        let size = |data: &Data| data.rows.len() + data.events.len() + data.replays.len() + data.keys.len();
+        let size = |data: &Data| {
+            data.rows.len() + data.events.len() + data.replays.len() + data.keys.len() + data.log.len()
+        };
         let before = size(data);
         let (history, payloads) = (earlier(now, retention.history), earlier(now, retention.payloads));
         data.keys.retain(|_, (_, _, at)| *at > earlier(now, retention.idempotency_keys));
+        data.log.retain(|_, entry| entry.at >= history);
         data.rows.retain(|_, row| row.waits() || row.delivery.created_at >= history);
         data.replays.retain(|_, replay| replay.state == ReplayState::Running || replay.updated_at >= history);
         let is_old = |event: &StoredEvent, time| event.event.head.published_at < time;
@@ -310,7 +316,7 @@ impl Data {
     }
 
     /// Applies one result; says whether its lease was the present one.
-    fn settle(&mut self, settlement: &Settlement, now: Time) -> bool {
+    fn settle(&mut self, settlement: &Settlement, now: Time, settled: &mut Settled) -> bool {
         let Some(row) = self.row(&settlement.tenant, settlement.delivery) else { return false };
         let (id, name, event) = (row.delivery.id, row.name(), row.delivery.event);
         let is_present = row.lease.is_some_and(|lease| lease.token == settlement.lease.token);
@@ -345,25 +351,22 @@ impl Data {
             (_, None) => row.rest(DeliveryStatus::Stopped, now),
         }
         let present = self.hooks.get(&name).map(|hook| hook.webhook.version);
-        if present != Some(settlement.webhook_version) {
-            self.note(&settlement.activity);
-            return true;
-        }
-        if let Some(hook) = self.hooks.get_mut(&name) {
+        let counts = present == Some(settlement.webhook_version);
+        if let Some(hook) = self.hooks.get_mut(&name).filter(|_| counts) {
             hook.health = hook.health.after(settlement.health, now);
             hook.held_until = hook.held_until.max(settlement.pause_until);
             if let Some(change) = settlement.brake.filter(|change| change.seen == hook.brake_version) {
                 (hook.brake, hook.brake_version) = (change.brake, hook.brake_version + 1);
             }
         }
-        if let Some(reason) = settlement.disable {
-            self.disable(&name, reason, now);
-        }
-        self.note(&settlement.activity);
+        let disabled = counts && settlement.disable.is_some_and(|reason| self.disable(&name, reason, now));
+        settled.disabled.extend(disabled.then_some(name));
+        let is_true = |entry: &&Activity| disabled || entry.kind != ActivityKind::WebhookDisabled;
+        self.note(settlement.activity.iter().filter(is_true));
         true
     }
 
-    fn judge(&mut self, judged: &Judged, now: Time) {
+    fn judge(&mut self, judged: &Judged, now: Time, settled: &mut Settled) {
         let name = (judged.tenant.clone(), judged.webhook);
         let Some(hook) = self.hooks.get_mut(&name) else { return };
         let is_changed = match judged.step {
@@ -372,7 +375,11 @@ impl Data {
                 hook.health.warned_percent = if is_news { percent } else { hook.health.warned_percent };
                 is_news
             }
-            JudgedStep::Disable(reason) => self.disable(&name, reason, now),
+            JudgedStep::Disable(reason) => {
+                let disabled = self.disable(&name, reason, now);
+                settled.disabled.extend(disabled.then_some(name));
+                disabled
+            }
             _ => false,
         };
         if is_changed {
@@ -407,7 +414,9 @@ impl Data {
         advanced.wanted += (share - made) as u64;
         replay.made += made as u64;
         // As far as the rate was used: what could not be made for want of ids is due at once.
-        replay.next_at = now + TimeDelta::seconds(1) * made as i32 / most as i32;
+        if made > 0 {
+            replay.next_at = now + TimeDelta::seconds(1) * made as i32 / most as i32;
+        }
         if made == rest.len() {
             replay.state = ReplayState::Completed;
             advanced.completed.push((name.0, name.1, id));

@@ -1,0 +1,94 @@
+//! Stores with a clock of their own, or with too little time for a batch: the worker works with them all the same.
+
+use std::error::Error as StdError;
+use std::sync::Arc;
+use std::time::Duration;
+
+use chrono::TimeDelta;
+use crossdock::events::{EventCatalog, EventTypeSpec, NewEvent};
+use crossdock::ports::Clock;
+use crossdock::primitives::PageRequest;
+use crossdock::tenancy::{Actor, TenantId};
+use crossdock::testing::{ManualClock, ScriptedTransport};
+use crossdock::webhooks::{
+    DeliveryFilter, DeliveryRecord, DeliveryStatus, Include, NewWebhook, WebhookRepository,
+};
+use crossdock::{Hub, Result};
+use futures_util::future::{Either, select};
+use libtest_mimic::Trial;
+
+use crate::bent::Bent;
+use crate::rule;
+
+pub(crate) fn trials() -> Vec<Trial> {
+    vec![
+        story("everything_happens_by_the_stores_clock_from_the_first_step_on", stores_clock),
+        story("a_batch_that_is_too_much_for_the_store_is_settled_one_by_one", too_much),
+    ]
+}
+
+type Told = Result<(), Box<dyn StdError>>;
+
+fn story<F: Future<Output = Told>>(name: &str, tell: impl FnOnce() -> F + Send + 'static) -> Trial {
+    rule(&format!("odd_stores::{name}"), move || -> Told {
+        tokio::runtime::Builder::new_current_thread().build()?.block_on(tell())
+    })
+}
+
+async fn shop(store: &Bent, clock: &ManualClock, events: usize) -> Result<Hub, Box<dyn StdError>> {
+    let keys = crossdock::adapters::StaticKeys::new("a", "oRkq0NkwYM3MX5Grz7aIyd3Rg6ABDClVWhZWpU9jqoE=")?;
+    let hub = Hub::builder()
+        .store(store.clone())
+        .vault(crossdock::adapters::EnvelopeVault::new(keys))
+        .events(EventCatalog::new().with(EventTypeSpec::new("order.placed")))
+        .clock(clock.clone())
+        .transport(ScriptedTransport::new(Arc::new(clock.clone())))
+        .build()?;
+    let admin = hub.admin(Actor::org_admin("t".parse()?, "ada"));
+    admin.webhooks().create(NewWebhook::to("https://erp.example.com/").events(["*"])).await?;
+    for _ in 0..events {
+        hub.publish(NewEvent::new("t".parse()?, "order.placed", "A-7")?).await?;
+    }
+    Ok(hub)
+}
+
+async fn records(store: &Bent) -> Result<Vec<DeliveryRecord>, Box<dyn StdError>> {
+    let tenant: TenantId = "t".parse()?;
+    let (all, page) = (DeliveryFilter::default(), PageRequest::first(10));
+    Ok(store.inner.deliveries(&tenant, &all, Include::default(), page).await?.items)
+}
+
+async fn stores_clock() -> Told {
+    let (store, clock) = (Bent::default(), ManualClock::new());
+    let stores_clock = clock.clone();
+    store.tell_time(move || stores_clock.now() + TimeDelta::hours(1));
+    let hub = shop(&store, &clock, 1).await?;
+
+    hub.worker().run_until_idle().await;
+
+    let made = records(&store).await?;
+    assert_eq!(made[0].delivery.created_at, clock.now() + TimeDelta::hours(1));
+    assert_eq!(made[0].delivery.status, DeliveryStatus::Delivered);
+    Ok(())
+}
+
+async fn too_much() -> Told {
+    let (store, clock) = (Bent::default(), ManualClock::new());
+    store.settle_singly();
+    let hub = shop(&store, &clock, 3).await?;
+    let time_passes = std::pin::pin!(async {
+        for _ in 0..60 {
+            clock.advance(Duration::from_secs(1));
+            tokio::task::yield_now().await;
+        }
+    });
+
+    let worker = hub.worker();
+    let ended = select(std::pin::pin!(worker.run_until_idle()), time_passes).await;
+
+    assert!(matches!(ended, Either::Left(_)), "it does not bring the same batch for ever");
+    let made = records(&store).await?;
+    assert!(made.iter().all(|record| record.delivery.status == DeliveryStatus::Delivered));
+    assert!(made.iter().all(|record| record.delivery.attempts == 1));
+    Ok(())
+}

@@ -84,7 +84,8 @@ async fn too_much() -> Told {
     });
 
     let worker = hub.worker();
-    let ended = select(std::pin::pin!(worker.run_until_idle()), time_passes).await;
+    let works = std::pin::pin!(worker.run_until_idle());
+    let ended = select(works, time_passes).await;
 
     assert!(matches!(ended, Either::Left(_)), "it does not bring the same batch for ever");
     let made = records(&store).await?;

@@ -205,7 +205,7 @@ fn parse_key(place: usize, text: &str) -> Result<Secret, InvalidKey> {
     }
     let alphabets = [&STANDARD, &STANDARD_NO_PAD, &URL_SAFE, &URL_SAFE_NO_PAD];
     let decoded = alphabets.into_iter().find_map(|alphabet| alphabet.decode(text).ok());
-    decoded.map(Secret::new).ok_or_else(|| InvalidKey::Encoding { place })
+    decoded.map(Secret::new).ok_or(InvalidKey::Encoding { place })
 }
 
 fn check(place: usize, key: &Secret) -> Result<(), InvalidKey> {

@@ -61,16 +61,7 @@ impl PostgresStore {
     pub(super) async fn tidy_up(&self, retention: Retention, now: DateTime<Utc>) -> Result<u64> {
         let (payloads, history) = (earlier(now, retention.payloads), earlier(now, retention.history));
         let keys = earlier(now, retention.idempotency_keys);
-        // Two transactions: rows are not held back by a partition that somebody has locked.
-        let mut session = self.transaction(TIDY_STEP).await?;
-        let partitions = session
-            .statement(self.sql(PARTITIONS))
-            .bind(stored_time(now))
-            .bind(DAYS_AHEAD)
-            .bind(payloads)
-            .bind(history);
-        let dropped = session.row(partitions).await?;
-        session.end().await?;
+        // Rows first: they are not held back by partitions that cannot be made or dropped.
         let mut session = self.transaction(TIDY_STEP).await?;
         let rows = session
             .statement(self.sql(TIDY))
@@ -81,8 +72,35 @@ impl PostgresStore {
             .bind(AT_ONCE);
         let gone = session.row(rows).await?;
         session.end().await?;
-        let counts = [dropped, gone].into_iter().flatten().map(|row| row.field::<i64>("gone"));
-        counts.map(|count| Ok(count?.unsigned_abs())).sum()
+        let mut count = gone.map_or(Ok(0), |row| row.field::<i64>("gone"))?.unsigned_abs();
+        for _ in 0..DROPS_AT_ONCE {
+            match self.keep_partitions(payloads, history, now).await? {
+                Some(gone) => count += gone,
+                None => break,
+            }
+        }
+        Ok(count)
+    }
+
+    /// Makes partitions ahead and drops one; answers how many rows went with it. A transaction for each, because a drop locks the
+    /// whole table.
+    async fn keep_partitions(
+        &self,
+        payloads: DateTime<Utc>,
+        history: DateTime<Utc>,
+        now: DateTime<Utc>,
+    ) -> Result<Option<u64>> {
+        let mut session = self.transaction(TIDY_STEP).await?;
+        let statement = session
+            .statement(self.sql(PARTITIONS))
+            .bind(stored_time(now))
+            .bind(DAYS_AHEAD)
+            .bind(payloads)
+            .bind(history);
+        let row = session.row(statement).await?;
+        session.end().await?;
+        let gone = row.map(|row| row.field::<Option<i64>>("gone")).transpose()?.flatten();
+        Ok(gone.map(i64::unsigned_abs))
     }
 }
 
@@ -91,6 +109,8 @@ const ADVANCE_STEP: &str = "advance replays";
 const TIDY_STEP: &str = "drop what is past its retention";
 /// Chores may rest for a weekend before a day has no partition of its own.
 const DAYS_AHEAD: i32 = 3;
+/// A day has four. What is left goes with the next round.
+const DROPS_AT_ONCE: usize = 64;
 /// More rows than this would hold locks for long; the rest goes with the next round.
 const AT_ONCE: i32 = 10_000;
 const EXPIRE: &str = r#"SELECT e.* FROM "crossdock".expire($1, $2, $3) AS e"#;

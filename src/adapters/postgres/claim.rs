@@ -2,6 +2,7 @@
 
 use std::collections::HashMap;
 use std::sync::Arc;
+use std::time::Duration;
 
 use bytes::Bytes;
 use chrono::{DateTime, TimeDelta, Utc};
@@ -10,15 +11,16 @@ use uuid::Uuid;
 
 use crate::adapters::postgres::PostgresStore;
 use crate::adapters::postgres::failure::corrupt;
-use crate::adapters::postgres::records::unset;
+use crate::adapters::postgres::records::{Found, unset};
 use crate::adapters::postgres::rows::{Field, later, read_head, small, stored_time, uuid_of};
-use crate::error::Result;
+use crate::adapters::postgres::session::Session;
+use crate::error::{ErrorKind, Result};
 use crate::events::model::Event;
 use crate::lanes::lease::{Lease, LeaseToken};
 use crate::lanes::throttle::Brake;
 use crate::primitives::id::DeliveryId;
 use crate::primitives::stored::Stored;
-use crate::webhooks::model::{Claim, Origin, TenantDefaults, Webhook};
+use crate::webhooks::model::{Claim, DeadReason, DeliveryStatus, Origin, TenantDefaults, Webhook};
 use crate::webhooks::queue::{ClaimRequest, Claimed};
 
 impl PostgresStore {
@@ -39,36 +41,90 @@ impl PostgresStore {
             return Err(corrupt(STEP, "the server has not said how it goes on"));
         };
 
-        let stamps = rows.iter().map(|row| row.field("webhook_stamp")).collect::<Result<_>>()?;
-        let webhooks = self.webhooks_by_stamp(&mut session, stamps).await?;
-        let stamps: Vec<Option<i64>> =
-            rows.iter().map(|row| row.field("defaults_stamp")).collect::<Result<_>>()?;
-        let defaults = self.defaults_by_stamp(&mut session, stamps.into_iter().flatten().collect()).await?;
-        session.end().await?;
-
+        let webhooks = self.webhooks_of(&mut session, &rows, "webhook_stamp").await?;
+        let defaults = self.defaults_of(&mut session, &rows).await?;
         let mut events = HashMap::new();
         let mut claims = Vec::with_capacity(rows.len());
+        let mut unused = Unused::default();
         for row in &rows {
-            // A record that was changed between the two statements is gone under this stamp: the lease ends by itself, and the
-            // next claim has the new one. Within a transaction it cannot happen.
-            let webhook = webhooks.get(&row.field("webhook_stamp")?);
-            let own = match row.field::<Option<i64>>("defaults_stamp")? {
-                None => Some(None),
-                Some(stamp) => defaults.get(&stamp).map(Some),
-            };
-            if let (Some(webhook), Some(own)) = (webhook, own) {
-                claims.push(read_claim(row, until, webhook, own, &mut events)?);
+            let tenant: &str = row.field("tenant_id")?;
+            let own = defaults.get(tenant);
+            match webhooks.get(&(tenant, uuid_of(row, "webhook_id")?)) {
+                // Without this record nothing can be sent, and it may be mended: everything else goes on.
+                Some(Found::Unreadable) => unused.wait(row, later(request.now, PAUSE))?,
+                Some(Found::There(_)) if matches!(own, Some(Found::Unreadable)) => {
+                    unused.wait(row, later(request.now, PAUSE))?;
+                }
+                Some(Found::There(webhook)) => {
+                    let own = match own {
+                        Some(Found::There(own)) => Some(own),
+                        _ => None,
+                    };
+                    match read_claim(row, until, webhook, own, &mut events) {
+                        Ok(claim) => claims.push(claim),
+                        Err(error) if error.kind() == ErrorKind::Corrupt => unused.end(row)?,
+                        Err(error) => return Err(error),
+                    }
+                }
+                // Removed since.
+                Some(Found::Missing) | None => unused.wait(row, now)?,
             }
         }
+        let mut next_due: Option<DateTime<Utc>> = last.field("next_due_at")?;
+        if !unused.ids.is_empty() {
+            // They may have stood in the way of others.
+            let soon = request.now + SOON;
+            next_due = Some(next_due.map_or(soon, |next| next.min(soon)));
+            self.take_back(&mut session, unused, now).await?;
+        }
+        session.end().await?;
         let after = last.field::<Option<&str>>("after_tenant")?.map(|_| last.tenant("after_tenant"));
         let store_time: DateTime<Utc> = last.field("store_time")?;
         let is_near = (store_time - request.now).abs() <= NEAR;
-        Ok(Claimed::new(
-            claims,
-            after.transpose()?,
-            last.field("next_due_at")?,
-            if is_near { store_time } else { request.now },
-        ))
+        Ok(Claimed::new(claims, after.transpose()?, next_due, if is_near { store_time } else { request.now }))
+    }
+}
+
+impl PostgresStore {
+    async fn take_back(&self, session: &mut Session, unused: Unused, now: DateTime<Utc>) -> Result<()> {
+        let statement = session
+            .statement(self.sql(TAKE_BACK))
+            .bind(now)
+            .bind(unused.ids)
+            .bind(unused.tokens)
+            .bind(unused.due)
+            .bind(unused.statuses);
+        session.run(statement).await.map(|_| ())
+    }
+}
+
+/// Leases that cannot be given, by column.
+#[derive(Default)]
+struct Unused {
+    ids: Vec<Uuid>,
+    tokens: Vec<i64>,
+    due: Vec<DateTime<Utc>>,
+    statuses: Vec<Option<String>>,
+}
+
+impl Unused {
+    /// The delivery waits until then; it was no attempt.
+    fn wait(&mut self, row: &PgRow, until: DateTime<Utc>) -> Result<()> {
+        self.push(row, until, None)
+    }
+
+    /// The delivery itself cannot be read: it ends, because waiting would not help.
+    fn end(&mut self, row: &PgRow) -> Result<()> {
+        let status = DeliveryStatus::DeadLetter(DeadReason::Unsendable).to_stored()?;
+        self.push(row, DateTime::UNIX_EPOCH, Some(status))
+    }
+
+    fn push(&mut self, row: &PgRow, due: DateTime<Utc>, status: Option<String>) -> Result<()> {
+        self.ids.push(uuid_of(row, "delivery_id")?);
+        self.tokens.push(row.field("lease_token")?);
+        self.due.push(due);
+        self.statuses.push(status);
+        Ok(())
     }
 }
 
@@ -112,4 +168,8 @@ fn read_claim(
 const STEP: &str = "claim deliveries";
 /// Machines' clocks differ by less than this, or encryption in transit would not work either.
 const NEAR: TimeDelta = TimeDelta::days(1);
+/// How long a delivery waits for a damaged record to be mended.
+const PAUSE: Duration = Duration::from_secs(60);
+const SOON: TimeDelta = TimeDelta::milliseconds(100);
+const TAKE_BACK: &str = r#"SELECT "crossdock".take_back($1, $2, $3, $4, $5)"#;
 const CLAIM: &str = r#"SELECT c.* FROM "crossdock".claim($1, $2, $3, $4, $5, $6, $7) AS c"#;

@@ -72,8 +72,12 @@ pub(super) fn server_says(step: &'static str, code: &str, message: &str) -> Erro
         "23505" => ErrorKind::Conflict,
         // Text with a NUL, a time or a number that has no such form.
         "22021" | "22P05" | "22008" | "22003" => ErrorKind::Invalid,
-        // Data, rules, syntax: waiting does not help.
-        _ if matches!(code.get(..2), Some("22" | "23" | "42" | "XX" | "P0")) => ErrorKind::Internal,
+        // No such database.
+        _ if code.starts_with("3D") => ErrorKind::Unconfigured,
+        // Data, rules, syntax, what the server cannot do or is too small for: waiting does not help.
+        _ if matches!(code.get(..2), Some("0A" | "22" | "23" | "42" | "54" | "XX" | "P0")) => {
+            ErrorKind::Internal
+        }
         // Connections, resources, operators, locks, logins, a read-only standby: they pass.
         _ => ErrorKind::Unavailable,
     };
@@ -108,6 +112,9 @@ mod tests {
             ("23505", ErrorKind::Conflict),
             ("22021", ErrorKind::Invalid),
             ("42601", ErrorKind::Internal),
+            ("54000", ErrorKind::Internal),
+            ("0A000", ErrorKind::Internal),
+            ("3D000", ErrorKind::Unconfigured),
         ] {
             assert_eq!(server_says("claim deliveries", code, "…").kind(), kind, "{code}");
         }

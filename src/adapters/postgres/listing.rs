@@ -234,6 +234,8 @@ const LIST: &str = concat!(
         AND ($5::uuid IS NULL OR d.event_id = $5) AND ($6::timestamptz IS NULL OR d.created_at >= $6)
         AND ($7::timestamptz IS NULL OR d.created_at < $7) AND ($8::text[] IS NULL OR d.event_type = ANY ($8))
         AND ($9::smallint[] IS NULL OR d.kind = ANY ($9))
+        AND ($6::timestamptz IS NULL OR d.id >= "crossdock".first_id($6 - interval '1 day'))
+        AND ($7::timestamptz IS NULL OR d.id < "crossdock".first_id($7 + interval '1 day'))
     ORDER BY d.id DESC LIMIT $3
 ) d LEFT JOIN "crossdock".queue q ON q.delivery_id = d.id ORDER BY d.id DESC"#
 );

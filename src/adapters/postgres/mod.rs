@@ -5,7 +5,7 @@
 //! | `migrations`, `sql/` | what is kept, and the steps that run inside the server |
 //! | `schema`, `session` | which schema, and on which connection |
 //! | `failure` | what an error of the driver means |
-//! | `queue`, `claim`, `settle`, `chores`, `examine` | the engine's steps |
+//! | `queue`, `outbox`, `claim`, `settle`, `chores`, `examine` | the engine's steps |
 //! | `publish`, `host_transaction`, `tokio_postgres` | publishing, also in a transaction of the host's own |
 //! | `repository`, `save`, `test_record`, `listing`, `activity` | what an administrator sees and changes |
 //! | `wake` | how other processes hear of work at once |
@@ -48,6 +48,7 @@ mod failure;
 mod host_transaction;
 mod listing;
 mod migrations;
+mod outbox;
 mod publish;
 mod queue;
 mod records;

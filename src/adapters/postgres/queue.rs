@@ -1,7 +1,5 @@
 //! The engine's storage. Dropping a future leaves either the whole step behind, or nothing of it.
 
-use std::collections::HashMap;
-use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
@@ -11,14 +9,13 @@ use uuid::Uuid;
 use crate::adapters::postgres::Connections;
 use crate::adapters::postgres::PostgresStore;
 use crate::adapters::postgres::publish::{At, PublishStatement, STEP as PUBLISH_STEP};
-use crate::adapters::postgres::rows::{Field, number, read_head, stored_time};
+use crate::adapters::postgres::rows::{Field, number, stored_time};
 use crate::error::{Error, ErrorKind, Result};
 use crate::primitives::id::DeliveryId;
 use crate::primitives::stored::Stored;
-use crate::tenancy::model::TenantId;
 use crate::webhooks::conflicts::delivery_exists;
 use crate::webhooks::fan_out::FanOut;
-use crate::webhooks::model::{DeliveryStatus, Publication, Published, Webhook};
+use crate::webhooks::model::{DeliveryStatus, Publication, Published};
 use crate::webhooks::queue::{
     Advanced, ClaimRequest, Claimed, DeliveryQueue, Examination, Expired, Outbox, Retention, Sequence,
     SettleBatch, Settled,
@@ -45,38 +42,7 @@ impl DeliveryQueue for PostgresStore {
     }
 
     async fn outbox(&self, limit: usize, _now: DateTime<Utc>) -> Result<Outbox> {
-        let mut session = self.one_statement("read the outbox").await?;
-        let statement = session.statement(self.sql(OUTBOX)).bind(i64::try_from(limit).unwrap_or(i64::MAX));
-        let mut entries = Vec::new();
-        for row in session.rows(statement).await? {
-            let place = Sequence::new(row.field::<i64>("seq")?.unsigned_abs());
-            entries.push((place, Arc::new(read_head(&row)?)));
-        }
-        let mut webhooks: HashMap<TenantId, Vec<Arc<Webhook>>> = HashMap::new();
-        for (_, head) in &entries {
-            webhooks.entry(head.tenant.clone()).or_default();
-        }
-        // Read after the entries: whatever was saved before one of them was published is there.
-        if !webhooks.is_empty() {
-            let tenants: Vec<_> = webhooks.keys().map(|tenant| tenant.as_str().to_owned()).collect();
-            let statement = session.statement(self.sql(STAMPS)).bind(tenants);
-            let rows = session.rows(statement).await?;
-            let stamps = rows.iter().map(|row| row.field("stamp")).collect::<Result<_>>()?;
-            let records = self.webhooks_by_stamp(&mut session, stamps).await?;
-            for row in rows {
-                // One that was changed between the two statements is read once more.
-                let webhook = match records.get(&row.field("stamp")?) {
-                    Some(webhook) => Some(Arc::clone(webhook)),
-                    None => {
-                        self.webhook_in(&mut session, row.field("tenant_id")?, row.field("webhook_id")?)
-                            .await?
-                    }
-                };
-                webhooks.entry(row.tenant("tenant_id")?).or_default().extend(webhook);
-            }
-        }
-        session.end().await?;
-        Ok(Outbox::new(entries, webhooks.into_iter().map(|(tenant, all)| (tenant, all.into())).collect()))
+        self.read_outbox(limit).await
     }
 
     async fn fan_out(&self, entries: Vec<(Sequence, FanOut)>, now: DateTime<Utc>) -> Result<usize> {
@@ -167,8 +133,4 @@ fn taken(error: Error) -> Error {
 }
 
 const FAN_OUT_STEP: &str = "fan out events";
-const OUTBOX: &str = r#"SELECT o.seq, e.head FROM "crossdock".outbox o JOIN "crossdock".event e ON e.id = o.event_id
-    ORDER BY o.seq LIMIT $1"#;
-const STAMPS: &str = r#"SELECT l.tenant_id, l.webhook_id, l.stamp FROM "crossdock".lane l
-    WHERE l.tenant_id = ANY ($1) AND l.state <> 0 ORDER BY l.tenant_id, l.webhook_id"#;
 const FAN_OUT: &str = r#"SELECT "crossdock".fan_out($1, $2, $3, $4, $5, $6, $7) AS taken"#;

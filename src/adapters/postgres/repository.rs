@@ -66,10 +66,9 @@ impl WebhookRepository for PostgresStore {
 
     async fn defaults(&self, tenant: &TenantId) -> Result<Arc<TenantDefaults>> {
         let mut session = self.for_tenant("read a tenant's defaults", tenant).await?;
-        let statement = session.statement(self.sql(DEFAULTS)).bind(tenant.as_str().to_owned());
-        let row = session.row(statement).await?;
+        let found = self.defaults_in(&mut session, tenant.as_str()).await?;
         session.end().await?;
-        row.map_or_else(|| Ok(unset(tenant)), |row| self.read_defaults(&row))
+        Ok(found.unwrap_or_else(|| unset(tenant)))
     }
 
     async fn health(&self, tenant: &TenantId, webhook: WebhookId) -> Result<Option<WebhookHealth>> {
@@ -197,7 +196,10 @@ impl WebhookRepository for PostgresStore {
             .bind(replay.tenant.as_str().to_owned())
             .bind(replay.webhook.as_uuid());
         let statement = bind_replay(bind_filter(statement, &replay.filter), &replay)?;
-        session.run(statement).await?;
+        // The webhook may have gone since its deliveries were counted.
+        if session.run(statement).await? == 0 {
+            return Err(Error::new(ErrorKind::NotFound, step));
+        }
         self.note(&mut session, &activity).await?;
         session.end().await?;
         Ok(replay)
@@ -315,6 +317,15 @@ impl PostgresStore {
         session.row(statement).await?.map(|row| self.read_webhook(&row)).transpose()
     }
 
+    pub(super) async fn defaults_in(
+        &self,
+        session: &mut Session,
+        tenant: &str,
+    ) -> Result<Option<Arc<TenantDefaults>>> {
+        let statement = session.statement(self.sql(DEFAULTS)).bind(tenant.to_owned());
+        session.row(statement).await?.map(|row| self.read_defaults(&row)).transpose()
+    }
+
     /// How many deliveries a replay would send once more; `None` if there is no such webhook.
     async fn matched(
         &self,
@@ -334,7 +345,7 @@ const WEBHOOK: &str = r#"SELECT w.* FROM "crossdock".webhook w WHERE w.tenant_id
 const WEBHOOKS: &str = r#"SELECT w.* FROM "crossdock".webhook w WHERE w.tenant_id = $1 AND ($2::uuid IS NULL OR w.id > $2)
     ORDER BY w.id LIMIT $3"#;
 const DEFAULTS: &str =
-    r#"SELECT d.stamp, d.record FROM "crossdock".tenant_defaults d WHERE d.tenant_id = $1"#;
+    r#"SELECT d.tenant_id, d.stamp, d.record FROM "crossdock".tenant_defaults d WHERE d.tenant_id = $1"#;
 const HEALTH: &str = r#"SELECT l.last_success_at, l.last_failure_at, l.failing_since, l.failed_deliveries, l.warned_percent
     FROM "crossdock".lane l WHERE l.tenant_id = $1 AND l.webhook_id = $2 AND l.state <> 0"#;
 const BACKLOG: &str = r#"SELECT COALESCE(sum(f.count), 0)::bigint AS undelivered, min(f.oldest) AS oldest,

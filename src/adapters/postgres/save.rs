@@ -173,7 +173,11 @@ impl PostgresStore {
         for seal in seals {
             by_record.entry(seal.webhook).or_default().push(seal);
         }
-        for (webhook, seals) in by_record {
+        // Lanes in their order, and defaults behind them, as a save has it.
+        let named: Vec<Uuid> = by_record.keys().flatten().map(WebhookId::as_uuid).collect();
+        session.run(session.statement(self.sql(HOLD)).bind(name.clone()).bind(named)).await?;
+        let defaults = by_record.remove(&None).map(|seals| (None, seals));
+        for (webhook, seals) in by_record.into_iter().chain(defaults) {
             let hold = match webhook {
                 Some(id) => session.statement(self.sql(HOLD_RECORD)).bind(name.clone()).bind(id.as_uuid()),
                 None => session.statement(self.sql(HOLD_DEFAULTS)).bind(name.clone()),
@@ -242,21 +246,21 @@ const VERSIONS: &str =
     r#"SELECT l.webhook_id, l.version FROM "crossdock".lane l WHERE l.tenant_id = $1 AND l.state <> 0"#;
 const HOLD: &str = r#"SELECT l.webhook_id, l.version FROM "crossdock".lane l
     WHERE l.tenant_id = $1 AND l.webhook_id = ANY ($2) AND l.state <> 0 ORDER BY l.id FOR NO KEY UPDATE"#;
-const HOLD_DEFAULTS: &str = r#"SELECT d.version, d.stamp, d.record FROM "crossdock".tenant_defaults d
+const HOLD_DEFAULTS: &str = r#"SELECT d.tenant_id, d.version, d.stamp, d.record FROM "crossdock".tenant_defaults d
     WHERE d.tenant_id = $1 FOR UPDATE"#;
-const HOLD_RECORD: &str = r#"SELECT w.stamp, w.version, w.state, w.disabled_reason, w.disabled_at, w.updated_at, w.record
+const HOLD_RECORD: &str = r#"SELECT w.tenant_id, w.id, w.stamp, w.version, w.state, w.disabled_reason, w.disabled_at, w.updated_at, w.record
     FROM "crossdock".lane l JOIN "crossdock".webhook w ON w.tenant_id = l.tenant_id AND w.id = l.webhook_id
     WHERE l.tenant_id = $1 AND l.webhook_id = $2 AND l.state <> 0 FOR NO KEY UPDATE"#;
 const PUT: &str =
     r#"SELECT "crossdock".put_webhook($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14)"#;
 const REMOVE: &str = r#"SELECT "crossdock".remove_webhook($1, $2, $3)"#;
 const FIRST_DEFAULTS: &str = r#"INSERT INTO "crossdock".tenant_defaults (tenant_id, version, stamp, record)
-    VALUES ($1, $2, nextval('"crossdock".stamp'), $3)"#;
-const DEFAULTS: &str = r#"UPDATE "crossdock".tenant_defaults SET version = $2, stamp = nextval('"crossdock".stamp'), record = $3
+    VALUES ($1, $2, "crossdock".new_stamp(), $3)"#;
+const DEFAULTS: &str = r#"UPDATE "crossdock".tenant_defaults SET version = $2, stamp = "crossdock".new_stamp(), record = $3
     WHERE tenant_id = $1"#;
-const RESEAL: &str = r#"WITH s AS (SELECT nextval('"crossdock".stamp') AS stamp), l AS (
+const RESEAL: &str = r#"WITH s AS (SELECT "crossdock".new_stamp() AS stamp), l AS (
     UPDATE "crossdock".lane l SET stamp = s.stamp FROM s WHERE l.tenant_id = $1 AND l.webhook_id = $3
 )
 UPDATE "crossdock".webhook w SET stamp = s.stamp, record = $2 FROM s WHERE w.tenant_id = $1 AND w.id = $3"#;
-const RESEAL_DEFAULTS: &str = r#"UPDATE "crossdock".tenant_defaults SET stamp = nextval('"crossdock".stamp'), record = $2
+const RESEAL_DEFAULTS: &str = r#"UPDATE "crossdock".tenant_defaults SET stamp = "crossdock".new_stamp(), record = $2
     WHERE tenant_id = $1"#;

@@ -6,7 +6,7 @@ use sqlx::{PgConnection, Postgres, Transaction};
 
 use crate::adapters::postgres::failure::failure;
 use crate::adapters::postgres::{Connections, PostgresStore};
-use crate::error::Result;
+use crate::error::{Error, ErrorKind, Result};
 use crate::tenancy::model::TenantId;
 
 /// A statement that is about to be bound and run.
@@ -48,8 +48,14 @@ impl PostgresStore {
     /// The same without a look at the schema's version.
     pub(super) async fn unchecked_transaction(&self, step: &'static str) -> Result<Session> {
         // Whatever the host's default is: a statement must see what those have committed for whom the one before it has waited.
-        let begin = self.inner.pool.begin_with("BEGIN ISOLATION LEVEL READ COMMITTED").await;
-        let connection = Held::Within(begin.map_err(|error| failure(step, error))?);
+        let pool = self.inner.pool.clone();
+        // In a task of its own: the driver counts a transaction only once the server has answered, so that a future dropped before
+        // that would give the pool a connection inside one. The task waits for the answer, and its result rolls back when dropped.
+        let begun =
+            tokio::spawn(async move { pool.begin_with("BEGIN ISOLATION LEVEL READ COMMITTED").await });
+        let begun =
+            begun.await.map_err(|error| Error::new(ErrorKind::Unavailable, step).with_source(error))?;
+        let connection = Held::Within(begun.map_err(|error| failure(step, error))?);
         Ok(Session { connection, step, connections: self.inner.connections })
     }
 

@@ -1,5 +1,7 @@
 //! Publishing in a transaction of the host's own, with `tokio-postgres`.
 
+use std::error::Error as _;
+
 use tokio_postgres::Transaction;
 use tokio_postgres::types::{ToSql, Type};
 
@@ -66,6 +68,16 @@ fn refused(statement: &PublishStatement, cause: tokio_postgres::Error) -> Error 
             let index = error.detail().and_then(|detail| statement.named_in(detail));
             taken(server_says(STEP, error.code().code(), error.message()), index)
         }
-        None => Error::new(ErrorKind::Unavailable, STEP).with_source(cause),
+        None => {
+            let kind = if is_cut(&cause) { ErrorKind::Unavailable } else { ErrorKind::Internal };
+            Error::new(kind, STEP).with_source(cause)
+        }
     }
+}
+
+/// The connection is gone; everything else that has not come from the server is about a value, and will be so again.
+fn is_cut(cause: &tokio_postgres::Error) -> bool {
+    let io = cause.source().and_then(|source| source.downcast_ref::<std::io::Error>());
+    // The driver speaks of a value that does not fit into a message as an I/O error, too.
+    cause.is_closed() || io.is_some_and(|error| error.kind() != std::io::ErrorKind::InvalidInput)
 }

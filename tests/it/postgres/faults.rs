@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use crossdock::ErrorKind;
 use crossdock::adapters::PostgresStore;
-use crossdock::webhooks::{ClaimRequest, DeliveryQueue};
+use crossdock::webhooks::{ClaimRequest, DeliveryQueue, WebhookRepository};
 use libtest_mimic::Trial;
 use sqlx::PgPool;
 use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
@@ -33,6 +33,11 @@ pub(crate) fn trials() -> Vec<Trial> {
         rule_with("postgres::faults::a_dropped_step_leaves_no_transaction_behind", server, |url| {
             play(dropped(url))
         }),
+        rule_with(
+            "postgres::faults::a_step_dropped_while_it_begins_leaves_no_transaction_behind",
+            server,
+            |url| play(begun(url)),
+        ),
         rule_with("postgres::faults::no_error_quotes_a_row", server, |url| play(quotes(url))),
     ]
 }
@@ -160,6 +165,43 @@ async fn dropped(url: String) -> Outcome {
     );
     crate::patience::soon("no transaction is left open", async || Ok(world.number(&stuck).await? == 0))
         .await?;
+    world.end().await
+}
+
+async fn begun(url: String) -> Outcome {
+    let world = World::new(url).await?;
+    let acme = tenant("acme");
+    let options = world.url.parse::<PgConnectOptions>()?.application_name(&world.name);
+    let pool = PgPoolOptions::new().max_connections(1).connect_with(options).await?;
+    let store = PostgresStore::builder(pool).schema(&world.name).direct().build()?;
+    store.check_schema().await?;
+    let stuck = format!(
+        "SELECT count(*) FROM pg_stat_activity WHERE application_name = '{}' AND state LIKE 'idle in transaction%'",
+        world.name
+    );
+
+    for waits in 1..10 {
+        let mut step = Box::pin(store.save(&acme, Vec::new(), Vec::new(), at(0)));
+        for wait in 0..waits {
+            if wait > 0 {
+                // Long enough for an answer, so that each poll ends at the next wait.
+                tokio::time::sleep(Duration::from_millis(5)).await;
+            }
+            if std::future::poll_fn(|context| Poll::Ready(step.as_mut().poll(context))).await.is_ready() {
+                break;
+            }
+        }
+        drop(step);
+        tokio::time::sleep(Duration::from_millis(5)).await;
+        crate::patience::soon("no transaction is left open", async || Ok(world.number(&stuck).await? == 0))
+            .await?;
+        store.publish(vec![publication(head(&acme, at(0))?)], DAY, at(0)).await?;
+        assert_eq!(
+            world.number("SELECT count(*) FROM SCHEMA.outbox").await?,
+            waits,
+            "it is there for others"
+        );
+    }
     world.end().await
 }
 

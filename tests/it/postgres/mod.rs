@@ -1,7 +1,9 @@
 //! The store in PostgreSQL, and the servers that its trials need.
 
 mod account;
+mod chores;
 mod cluster;
+mod damage;
 mod faults;
 mod host;
 mod keeper;
@@ -33,6 +35,8 @@ pub(crate) fn trials() -> Vec<Trial> {
         host::trials(),
         schema::trials(),
         faults::trials(),
+        damage::trials(),
+        chores::trials(),
         wake::trials(),
     ]
     .into_iter()

@@ -53,11 +53,6 @@ BEGIN
   RETURN QUERY SELECT d.tenant_id::text, d.webhook_id, d.id, NULL::bigint FROM unnest(v_ids) AS u(id) JOIN "crossdock".delivery d ON d.id = u.id;
 END $$;
 
--- The first id that can have been minted at this time.
-CREATE FUNCTION "crossdock".first_id(p_at timestamptz) RETURNS uuid LANGUAGE sql IMMUTABLE AS $$
-  SELECT (lpad(to_hex(GREATEST(0, floor(extract(epoch FROM LEAST(p_at, '9999-01-01')) * 1000))::bigint), 12, '0') || repeat('0', 20))::uuid;
-$$;
-
 -- Drops what is past its retention, a bounded amount at a time; answers how many rows went. Nothing undelivered goes. One at a
 -- time: whoever comes second goes away again.
 CREATE FUNCTION "crossdock".tidy(p_payloads timestamptz, p_history timestamptz, p_keys timestamptz, p_at timestamptz, p_most int)
@@ -78,6 +73,11 @@ BEGIN
   v_gone := v_gone + v_count;
   DELETE FROM "crossdock".lapse WHERE ended_at <= p_at - interval '1 minute';
   DELETE FROM "crossdock".replay WHERE state <> 0 AND updated_at < p_history;
+  GET DIAGNOSTICS v_count = ROW_COUNT;
+  v_gone := v_gone + v_count;
+  DELETE FROM "crossdock".activity a WHERE (a.tenant_id, a.id) IN (
+    SELECT o.tenant_id, o.id FROM "crossdock".activity o WHERE o.at < p_history ORDER BY o.at LIMIT p_most FOR UPDATE SKIP LOCKED
+  );
   GET DIAGNOSTICS v_count = ROW_COUNT;
   v_gone := v_gone + v_count;
   DELETE FROM "crossdock".lane l WHERE l.state = 0 AND NOT EXISTS (SELECT 1 FROM "crossdock".queue q WHERE q.lane_id = l.id);
@@ -137,13 +137,14 @@ BEGIN
   RETURN v_gone;
 END $$;
 
--- Makes partitions ahead and drops those that are past their retention, but never one that something undelivered still needs.
--- Whatever is locked at the moment has its turn next time.
+-- Makes partitions ahead, and drops one that is past its retention, but never one that something undelivered still needs; answers
+-- about how many rows went with it, NULL if there was none to drop. One at a time: a drop locks the whole table until its
+-- transaction ends. Whatever is locked at the moment has its turn next time. Without the right to do any of this, everything lies in
+-- the default partitions and goes row by row.
 CREATE FUNCTION "crossdock".keep_partitions(p_at timestamptz, p_ahead int, p_payloads timestamptz, p_history timestamptz)
 RETURNS bigint
 LANGUAGE plpgsql AS $$
 DECLARE
-  v_gone bigint := 0;
   v_table text;
   v_name text;
   v_day timestamptz;
@@ -153,8 +154,29 @@ DECLARE
   v_question text;
   v_rows bigint;
 BEGIN
-  IF NOT pg_try_advisory_xact_lock(hashtextextended('crossdock partitions "crossdock".', 0)) THEN RETURN 0; END IF;
+  IF NOT pg_try_advisory_xact_lock(hashtextextended('crossdock partitions "crossdock".', 0)) THEN RETURN NULL; END IF;
   PERFORM set_config('lock_timeout', '500ms', true);
+  FOREACH v_table IN ARRAY ARRAY['event', 'payload', 'delivery', 'attempt'] LOOP
+    FOR i IN 0 .. p_ahead LOOP
+      v_day := date_trunc('day', p_at AT TIME ZONE 'UTC') AT TIME ZONE 'UTC' + i * interval '1 day';
+      v_name := v_table || '_' || to_char(v_day AT TIME ZONE 'UTC', 'YYYYMMDD');
+      CONTINUE WHEN to_regclass('"crossdock".' || v_name) IS NOT NULL;
+      v_low := "crossdock".first_id(v_day);
+      v_high := "crossdock".first_id(v_day + interval '1 day');
+      BEGIN
+        -- What already lies in the default partition for this day stays there, and goes row by row. Asked beforehand, because
+        -- ATTACH finds out by reading all of it behind a lock.
+        EXECUTE format('SELECT EXISTS (SELECT 1 FROM "crossdock".%1$I x WHERE x.%2$I >= $1 AND x.%2$I < $2)', v_table || '_default',
+          CASE v_table WHEN 'payload' THEN 'event_id' ELSE 'id' END) INTO v_needed USING v_low, v_high;
+        CONTINUE WHEN v_needed;
+        EXECUTE format('CREATE TABLE "crossdock".%I (LIKE "crossdock".%I INCLUDING DEFAULTS INCLUDING CONSTRAINTS)', v_name, v_table);
+        EXECUTE format('ALTER TABLE "crossdock".%I ATTACH PARTITION "crossdock".%I FOR VALUES FROM (%L) TO (%L)',
+          v_table, v_name, v_low, v_high);
+      EXCEPTION WHEN check_violation OR lock_not_available OR deadlock_detected OR duplicate_table OR insufficient_privilege THEN NULL;
+      END;
+    END LOOP;
+  END LOOP;
+
   -- Deliveries before the events that they are of.
   FOREACH v_table IN ARRAY ARRAY['delivery', 'attempt', 'payload', 'event'] LOOP
     FOR v_name IN
@@ -162,48 +184,34 @@ BEGIN
       WHERE i.inhparent = ('"crossdock".' || v_table)::regclass AND c.relname ~ ('^' || v_table || '_[0-9]{8}$')
       ORDER BY c.relname
     LOOP
-      v_day := to_timestamp(right(v_name, 8), 'YYYYMMDD') AT TIME ZONE current_setting('TimeZone') AT TIME ZONE 'UTC';
+      v_day := to_date(right(v_name, 8), 'YYYYMMDD')::timestamp AT TIME ZONE 'UTC';
       -- A record may be a little younger than its id.
       EXIT WHEN v_day + interval '2 days' > CASE WHEN v_table = 'payload' THEN GREATEST(p_payloads, p_history) ELSE p_history END;
       v_low := "crossdock".first_id(v_day);
-      v_high := "crossdock".first_id(v_day + interval '1 day');
-      v_question := format(CASE v_table
-        WHEN 'attempt' THEN 'SELECT EXISTS (SELECT 1 FROM "crossdock".%1$I a JOIN "crossdock".delivery d ON d.id = a.delivery_id)'
+      v_high := "crossdock".first_id(v_day + CASE v_table WHEN 'attempt' THEN interval '2 days' ELSE interval '1 day' END);
+      v_question := CASE v_table
+        -- An attempt is not older than its delivery, but for clocks that differ: without any this old, nobody asks for it.
+        WHEN 'attempt' THEN 'SELECT EXISTS (SELECT 1 FROM "crossdock".delivery d WHERE d.id < $2)'
         WHEN 'delivery' THEN 'SELECT EXISTS (SELECT 1 FROM "crossdock".queue q WHERE q.delivery_id >= $1 AND q.delivery_id < $2)'
         -- While a delivery is listed, its payload goes row by row, together with what attempts have logged.
-        WHEN 'payload' THEN 'SELECT EXISTS (SELECT 1 FROM "crossdock".%1$I) AND (
+        WHEN 'payload' THEN format('SELECT EXISTS (SELECT 1 FROM "crossdock".%I) AND (
           EXISTS (SELECT 1 FROM "crossdock".delivery d WHERE d.event_id >= $1 AND d.event_id < $2)
-          OR EXISTS (SELECT 1 FROM "crossdock".outbox o WHERE o.event_id >= $1 AND o.event_id < $2))'
+          OR EXISTS (SELECT 1 FROM "crossdock".outbox o WHERE o.event_id >= $1 AND o.event_id < $2))', v_name)
         ELSE 'SELECT EXISTS (SELECT 1 FROM "crossdock".outbox o WHERE o.event_id >= $1 AND o.event_id < $2)
-          OR EXISTS (SELECT 1 FROM "crossdock".delivery d WHERE d.event_id >= $1 AND d.event_id < $2)' END, v_name);
-      EXECUTE v_question INTO v_needed USING v_low, v_high;
-      CONTINUE WHEN v_needed;
+          OR EXISTS (SELECT 1 FROM "crossdock".delivery d WHERE d.event_id >= $1 AND d.event_id < $2)' END;
       BEGIN
+        EXECUTE v_question INTO v_needed USING v_low, v_high;
+        CONTINUE WHEN v_needed;
         -- Asked once more behind the lock: from then on, nobody adds what would need it.
         EXECUTE format('LOCK TABLE "crossdock".%I IN ACCESS EXCLUSIVE MODE', v_name);
         EXECUTE v_question INTO v_needed USING v_low, v_high;
         CONTINUE WHEN v_needed;
         SELECT GREATEST(0, c.reltuples)::bigint INTO v_rows FROM pg_class c WHERE c.oid = ('"crossdock".' || v_name)::regclass;
         EXECUTE format('DROP TABLE "crossdock".%I', v_name);
-        v_gone := v_gone + v_rows;
-      EXCEPTION WHEN lock_not_available OR deadlock_detected THEN NULL;
+        RETURN v_rows;
+      EXCEPTION WHEN lock_not_available OR deadlock_detected OR insufficient_privilege THEN NULL;
       END;
     END LOOP;
   END LOOP;
-
-  FOREACH v_table IN ARRAY ARRAY['event', 'payload', 'delivery', 'attempt'] LOOP
-    FOR i IN 0 .. p_ahead LOOP
-      v_day := date_trunc('day', p_at AT TIME ZONE 'UTC') AT TIME ZONE 'UTC' + i * interval '1 day';
-      v_name := v_table || '_' || to_char(v_day AT TIME ZONE 'UTC', 'YYYYMMDD');
-      CONTINUE WHEN to_regclass('"crossdock".' || v_name) IS NOT NULL;
-      BEGIN
-        EXECUTE format('CREATE TABLE "crossdock".%I (LIKE "crossdock".%I INCLUDING DEFAULTS INCLUDING CONSTRAINTS)', v_name, v_table);
-        EXECUTE format('ALTER TABLE "crossdock".%I ATTACH PARTITION "crossdock".%I FOR VALUES FROM (%L) TO (%L)',
-          v_table, v_name, "crossdock".first_id(v_day), "crossdock".first_id(v_day + interval '1 day'));
-      -- What already lies in the default partition for this day stays there, and goes row by row.
-      EXCEPTION WHEN check_violation OR lock_not_available OR deadlock_detected OR duplicate_table THEN NULL;
-      END;
-    END LOOP;
-  END LOOP;
-  RETURN v_gone;
+  RETURN NULL;
 END $$;

@@ -1,6 +1,6 @@
 -- Limits may differ from caller to caller: lanes are scheduled by the highest, so that nobody is told too late. Limits that
--- nobody has asked for in an hour no longer count.
-CREATE FUNCTION "crossdock".adopt_limits(p_cap int, p_replays int, p_at timestamptz) RETURNS void LANGUAGE plpgsql AS $$
+-- nobody has asked for in an hour no longer count. Says whether it holds lanes now.
+CREATE FUNCTION "crossdock".adopt_limits(p_cap int, p_replays int, p_at timestamptz) RETURNS boolean LANGUAGE plpgsql AS $$
 DECLARE
   v_known record;
   v_lanes bigint[];
@@ -13,18 +13,19 @@ BEGIN
     IF v_known.seen_at < p_at - interval '10 minutes' THEN
       UPDATE "crossdock".limits SET seen_at = p_at WHERE seen_at < p_at - interval '10 minutes';
     END IF;
-    RETURN;
+    RETURN false;
   ELSIF v_known.seen_at < p_at - interval '1 hour' THEN
     UPDATE "crossdock".limits SET max_in_flight = p_cap, max_replays_in_flight = p_replays, seen_at = p_at
     WHERE seen_at < p_at - interval '1 hour';
   ELSE
-    RETURN;
+    RETURN false;
   END IF;
   SELECT array_agg(l.id) INTO v_lanes FROM (
     SELECT l.id FROM "crossdock".lane l
     WHERE l.state = 1 AND EXISTS (SELECT 1 FROM "crossdock".queue q WHERE q.lane_id = l.id) ORDER BY l.id FOR NO KEY UPDATE
   ) l;
   PERFORM "crossdock".schedule(v_lanes, p_at);
+  RETURN v_lanes IS NOT NULL;
 END $$;
 
 -- The next tenants behind this one that have something due, round to where it began.
@@ -78,11 +79,11 @@ DECLARE
   v_new uuid[];
   v_counts int[];
   v_served bigint[];
-  v_holds boolean := false;
+  v_holds boolean;
   v_next timestamptz;
   i int;
 BEGIN
-  PERFORM "crossdock".adopt_limits(p_cap, p_replays, p_at);
+  v_holds := "crossdock".adopt_limits(p_cap, p_replays, p_at);
   WHILE v_left > 0 LOOP
     v_tenants := "crossdock".due_tenants(v_place, p_at, v_left, v_tried, p_except);
     EXIT WHEN v_tenants = '{}';
@@ -208,4 +209,32 @@ BEGIN
     ORDER BY u.n;
   RETURN QUERY SELECT NULL::uuid, NULL::text, NULL::int, NULL::bigint, NULL::uuid, NULL::text, NULL::bytea, NULL::text, NULL::uuid,
     NULL::bigint, NULL::bigint, NULL::timestamptz, NULL::int, NULL::int, NULL::timestamptz, NULL::bigint, v_after, v_next, clock_timestamp();
+END $$;
+
+-- Takes leases back that their holder cannot use. With a status, the delivery ends; without one, it waits until its time, and the
+-- attempt does not count.
+CREATE FUNCTION "crossdock".take_back(p_at timestamptz, p_ids uuid[], p_tokens bigint[], p_due timestamptz[], p_statuses text[]) RETURNS void
+LANGUAGE plpgsql SET enable_hashjoin = off SET enable_mergejoin = off AS $$
+DECLARE
+  v_lanes bigint[];
+  v_ids uuid[];
+  v_ends text[];
+BEGIN
+  SELECT array_agg(l.id) INTO v_lanes FROM (
+    SELECT l.id FROM "crossdock".lane l
+    WHERE l.id IN (SELECT q.lane_id FROM "crossdock".queue q WHERE q.delivery_id = ANY (p_ids)) ORDER BY l.id FOR NO KEY UPDATE
+  ) l;
+  UPDATE "crossdock".queue q
+  SET state = 0, due_at = u.due, lease_token = NULL, attempt = GREATEST(0, q.attempt - 1), updated_at = p_at
+  FROM unnest(p_ids, p_tokens, p_due, p_statuses) AS u(id, token, due, status)
+  WHERE q.delivery_id = u.id AND q.lease_token = u.token AND NOT q.erased AND u.status IS NULL;
+  SELECT array_agg(q.delivery_id), array_agg(CASE WHEN q.erased THEN 'skipped.erased' ELSE u.status END) INTO v_ids, v_ends
+  FROM unnest(p_ids, p_tokens, p_statuses) AS u(id, token, status)
+  JOIN "crossdock".queue q ON q.delivery_id = u.id AND q.lease_token = u.token;
+  IF v_ids IS NOT NULL THEN
+    PERFORM "crossdock".finish(v_ids, v_ends, p_at);
+  END IF;
+  -- A webhook may have been disabled or removed since.
+  PERFORM "crossdock".skip_refused(l.id, p_at) FROM unnest(v_lanes) AS l(id);
+  PERFORM "crossdock".schedule(v_lanes, p_at);
 END $$;

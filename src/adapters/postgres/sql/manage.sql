@@ -4,7 +4,7 @@ CREATE FUNCTION "crossdock".put_webhook(
   p_updated_at timestamptz, p_record text, p_max_in_flight int, p_rate double precision, p_burst int, p_new boolean, p_release boolean
 ) RETURNS void LANGUAGE plpgsql AS $$
 DECLARE
-  v_stamp bigint := nextval('"crossdock".stamp');
+  v_stamp bigint := "crossdock".new_stamp();
   v_lane bigint;
 BEGIN
   IF p_new THEN
@@ -99,6 +99,8 @@ CREATE FUNCTION "crossdock".replayed(
   WHERE d.tenant_id = p_tenant COLLATE "C" AND d.webhook_id = p_webhook AND d.origin = 'live'
     AND d.id > COALESCE(p_behind, '00000000-0000-0000-0000-000000000000')
     AND p_from <= d.created_at AND d.created_at < p_to
+    -- An id is as old as its record, to within what two clocks may differ by: this much an index answers.
+    AND d.id >= "crossdock".first_id(p_from - interval '1 day') AND d.id < "crossdock".first_id(p_to + interval '1 day')
     AND (p_kinds = '{}' OR d.kind = ANY (p_kinds)) AND (p_types = '{}' OR d.event_type = ANY (p_types))
     AND EXISTS (SELECT 1 FROM "crossdock".payload p WHERE p.event_id = d.event_id)
   ORDER BY d.id;
@@ -113,7 +115,10 @@ DECLARE
   v_ids uuid[];
   v_replay record;
   v_past uuid[];
+  v_events uuid[];
   v_kept uuid[];
+  v_stop int;
+  v_is_over boolean;
   v_count int;
   v_given int;
   v_most int;
@@ -132,32 +137,37 @@ BEGIN
   FOR v_replay IN
     SELECT r.*, l.id AS lane_id FROM "crossdock".replay r
     JOIN "crossdock".lane l ON l.tenant_id = r.tenant_id AND l.webhook_id = r.webhook_id AND l.state IN (1, 2)
-    WHERE r.state = 0 AND r.next_at <= p_at ORDER BY r.id FOR UPDATE OF r
+    WHERE r.state = 0 AND r.next_at <= p_at ORDER BY r.next_at, r.id FOR UPDATE OF r
   LOOP
     v_most := GREATEST(1, v_replay.per_second);
-    -- A payload that somebody is about to drop counts as dropped.
-    SELECT array_agg(x.id ORDER BY x.id) INTO v_past FROM (
-      SELECT d.id FROM "crossdock".replayed(
+    SELECT array_agg(x.id ORDER BY x.id), array_agg(x.event_id ORDER BY x.id) INTO v_past, v_events FROM (
+      SELECT d.id, d.event_id FROM "crossdock".replayed(
         v_replay.tenant_id, v_replay.webhook_id, v_replay.from_at, v_replay.to_at, v_replay.kinds, v_replay.event_types, v_replay.position
-      ) d JOIN "crossdock".payload p ON p.event_id = d.event_id
-      ORDER BY d.id LIMIT v_most + 1 FOR KEY SHARE OF p SKIP LOCKED
+      ) d ORDER BY d.id LIMIT v_most + 1
     ) x;
-    v_count := COALESCE(cardinality(v_past), 0);
+    SELECT COALESCE(array_agg(p.event_id), '{}') INTO v_kept FROM (
+      SELECT p.event_id FROM "crossdock".payload p WHERE p.event_id = ANY (v_events) ORDER BY p.event_id FOR KEY SHARE SKIP LOCKED
+    ) p;
+    -- A payload that somebody is about to drop may stay after all, and waiting for it would be a deadlock: this goes as far as there,
+    -- and on from there next time.
+    SELECT min(u.n)::int INTO v_stop FROM unnest(v_events) WITH ORDINALITY AS u(id, n) WHERE u.id <> ALL (v_kept);
+    v_count := COALESCE(v_stop - 1, cardinality(v_past), 0);
     v_given := LEAST(v_count, v_most, cardinality(v_ids));
     IF v_given > 0 THEN
       PERFORM "crossdock".send_again(v_replay.lane_id, v_past[1:v_given], v_ids[1:v_given], v_replay.origin, p_at);
       v_ids := v_ids[v_given + 1:];
     END IF;
+    v_is_over := v_given = v_count AND v_stop IS NULL;
     v_made := v_made + v_given;
     v_wanted := v_wanted + LEAST(v_count, v_most) - v_given;
     UPDATE "crossdock".replay r
     SET made = r.made + v_given, position = CASE WHEN v_given > 0 THEN v_past[v_given] ELSE r.position END,
-      -- As far as the rate has been used.
-      next_at = p_at + interval '1 second' * v_given / v_most,
-      state = CASE WHEN v_given = v_count THEN 1 ELSE 0 END,
-      updated_at = CASE WHEN v_given > 0 OR v_given = v_count THEN p_at ELSE r.updated_at END
+      -- As far as the rate has been used. Whoever got nothing stands before whoever did.
+      next_at = CASE WHEN v_given > 0 THEN p_at + interval '1 second' * v_given / v_most ELSE r.next_at END,
+      state = CASE WHEN v_is_over THEN 1 ELSE 0 END,
+      updated_at = CASE WHEN v_given > 0 OR v_is_over THEN p_at ELSE r.updated_at END
     WHERE r.id = v_replay.id;
-    IF v_given = v_count THEN
+    IF v_is_over THEN
       RETURN QUERY SELECT v_replay.tenant_id::text, v_replay.webhook_id, v_replay.id, NULL::bigint, NULL::bigint;
     END IF;
   END LOOP;

@@ -80,7 +80,9 @@ BEGIN
 
   -- An erasure either waits for this or is seen by it.
   SELECT COALESCE(array_agg(p.event_id), '{}') INTO v_kept FROM (
-    SELECT p.event_id FROM unnest(v_events) AS e(id) JOIN "crossdock".payload p ON p.event_id = e.id FOR KEY SHARE OF p
+    SELECT p.event_id FROM unnest(v_events) AS e(id) JOIN "crossdock".payload p ON p.event_id = e.id
+    -- In the order in which an erasure locks them.
+    ORDER BY p.event_id FOR KEY SHARE OF p
   ) p;
   SELECT array_agg(l.id) INTO v_lanes FROM (
     SELECT l.id FROM "crossdock".lane l

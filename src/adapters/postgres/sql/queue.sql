@@ -116,7 +116,7 @@ END $$;
 -- Disables a webhook as a save would; says whether it did.
 CREATE FUNCTION "crossdock".disable(p_lane bigint, p_reason text, p_at timestamptz) RETURNS boolean LANGUAGE plpgsql AS $$
 DECLARE
-  v_stamp bigint := nextval('"crossdock".stamp');
+  v_stamp bigint := "crossdock".new_stamp();
 BEGIN
   UPDATE "crossdock".lane l SET state = 3, version = l.version + 1, stamp = v_stamp WHERE l.id = p_lane AND l.state IN (1, 2);
   IF NOT FOUND THEN RETURN false; END IF;

@@ -6,8 +6,16 @@ CREATE TABLE "crossdock".migration (
   applied_at timestamptz NOT NULL DEFAULT clock_timestamp()
 );
 
--- Names every state of every record, so that whoever has read one once need not read it again.
-CREATE SEQUENCE "crossdock".stamp;
+-- The first id that can have been minted at this time.
+CREATE FUNCTION "crossdock".first_id(p_at timestamptz) RETURNS uuid LANGUAGE sql IMMUTABLE AS $$
+  SELECT (lpad(to_hex(GREATEST(0, floor(extract(epoch FROM LEAST(p_at, '9999-01-01')) * 1000))::bigint), 12, '0') || repeat('0', 20))::uuid;
+$$;
+
+-- Names every state of every record, so that whoever has read one once need not read it again. Drawn at random: a sequence would
+-- begin again where a backup or a standby has left it.
+CREATE FUNCTION "crossdock".new_stamp() RETURNS bigint LANGUAGE sql VOLATILE AS $$
+  SELECT ('x' || left(replace(gen_random_uuid()::text, '-', ''), 16))::bit(64)::bigint;
+$$;
 -- Fences every claim against every other one.
 CREATE SEQUENCE "crossdock".lease_token;
 -- Who was served last stands behind the others.
@@ -212,3 +220,4 @@ CREATE TABLE "crossdock".activity (
   record text NOT NULL,
   PRIMARY KEY (tenant_id, id)
 );
+CREATE INDEX activity_age ON "crossdock".activity (at);

@@ -1,0 +1,101 @@
+//! The outbox, read.
+
+use std::collections::{BTreeSet, HashMap};
+use std::sync::Arc;
+
+use crate::adapters::postgres::PostgresStore;
+use crate::adapters::postgres::records::Found;
+use crate::adapters::postgres::rows::{Field, read_head};
+use crate::adapters::postgres::session::Session;
+use crate::error::{ErrorKind, Result};
+use crate::events::model::EventHead;
+use crate::tenancy::model::TenantId;
+use crate::webhooks::model::Webhook;
+use crate::webhooks::queue::{Outbox, Sequence};
+
+/// What has been read so far.
+#[derive(Default)]
+struct Reading {
+    entries: Vec<(Sequence, Arc<EventHead>)>,
+    webhooks: HashMap<TenantId, Vec<Arc<Webhook>>>,
+    /// One of their webhooks cannot be read: what it is to get can only be said once it is mended.
+    passed_over: BTreeSet<String>,
+}
+
+impl PostgresStore {
+    /// The oldest entries. One that cannot be read is passed over and stays, and so are those of a tenant of whose webhooks one
+    /// cannot be read: they neither stand in others' way nor are lost.
+    pub(super) async fn read_outbox(&self, limit: usize) -> Result<Outbox> {
+        let mut session = self.one_statement(STEP).await?;
+        let mut reading = Reading::default();
+        let mut behind = 0_i64;
+        while reading.entries.len() < limit {
+            let most = limit - reading.entries.len();
+            let statement = session
+                .statement(self.sql(OUTBOX))
+                .bind(i64::try_from(most).unwrap_or(i64::MAX))
+                .bind(behind)
+                .bind(reading.passed_over.iter().cloned().collect::<Vec<_>>());
+            let rows = session.rows(statement).await?;
+            let mut tenants = BTreeSet::new();
+            for row in &rows {
+                behind = row.field("seq")?;
+                match read_head(row) {
+                    Ok(head) => {
+                        tenants.insert(head.tenant.clone());
+                        reading.entries.push((Sequence::new(behind.unsigned_abs()), Arc::new(head)));
+                    }
+                    Err(error) if error.kind() == ErrorKind::Corrupt => {}
+                    Err(error) => return Err(error),
+                }
+            }
+            self.read_webhooks(&mut session, &mut reading, tenants).await?;
+            if rows.len() < most {
+                break;
+            }
+        }
+        session.end().await?;
+        let webhooks = reading.webhooks.into_iter().map(|(tenant, all)| (tenant, all.into())).collect();
+        Ok(Outbox::new(reading.entries, webhooks))
+    }
+
+    /// Read after the entries: whatever was saved before one of them was published is there.
+    async fn read_webhooks(
+        &self,
+        session: &mut Session,
+        reading: &mut Reading,
+        tenants: BTreeSet<TenantId>,
+    ) -> Result<()> {
+        if tenants.is_empty() {
+            return Ok(());
+        }
+        let names: Vec<_> = tenants.iter().map(|tenant| tenant.as_str().to_owned()).collect();
+        reading.webhooks.extend(tenants.into_iter().map(|tenant| (tenant, Vec::new())));
+        let statement = session.statement(self.sql(STAMPS)).bind(names);
+        let rows = session.rows(statement).await?;
+        let found = self.webhooks_of(session, &rows, "stamp").await?;
+        for row in &rows {
+            let tenant: &str = row.field("tenant_id")?;
+            match found.get(&(tenant, row.field("webhook_id")?)) {
+                Some(Found::There(webhook)) => {
+                    reading.webhooks.entry(row.tenant("tenant_id")?).or_default().push(Arc::clone(webhook));
+                }
+                Some(Found::Unreadable) => {
+                    reading.passed_over.insert(tenant.to_owned());
+                }
+                // Removed since.
+                Some(Found::Missing) | None => {}
+            }
+        }
+        let Reading { entries, webhooks, passed_over } = reading;
+        entries.retain(|(_, head)| !passed_over.contains(head.tenant.as_str()));
+        webhooks.retain(|tenant, _| !passed_over.contains(tenant.as_str()));
+        Ok(())
+    }
+}
+
+const STEP: &str = "read the outbox";
+const OUTBOX: &str = r#"SELECT o.seq, e.head FROM "crossdock".outbox o JOIN "crossdock".event e ON e.id = o.event_id
+    WHERE o.seq > $2 AND o.tenant_id <> ALL ($3) ORDER BY o.seq LIMIT $1"#;
+const STAMPS: &str = r#"SELECT l.tenant_id, l.webhook_id, l.stamp FROM "crossdock".lane l
+    WHERE l.tenant_id = ANY ($1) AND l.state <> 0 ORDER BY l.tenant_id, l.webhook_id"#;

@@ -8,7 +8,6 @@ use std::time::Duration;
 
 use crossdock::Hub;
 use crossdock::adapters::http_client::HttpTransport;
-use crossdock::adapters::memory::MemoryStore;
 use crossdock::events::{EventCatalog, EventTypeSpec, NewEvent};
 use crossdock::primitives::EgressPolicy;
 use crossdock::tenancy::{Actor, TenantId};
@@ -18,17 +17,27 @@ use tokio::sync::oneshot;
 use tokio::task::{JoinHandle, JoinSet};
 use tokio::time::{Instant, MissedTickBehavior, timeout_at};
 
+use crate::ground::{Ground, Site};
 use crate::latency::Latencies;
-use crate::options::{Options, Store};
+use crate::options::Options;
+use crate::process::Process;
 use crate::receiver::{Receiver, stamp};
 
 /// A hub whose worker runs, and where its events come from.
 #[derive(Debug)]
 pub(crate) struct Engine {
+    pub(crate) site: Site,
     hub: Hub,
     pub(crate) sources: Vec<Source>,
+    working: Option<Working>,
+}
+
+/// What delivers.
+#[derive(Debug)]
+struct Working {
     stop: oneshot::Sender<()>,
     worker: JoinHandle<()>,
+    others: Vec<Process>,
 }
 
 /// Events of one type for one tenant, which all go to one receiver.
@@ -40,6 +49,8 @@ pub(crate) struct Source {
     /// How many webhooks hear of each event.
     pub(crate) webhooks: usize,
     pub(crate) max_in_flight: u32,
+    /// How many tasks publish its events.
+    pub(crate) publishers: usize,
     /// How many bytes of data each event has.
     pub(crate) payload: usize,
 }
@@ -54,18 +65,21 @@ pub(crate) enum Until {
 pub(crate) type Failure = Box<dyn Error + Send + Sync>;
 
 impl Engine {
-    pub(crate) async fn start(options: &Options, sources: Vec<Source>) -> Result<Self, Failure> {
-        let policy = EgressPolicy::default().dangerous_allow_http().allow_networks(["127.0.0.0/8".parse()?]);
-        let transport = HttpTransport::new(policy.clone())?;
-        let types: BTreeSet<_> = sources.iter().map(|source| source.event_type.as_str()).collect();
-        let builder = Hub::builder()
-            .events(EventCatalog::new().with_all(types.into_iter().map(EventTypeSpec::new)))
-            .egress(policy)
-            .transport(transport);
-        let hub = match options.store {
-            Store::Memory => builder.store(MemoryStore::builder().history(options.history).build()),
-        }
-        .build()?;
+    pub(crate) async fn start(
+        options: &Options,
+        ground: &Ground,
+        sources: Vec<Source>,
+    ) -> Result<Self, Failure> {
+        let mut engine = Self::idle(ground, sources).await?;
+        engine.work(options).await?;
+        Ok(engine)
+    }
+
+    /// One that does not deliver yet.
+    pub(crate) async fn idle(ground: &Ground, sources: Vec<Source>) -> Result<Self, Failure> {
+        let site = ground.site().await?;
+        let types: BTreeSet<_> = sources.iter().map(|source| source.event_type.clone()).collect();
+        let hub = hub(&site, types).await?;
         for source in &sources {
             let admin = hub.admin(Actor::org_admin(source.tenant.clone(), "bench"));
             for index in 0..source.webhooks {
@@ -76,8 +90,13 @@ impl Engine {
                 admin.webhooks().create(webhook).await?;
             }
         }
+        Ok(Self { site, hub, sources, working: None })
+    }
+
+    /// Begins to deliver.
+    pub(crate) async fn work(&mut self, options: &Options) -> Result<(), Failure> {
         let (stop, stopped) = oneshot::channel();
-        let mut worker = hub.worker();
+        let mut worker = self.hub.worker();
         if let Some(runners) = options.runners {
             worker = worker.runners(runners);
         }
@@ -86,13 +105,83 @@ impl Engine {
             let stopped = async { stopped.await.unwrap_or(()) };
             worker.run_until(stopped).await;
         });
-        Ok(Self { hub, sources, stop, worker })
+        let mut others = Vec::new();
+        for _ in 1..options.processes {
+            let types = self.sources.iter().map(|source| source.event_type.clone()).collect();
+            others.push(Process::start(&self.site, types).await?);
+        }
+        self.working = Some(Working { stop, worker, others });
+        Ok(())
     }
 
-    pub(crate) async fn stop(self) -> Result<(), Failure> {
+    /// Ends delivering; what is under way is finished.
+    pub(crate) async fn rest(&mut self) -> Result<(), Failure> {
+        let Some(working) = self.working.take() else { return Ok(()) };
+        for other in working.others {
+            other.stop().await?;
+        }
         // A worker that has ended already needs not be told.
-        let _ = self.stop.send(());
-        Ok(self.worker.await?)
+        let _ = working.stop.send(());
+        Ok(working.worker.await?)
+    }
+
+    pub(crate) async fn stop(mut self) -> Result<(), Failure> {
+        self.rest().await
+    }
+
+    /// Publishes so many events, in calls of this size and as many at once as there are tasks; answers how long that took.
+    pub(crate) async fn pile_up(
+        &self,
+        events: u64,
+        per_call: usize,
+        tasks: usize,
+    ) -> Result<Duration, Failure> {
+        let begun = Arc::new(AtomicU64::new(0));
+        let started = Instant::now();
+        let mut publishers = JoinSet::new();
+        for source in self.sources.iter().cycle().take(tasks) {
+            let (hub, source, begun) = (self.hub.clone(), source.clone(), Arc::clone(&begun));
+            publishers.spawn(async move {
+                while begun.fetch_add(per_call as u64, Ordering::Relaxed) < events {
+                    if per_call == 1 {
+                        hub.publish(source.event()?).await?;
+                    } else {
+                        let batch = (0..per_call).map(|_| source.event()).collect::<Result<Vec<_>, _>>()?;
+                        hub.publish_many(batch).await?;
+                    }
+                }
+                Ok::<_, Failure>(())
+            });
+        }
+        while let Some(ended) = publishers.join_next().await {
+            ended??;
+        }
+        Ok(started.elapsed())
+    }
+
+    /// Begins to deliver what has piled up, and waits until so much of it has arrived.
+    pub(crate) async fn drain(&mut self, options: &Options, deliveries: u64) -> Result<Duration, Failure> {
+        let all = self.sources.len();
+        let before = self.arrived(all);
+        let arrived: Vec<_> =
+            self.sources.iter().map(|source| source.receiver.arrived.load(Ordering::Relaxed)).collect();
+        let started = Instant::now();
+        self.work(options).await?;
+        while self.arrived(all) < before + deliveries {
+            if started.elapsed() > PATIENCE {
+                return Err(
+                    format!("only {} of {deliveries} have arrived", self.arrived(all) - before).into()
+                );
+            }
+            tokio::time::sleep(Duration::from_millis(1)).await;
+        }
+        let took = started.elapsed();
+        // Nobody has taken a place for what had piled up.
+        for (source, before) in self.sources.iter().zip(arrived) {
+            let given = source.receiver.arrived.load(Ordering::Relaxed) - before;
+            source.receiver.places.forget_permits(usize::try_from(given)?);
+        }
+        Ok(took)
     }
 
     /// Publishes for each of the first sources as fast as its receiver takes what is there (a closed loop), and then
@@ -102,7 +191,9 @@ impl Engine {
         let started = Instant::now();
         let mut publishers = JoinSet::new();
         for source in &self.sources[..sources] {
-            publishers.spawn(publish(self.hub.clone(), source.clone(), Arc::clone(&begun), until));
+            for _ in 0..source.publishers {
+                publishers.spawn(publish(self.hub.clone(), source.clone(), Arc::clone(&begun), until));
+            }
         }
         while let Some(ended) = publishers.join_next().await {
             ended??;
@@ -168,6 +259,14 @@ impl Source {
     }
 }
 
+/// A hub on this place that sends to loopback.
+pub(crate) async fn hub(site: &Site, types: BTreeSet<String>) -> Result<Hub, Failure> {
+    let policy = EgressPolicy::default().dangerous_allow_http().allow_networks(["127.0.0.0/8".parse()?]);
+    let transport = HttpTransport::new(policy.clone())?;
+    let catalog = EventCatalog::new().with_all(types.into_iter().map(EventTypeSpec::new));
+    Ok(site.hub().await?.events(catalog).egress(policy).transport(transport).build()?)
+}
+
 /// Three times what may be in flight: while one third is sent, one waits, and one is being published.
 pub(crate) fn places(webhooks: usize, max_in_flight: u32) -> usize {
     3 * webhooks * max_in_flight as usize
@@ -205,6 +304,8 @@ struct Data<'a> {
     note: &'a str,
 }
 
+/// Longer than any backlog should take.
+const PATIENCE: Duration = Duration::from_secs(600);
 /// What the data is long besides its note.
 const WITHOUT_NOTE: usize = r#"{"published":"00000000000000000000","order":"A-70023","note":""}"#.len();
 /// The catalogue's limit for payloads, 256 KiB.

@@ -5,6 +5,7 @@ use std::time::Duration;
 use tokio::time::Instant;
 
 use crate::engine::{Engine, Failure, Source, Until, places};
+use crate::ground::Ground;
 use crate::options::Options;
 use crate::receiver::{HANGS_FOR, Manner, Receiver};
 use crate::report::{Report, median, millis, percent, rounded, whole};
@@ -14,9 +15,9 @@ const WEBHOOKS: usize = 10;
 const HEALTHY: usize = WEBHOOKS - 1;
 const MAX_IN_FLIGHT: u32 = 8;
 
-pub(crate) async fn measure(options: &Options, limit: Limit) -> Result<Report, Failure> {
-    let sound = start(options, Manner::Answers).await?;
-    let ailing = start(options, Manner::Hangs).await?;
+pub(crate) async fn measure(options: &Options, ground: &Ground, limit: Limit) -> Result<Report, Failure> {
+    let sound = start(options, ground, Manner::Answers).await?;
+    let ailing = start(options, ground, Manner::Hangs).await?;
     let (time, rounds) = options.hanging;
     for engine in [&sound, &ailing] {
         watch(engine, WEBHOOKS, time / 2).await?;
@@ -42,7 +43,7 @@ struct Health {
     p99: Duration,
 }
 
-async fn start(options: &Options, tenth: Manner) -> Result<Engine, Failure> {
+async fn start(options: &Options, ground: &Ground, tenth: Manner) -> Result<Engine, Failure> {
     let mut sources = Vec::new();
     for index in 0..WEBHOOKS {
         let manner = if index < HEALTHY { Manner::Answers } else { tenth };
@@ -52,10 +53,11 @@ async fn start(options: &Options, tenth: Manner) -> Result<Engine, Failure> {
             receiver: Receiver::start(manner, places(1, MAX_IN_FLIGHT)).await?,
             webhooks: 1,
             max_in_flight: MAX_IN_FLIGHT,
+            publishers: 1,
             payload: options.payload,
         });
     }
-    Engine::start(options, sources).await
+    Engine::start(options, ground, sources).await
 }
 
 /// Publishes for so many of the webhooks and looks at the first nine.

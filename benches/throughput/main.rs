@@ -4,22 +4,29 @@
 //! webhooks when a tenth hangs; resident memory. `-- --help` lists the options. Nothing here passes or fails: times
 //! differ from machine to machine, and ratios are for people to judge.
 
+#[path = "../../tests/it/postgres/account.rs"]
+mod account;
 mod allocations;
 mod bare;
 mod cpu;
 mod engine;
+mod ground;
 mod hanging;
 mod latency;
 mod memory;
 mod options;
+mod process;
+mod publishing;
 mod receiver;
 mod report;
+mod server;
 mod speed;
 
 use std::process::ExitCode;
 
 use crate::allocations::Counted;
 use crate::engine::Failure;
+use crate::ground::Ground;
 use crate::options::{Options, TableName, USAGE};
 
 #[global_allocator]
@@ -31,6 +38,9 @@ fn main() -> ExitCode {
         println!("{USAGE}");
         return ExitCode::SUCCESS;
     }
+    if let Some(site) = process::site_of_this_process() {
+        return ended(on_threads(process::deliver(&site)));
+    }
     let options = match Options::parse(std::env::args().skip(1)) {
         Ok(options) => options,
         Err(problem) => {
@@ -38,33 +48,45 @@ fn main() -> ExitCode {
             return ExitCode::from(2);
         }
     };
-    // As many threads as there are cores, shared by both sides and by whatever is measured.
-    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build();
-    match runtime.map_err(Failure::from).and_then(|runtime| runtime.block_on(run(&options))) {
-        Ok(()) => ExitCode::SUCCESS,
-        Err(failure) => {
-            eprintln!("the benchmark failed: {failure}");
-            ExitCode::FAILURE
-        }
-    }
+    ended(on_threads(run(&options)))
 }
 
-async fn run(options: &Options) -> Result<(), Failure> {
+/// As many threads as there are cores, shared by both sides and by whatever is measured.
+fn on_threads<T>(work: impl Future<Output = Result<T, Failure>>) -> Result<T, Failure> {
+    tokio::runtime::Builder::new_multi_thread().enable_all().build()?.block_on(work)
+}
+
+#[expect(clippy::print_stderr, reason = "a command says what is wrong")]
+fn ended(result: Result<ExitCode, Failure>) -> ExitCode {
+    result.unwrap_or_else(|failure| {
+        eprintln!("the benchmark failed: {failure}");
+        ExitCode::FAILURE
+    })
+}
+
+async fn run(options: &Options) -> Result<ExitCode, Failure> {
+    let ground = Ground::open(options).await?;
     let wanted = |table| options.tables.contains(&table);
     // First, because what the others leave behind would hide whether memory grows.
-    let footprint = if wanted(TableName::Memory) { Some(memory::measure(options).await?) } else { None };
+    let footprint =
+        if wanted(TableName::Memory) { Some(memory::measure(options, &ground).await?) } else { None };
+    if wanted(TableName::Limits) {
+        publishing::measure(options, &ground).await?.print(options.output);
+    }
     let limit = if wanted(TableName::Throughput) {
-        let (report, limit) = speed::measure(options).await?;
+        let (report, limit) = speed::measure(options, &ground).await?;
         report.print(options.output);
         limit
+    } else if wanted(TableName::Hanging) || footprint.is_some() {
+        speed::limit(options, &ground).await?
     } else {
-        speed::limit(options).await?
+        return Ok(ExitCode::SUCCESS);
     };
     if wanted(TableName::Hanging) {
-        hanging::measure(options, limit).await?.print(options.output);
+        hanging::measure(options, &ground, limit).await?.print(options.output);
     }
     if let Some(footprint) = footprint {
         footprint.report(options, limit).print(options.output);
     }
-    Ok(())
+    Ok(ExitCode::SUCCESS)
 }

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use crate::engine::{Engine, Failure, Source, Until, places};
+use crate::ground::Ground;
 use crate::options::Options;
 use crate::receiver::{Manner, Receiver};
 use crate::report::{Report, percent, rounded, whole};
@@ -18,16 +19,17 @@ pub(crate) struct Footprint {
     latency: [f64; 2],
 }
 
-pub(crate) async fn measure(options: &Options) -> Result<Footprint, Failure> {
+pub(crate) async fn measure(options: &Options, ground: &Ground) -> Result<Footprint, Failure> {
     let source = Source {
         tenant: "org_0".parse()?,
         event_type: "order.placed".to_owned(),
         receiver: Receiver::start(Manner::Answers, places(1, MAX_IN_FLIGHT)).await?,
         webhooks: 1,
         max_in_flight: MAX_IN_FLIGHT,
+        publishers: 1,
         payload: options.payload,
     };
-    let engine = Engine::start(options, vec![source]).await?;
+    let engine = Engine::start(options, ground, vec![source]).await?;
     let (first, last) = options.memory;
     engine.saturate(1, Until::Events(first)).await?;
     let early = resident_kib()?;

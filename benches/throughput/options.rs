@@ -19,6 +19,12 @@ pub(crate) struct Options {
     /// Size of an event's data, in bytes.
     pub(crate) payload: usize,
     pub(crate) connections: usize,
+    /// Requests of one webhook at once; its share of the connections if not given.
+    pub(crate) in_flight: Option<u32>,
+    /// Tasks that publish, one event per call.
+    pub(crate) publishers: Option<usize>,
+    /// Processes that deliver, this one among them.
+    pub(crate) processes: usize,
     /// Loops of the worker; the worker's own default if not given.
     pub(crate) runners: Option<usize>,
     /// How many deliveries that have ended the store keeps.
@@ -34,6 +40,8 @@ pub(crate) struct Options {
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(crate) enum Store {
     Memory,
+    Sqlite,
+    Postgres,
 }
 
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -45,6 +53,7 @@ pub(crate) enum Output {
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(crate) enum TableName {
     Throughput,
+    Limits,
     Hanging,
     Memory,
 }
@@ -52,16 +61,20 @@ pub(crate) enum TableName {
 pub(crate) const USAGE: &str = "\
 cargo bench --bench throughput -- [OPTIONS]
 
-  --store memory        where the engine keeps its work
+  --store NAME          where the engine keeps its work: memory, sqlite or postgres [memory]
+                        (a server is started for the run, unless CROSSDOCK_BENCH_POSTGRES_URL names one)
+  --processes N         processes that deliver, this one among them; not with memory [1]
   --json                one JSON object per line instead of tables
   --quick               seconds instead of minutes: for a look whether it works, not for figures
-  --table NAME          only this table: throughput, hanging or memory; may be repeated
-  --events N            events per round [60000]
+  --table NAME          only this table: throughput, limits, hanging or memory; may be repeated
+  --events N            events per round [60000; on a database 20000]
   --rounds N            rounds, alternating between bare loop and engine [5]
-  --tenants N           tenants, each with its own webhooks and its own receiver [4]
+  --tenants N           tenants, each with its own webhooks and its own receiver [4; on a database 16]
   --webhooks N          webhooks per tenant; each event goes to all of them [1]
   --payload BYTES       size of an event's data [1024]
   --connections N       connections of the bare loop, and requests the engine may have in flight [32]
+  --in-flight N         requests of a webhook at once [its share of the connections; on a database 64]
+  --publishers N        tasks that publish, one event per call [one per tenant; on a database 64]
   --runners N           loops of the worker [the worker's own default]
   --history N           deliveries that the store keeps after they have ended [10000]
   --memory FIRST,LAST   after how many deliveries memory is compared [100000,1000000]";
@@ -78,6 +91,9 @@ impl Default for Options {
             webhooks: 1,
             payload: 1_024,
             connections: 32,
+            in_flight: None,
+            publishers: None,
+            processes: 1,
             runners: None,
             history: 10_000,
             low_load: Duration::from_secs(10),
@@ -94,6 +110,11 @@ impl Options {
         let mut arguments = arguments.peekable();
         let all: Vec<String> = arguments.by_ref().collect();
         // First, so that what is said besides it wins.
+        let store =
+            all.iter().position(|argument| argument == "--store").and_then(|index| all.get(index + 1));
+        if store.is_some_and(|store| store != "memory") {
+            options.make_durable();
+        }
         if all.iter().any(|argument| argument == "--quick") {
             options.make_quick();
         }
@@ -112,6 +133,9 @@ impl Options {
                 "--webhooks" => options.webhooks = at_least_one(&value()?)?,
                 "--payload" => options.payload = number(&value()?)?,
                 "--connections" => options.connections = at_least_one(&value()?)?,
+                "--in-flight" => options.in_flight = Some(at_least_one(&value()?)?),
+                "--publishers" => options.publishers = Some(at_least_one(&value()?)?),
+                "--processes" => options.processes = at_least_one(&value()?)?,
                 "--runners" => options.runners = Some(at_least_one(&value()?)?),
                 "--history" => options.history = number(&value()?)?,
                 "--memory" => options.memory = pair(&value()?)?,
@@ -121,11 +145,28 @@ impl Options {
         if !tables.is_empty() {
             options.tables = tables;
         }
+        if options.store == Store::Memory
+            && (options.processes > 1 || options.tables.contains(&TableName::Limits))
+        {
+            return Err(
+                "processes share a database, and limits are a database's: name one with --store".to_owned()
+            );
+        }
         Ok(options)
     }
 
+    /// A step takes a commit there, so more is under way at once.
+    fn make_durable(&mut self) {
+        self.tables = vec![TableName::Limits, TableName::Throughput, TableName::Hanging];
+        self.events = 20_000;
+        self.rounds = 3;
+        self.tenants = 16;
+        self.in_flight = Some(64);
+        self.publishers = Some(64);
+    }
+
     fn make_quick(&mut self) {
-        self.events = 10_000;
+        self.events /= 6;
         self.rounds = 3;
         self.low_load = Duration::from_secs(2);
         self.hanging = (Duration::from_millis(500), 2);
@@ -135,7 +176,17 @@ impl Options {
     /// Requests of one webhook at once, so that all webhooks together can use as many connections as the bare loop.
     pub(crate) fn max_in_flight(&self) -> u32 {
         let share = self.connections / (self.tenants * self.webhooks);
-        u32::try_from(share).unwrap_or(u32::MAX).max(1)
+        self.in_flight.unwrap_or(u32::try_from(share).unwrap_or(u32::MAX)).max(1)
+    }
+
+    /// Whether the engine's work survives.
+    pub(crate) fn is_durable(&self) -> bool {
+        self.store != Store::Memory
+    }
+
+    /// Tasks that publish for one tenant.
+    pub(crate) fn publishers_per_tenant(&self) -> usize {
+        (self.publishers.unwrap_or(self.tenants) / self.tenants).max(1)
     }
 }
 
@@ -145,6 +196,8 @@ impl FromStr for Store {
     fn from_str(text: &str) -> Result<Self, String> {
         match text {
             "memory" => Ok(Self::Memory),
+            "sqlite" => Ok(Self::Sqlite),
+            "postgres" => Ok(Self::Postgres),
             _ => Err(format!("unknown store {text}")),
         }
     }
@@ -154,6 +207,8 @@ impl fmt::Display for Store {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
             Self::Memory => "memory",
+            Self::Sqlite => "sqlite",
+            Self::Postgres => "postgres",
         })
     }
 }
@@ -164,6 +219,7 @@ impl FromStr for TableName {
     fn from_str(text: &str) -> Result<Self, String> {
         match text {
             "throughput" => Ok(Self::Throughput),
+            "limits" => Ok(Self::Limits),
             "hanging" => Ok(Self::Hanging),
             "memory" => Ok(Self::Memory),
             _ => Err(format!("unknown table {text}")),

@@ -6,6 +6,7 @@ use crate::allocations::counted;
 use crate::bare::BareLoop;
 use crate::cpu;
 use crate::engine::{Engine, Failure, Source, Until, places};
+use crate::ground::{Counters, Ground};
 use crate::options::Options;
 use crate::receiver::{Manner, Receiver};
 use crate::report::{Report, median, millis, percent, rounded, whole};
@@ -18,8 +19,8 @@ pub(crate) struct Limit {
 
 const LOW_LOAD_PER_SECOND: u32 = 50;
 
-pub(crate) async fn measure(options: &Options) -> Result<(Report, Limit), Failure> {
-    let engine = start(options).await?;
+pub(crate) async fn measure(options: &Options, ground: &Ground) -> Result<(Report, Limit), Failure> {
+    let mut engine = start(options, ground).await?;
     let all = engine.sources.len();
     let per_event = options.webhooks as u64;
 
@@ -31,12 +32,16 @@ pub(crate) async fn measure(options: &Options) -> Result<(Report, Limit), Failur
     for _ in 0..options.rounds {
         let deliveries = options.events * per_event;
         // More requests, because they take less time each: both sides are watched for about as long.
-        let (limit, bare_cpu) = cpu_of(2 * deliveries, bare.run(2 * deliveries)).await?;
+        let requests = if options.is_durable() { 4 * deliveries } else { 2 * deliveries };
+        let (limit, bare_cpu) = cpu_of(requests, bare.run(requests)).await?;
         engine.forget_latencies();
+        let before = engine.site.counters().await?;
         let (took, cpu) = cpu_of(deliveries, engine.saturate(all, Until::Events(options.events))).await?;
         let rate = deliveries as f64 / took.as_secs_f64();
         let latency = (engine.percentile(all, 500), engine.percentile(all, 990));
-        rounds.push(Round { limit, rate, latency, cpu: (bare_cpu, cpu) });
+        let cost = cost(before, engine.site.counters().await?, deliveries);
+        let drained = if options.is_durable() { Some(drained(options, &mut engine).await?) } else { None };
+        rounds.push(Round { limit, rate, latency, cpu: (bare_cpu, cpu), cost, drained });
     }
 
     let requests = options.events * per_event / 10;
@@ -59,8 +64,8 @@ pub(crate) async fn measure(options: &Options) -> Result<(Report, Limit), Failur
 }
 
 /// What the bare loop alone does, for tables that are measured without the first one.
-pub(crate) async fn limit(options: &Options) -> Result<Limit, Failure> {
-    let engine = start(options).await?;
+pub(crate) async fn limit(options: &Options, ground: &Ground) -> Result<Limit, Failure> {
+    let engine = start(options, ground).await?;
     engine.saturate(engine.sources.len(), Until::Events(options.events / 10)).await?;
     let mut bare = bare_loop(options, &engine).await?;
     bare.run(options.events / 10).await?;
@@ -76,6 +81,27 @@ struct Round {
     latency: (Duration, Duration),
     /// Microseconds of processor time for one request and for one delivery.
     cpu: (f64, f64),
+    /// Statements and bytes of the log for one delivery.
+    cost: Option<(f64, f64)>,
+    /// Deliveries a second when nobody publishes, and statements for one of them.
+    drained: Option<(f64, Option<(f64, f64)>)>,
+}
+
+fn cost(before: Option<Counters>, after: Option<Counters>, deliveries: u64) -> Option<(f64, f64)> {
+    let (before, after) = before.zip(after)?;
+    let each = |before: u64, after: u64| (after - before) as f64 / deliveries as f64;
+    Some((each(before.statements, after.statements), each(before.wal_bytes, after.wal_bytes)))
+}
+
+/// How fast a backlog is delivered that nobody adds to.
+async fn drained(options: &Options, engine: &mut Engine) -> Result<(f64, Option<(f64, f64)>), Failure> {
+    engine.rest().await?;
+    engine.pile_up(options.events, 100, 4).await?;
+    let deliveries = options.events * options.webhooks as u64;
+    let before = engine.site.counters().await?;
+    let took = engine.drain(options, deliveries).await?;
+    let cost = cost(before, engine.site.counters().await?, deliveries);
+    Ok((deliveries as f64 / took.as_secs_f64(), cost))
 }
 
 /// What this answers, and how many microseconds of processor time each of so many took in the whole process.
@@ -85,7 +111,11 @@ async fn cpu_of<T>(count: u64, work: impl Future<Output = Result<T, Failure>>) -
     Ok((answer, (cpu::used()? - before).as_secs_f64() * 1e6 / count as f64))
 }
 
-async fn start(options: &Options) -> Result<Engine, Failure> {
+async fn start(options: &Options, ground: &Ground) -> Result<Engine, Failure> {
+    Engine::start(options, ground, sources(options).await?).await
+}
+
+pub(crate) async fn sources(options: &Options) -> Result<Vec<Source>, Failure> {
     let max_in_flight = options.max_in_flight();
     let mut sources = Vec::new();
     for tenant in 0..options.tenants {
@@ -96,10 +126,11 @@ async fn start(options: &Options) -> Result<Engine, Failure> {
             receiver,
             webhooks: options.webhooks,
             max_in_flight,
+            publishers: options.publishers_per_tenant(),
             payload: options.payload,
         });
     }
-    Engine::start(options, sources).await
+    Ok(sources)
 }
 
 /// A loop that repeats, byte for byte, a request of the engine, to receivers of its own.
@@ -150,6 +181,16 @@ fn report(
         figure(for_engine.0),
         whole(for_engine.1),
     ]);
+    if let Some(rate) = rounds.iter().map(|round| Some(round.drained?.0)).collect::<Option<Vec<_>>>() {
+        let (rate, ratio) = (
+            median(&rate).unwrap_or(0.0),
+            middle(|round| round.drained.map_or(0.0, |drained| drained.0) / round.limit),
+        );
+        report.row(["engine, a backlog".to_owned(), whole(rate), dash(), dash(), dash(), dash(), dash()]);
+        report.note(format!("a backlog that nobody adds to / bare loop: {}", percent(ratio)));
+        report.field("drain_per_s", rate.round());
+        report.field("drain_ratio", rounded(ratio));
+    }
     report.row([
         format!("engine, {LOW_LOAD_PER_SECOND}/s"),
         LOW_LOAD_PER_SECOND.to_string(),
@@ -174,6 +215,19 @@ fn report(
         options.max_in_flight(),
     ));
 
+    if rounds.iter().all(|round| round.cost.is_some()) {
+        let statements = middle(|round| round.cost.map_or(0.0, |cost| cost.0));
+        let bytes = middle(|round| round.cost.map_or(0.0, |cost| cost.1));
+        let draining = middle(|round| round.drained.and_then(|drained| drained.1).map_or(0.0, |cost| cost.0));
+        report.note(format!(
+            "per delivery, published one by one: {statements:.3} statements, {} bytes of the write-ahead log; draining: {draining:.3} statements",
+            whole(bytes),
+        ));
+        report.field("statements_per_delivery", rounded(statements));
+        report.field("wal_bytes_per_delivery", bytes.round());
+        report.field("drain_statements_per_delivery", rounded(draining));
+    }
+    report.field("processes", options.processes);
     report.field("deliveries_per_s", rate.round());
     report.field("bare_loop_per_s", limit.round());
     report.field("ratio", rounded(ratio));

@@ -18,6 +18,7 @@ use crate::error::{Error, Result};
 use crate::lanes::shares::Shares;
 use crate::ports::{Clock, Wake, Wakened};
 use crate::primitives::backoff::Backoff;
+use crate::primitives::time::later;
 
 /// What a lane's work is.
 pub trait LaneWork: Debug + Sync {
@@ -95,7 +96,13 @@ const STORE_BACKOFF: Backoff = Backoff::doubling(Duration::from_millis(50), Dura
 /// A batch that fails so often, though the store may be back at any time, is settled one by one.
 const FAILURES_TOGETHER: u32 = 4;
 /// No more outcomes than this are settled together.
-const MAX_BATCH: usize = 200;
+const MAX_BATCH: usize = 500;
+/// So many outcomes are worth a step of the store.
+const WORTH_A_STEP: usize = 100;
+/// A store that settles faster than this is not spared.
+const SPARED_FROM: Duration = Duration::from_millis(1);
+/// No outcome waits longer for others to be settled with.
+const LONGEST_GATHERING: Duration = Duration::from_millis(25);
 
 impl<W: LaneWork> Runner<'_, W> {
     /// Works until `shutdown` completes, and then as long as the grace period allows on what is in flight.
@@ -148,7 +155,11 @@ struct Turn<'a, W: LaneWork, F> {
     landed: Vec<W::Outcome>,
     /// Empty, but with room: becomes `landed` when that is settled.
     spare: Vec<W::Outcome>,
-    settling: Option<Settling<'a, W::Outcome>>,
+    settling: Option<(DateTime<Utc>, Settling<'a, W::Outcome>)>,
+    /// Whether the step before was to settle: the next one is to claim, so that what has landed never keeps what is due waiting.
+    settled_last: bool,
+    /// Until then what has landed waits for more, as long as settling took the last time: half of the time is for the store.
+    gathers_until: Option<DateTime<Utc>>,
     /// After a refused batch: how many outcomes are settled one by one, to find the one that is refused.
     singly: usize,
     claiming: Option<Claiming<'a, W::Item>>,
@@ -179,6 +190,8 @@ impl<'a, W: LaneWork> Turn<'a, W, ()> {
             landed: Vec::new(),
             spare: Vec::new(),
             settling: None,
+            settled_last: false,
+            gathers_until: None,
             singly: 0,
             claiming: None,
             may_have_work: true,
@@ -194,20 +207,26 @@ impl<'a, W: LaneWork> Turn<'a, W, ()> {
 }
 
 impl<'a, W: LaneWork, F: Future<Output = Landing<W::Outcome>>> Turn<'a, W, F> {
+    /// One step of the store at a time: a claim passes over what another step works on, and would come back with less.
     fn start_what_can_start(&mut self) {
-        if self.rest_until.is_some() || self.settling.is_some() {
+        if self.rest_until.is_some() || self.settling.is_some() || self.claiming.is_some() {
             return;
         }
-        if !self.landed.is_empty() {
+        let free = self.runner.slots - self.flights.len();
+        let claims = self.may_have_work && self.deadline.is_none() && free > 0;
+        if claims && (self.settled_last || self.landed.is_empty()) {
+            self.settled_last = false;
+            let (limit, full) = self.shares.room(free);
+            self.claiming = Some((limit, self.runner.work.claim(limit, full).boxed()));
+        } else if !self.landed.is_empty() && !self.gathers() {
+            self.settled_last = true;
             self.start_settling();
-        } else if self.may_have_work && self.deadline.is_none() && self.claiming.is_none() {
-            // Only now, with every landed result settled: claims count what is unsettled.
-            let free = self.runner.slots - self.flights.len();
-            if free > 0 {
-                let (limit, full) = self.shares.room(free);
-                self.claiming = Some((limit, self.runner.work.claim(limit, full).boxed()));
-            }
         }
+    }
+
+    fn gathers(&self) -> bool {
+        let more_to_come = !self.flights.is_empty() && self.landed.len() < WORTH_A_STEP && self.singly == 0;
+        self.gathers_until.is_some() && more_to_come && self.deadline.is_none()
     }
 
     fn start_settling(&mut self) {
@@ -218,13 +237,11 @@ impl<'a, W: LaneWork, F: Future<Output = Landing<W::Outcome>>> Turn<'a, W, F> {
         };
         let outcomes = std::mem::replace(&mut self.landed, rest);
         let work = self.runner.work;
-        self.settling = Some(
-            async move {
-                let result = work.settle(&outcomes).await;
-                (outcomes, result)
-            }
-            .boxed(),
-        );
+        let settling = async move {
+            let result = work.settle(&outcomes).await;
+            (outcomes, result)
+        };
+        self.settling = Some((self.runner.clock.now(), settling.boxed()));
     }
 
     /// Completes as soon as something has happened after which something else can start.
@@ -262,9 +279,12 @@ impl<'a, W: LaneWork, F: Future<Output = Landing<W::Outcome>>> Turn<'a, W, F> {
     }
 
     fn poll_settling(&mut self, cx: &mut Context<'_>) -> bool {
-        let Some(settling) = &mut self.settling else { return false };
+        let Some((since, settling)) = &mut self.settling else { return false };
         let Poll::Ready((mut outcomes, result)) = settling.as_mut().poll(cx) else { return false };
+        let (since, now) = (*since, self.runner.clock.now());
         self.settling = None;
+        let took = (now - since).to_std().unwrap_or_default().min(LONGEST_GATHERING);
+        self.gathers_until = (took >= SPARED_FROM).then(|| later(now, took));
         match result {
             Ok(()) => {
                 outcomes.clear();
@@ -357,6 +377,7 @@ impl<'a, W: LaneWork, F: Future<Output = Landing<W::Outcome>>> Turn<'a, W, F> {
         let at = *at;
         self.timer = None;
         self.rest_until = self.rest_until.filter(|&until| until > at);
+        self.gathers_until = self.gathers_until.filter(|&until| until > at);
         self.may_have_work = true;
         if self.deadline.is_some_and(|deadline| deadline <= at) {
             self.abandon();
@@ -365,7 +386,8 @@ impl<'a, W: LaneWork, F: Future<Output = Landing<W::Outcome>>> Turn<'a, W, F> {
     }
 
     fn may_be_due_before(&self, at: DateTime<Utc>) -> bool {
-        let times = [self.rest_until.or(self.next_due), self.deadline.filter(|_| !self.has_abandoned)];
+        let deadline = self.deadline.filter(|_| !self.has_abandoned);
+        let times = [self.rest_until.or(self.next_due), deadline, self.gathers_until];
         times.into_iter().flatten().any(|time| time < at)
     }
 
@@ -379,7 +401,7 @@ impl<'a, W: LaneWork, F: Future<Output = Landing<W::Outcome>>> Turn<'a, W, F> {
         });
         // Once it has been acted on, a deadline that has passed would make us spin.
         let deadline = self.deadline.filter(|_| !self.has_abandoned);
-        deadline.map_or(target, |deadline| target.min(deadline))
+        [deadline, self.gathers_until].into_iter().flatten().fold(target, DateTime::min)
     }
 
     fn rest(&mut self) {

@@ -81,7 +81,7 @@ fn write<R: Send + 'static>(
     pick: Pick<R>,
 ) -> Writing<'_, R> {
     Box::pin(async move {
-        let statement = PublishStatement::in_schema(schema, &publications, None)?;
+        let statement = PublishStatement::in_schema(schema, &publications)?;
         // Never named: the host's connection may lead through a pooler, and its own statements are its own affair.
         pick(statement.run(connection, false).await?)
     })

@@ -6,7 +6,8 @@
 //! | `schema`, `session` | which schema, and on which connection |
 //! | `failure` | what an error of the driver means |
 //! | `queue`, `outbox`, `claim`, `settle`, `chores`, `examine` | the engine's steps |
-//! | `publish`, `host_transaction`, `tokio_postgres` | publishing, also in a transaction of the host's own |
+//! | `publications`, `shared` | publishing by the store itself; what many publish at once shares a commit |
+//! | `publish`, `host_transaction`, `tokio_postgres` | publishing in a transaction of the host's own |
 //! | `repository`, `save`, `test_record`, `listing`, `activity` | what an administrator sees and changes |
 //! | `wake` | how other processes hear of work at once |
 //! | `rows`, `attempts`, `entries`, `records` | how a record becomes a row, and back |
@@ -49,6 +50,7 @@ mod host_transaction;
 mod listing;
 mod migrations;
 mod outbox;
+mod publications;
 mod publish;
 mod queue;
 mod records;
@@ -58,6 +60,7 @@ mod save;
 mod schema;
 mod session;
 mod settle;
+mod shared;
 mod test_record;
 #[cfg(feature = "tokio-postgres")]
 mod tokio_postgres;
@@ -71,6 +74,7 @@ use sqlx::PgPool;
 
 use crate::adapters::postgres::records::Records;
 use crate::adapters::postgres::schema::{Schema, USUAL};
+use crate::adapters::postgres::shared::Queue;
 use crate::error::Result;
 
 pub use host_transaction::InSchema;
@@ -123,6 +127,7 @@ struct Inner {
     connections: Connections,
     row_level_security: bool,
     records: Records,
+    publishing: Queue,
     /// Whether the schema was found to be the one that this version knows.
     is_checked: AtomicBool,
 }
@@ -145,6 +150,7 @@ impl PostgresStore {
             connections: Connections::Pooled,
             row_level_security: false,
             records: Records::default(),
+            publishing: Queue::default(),
             is_checked: AtomicBool::new(false),
         };
         Self { inner: Arc::new(inner) }
@@ -195,6 +201,7 @@ impl PostgresStoreBuilder {
             connections: self.connections,
             row_level_security: self.row_level_security,
             records: Records::default(),
+            publishing: Queue::default(),
             is_checked: AtomicBool::new(false),
         };
         Ok(PostgresStore { inner: Arc::new(inner) })

@@ -95,7 +95,6 @@ impl PostgresStore {
 }
 
 const STEP: &str = "read the outbox";
-const OUTBOX: &str = r#"SELECT o.seq, e.head FROM "crossdock".outbox o JOIN "crossdock".event e ON e.id = o.event_id
-    WHERE o.seq > $2 AND o.tenant_id <> ALL ($3) ORDER BY o.seq LIMIT $1"#;
+const OUTBOX: &str = r#"SELECT o.seq, o.head FROM "crossdock".read_outbox($1, $2, $3) AS o"#;
 const STAMPS: &str = r#"SELECT l.tenant_id, l.webhook_id, l.stamp FROM "crossdock".lane l
     WHERE l.tenant_id = ANY ($1) AND l.state <> 0 ORDER BY l.tenant_id, l.webhook_id"#;

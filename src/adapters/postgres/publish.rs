@@ -7,6 +7,7 @@ use chrono::{DateTime, SecondsFormat, Utc};
 use sqlx::postgres::{PgArguments, PgDatabaseError};
 use sqlx::query::Query;
 use sqlx::{PgConnection, Postgres, Row};
+use uuid::Uuid;
 
 use crate::adapters::postgres::failure::{corrupt, failure};
 use crate::adapters::postgres::rows::{earlier, stored_time};
@@ -88,13 +89,13 @@ impl PublishStatement {
     /// # Errors
     /// `Invalid` for a schema name that is none, or an event that has no stored form.
     pub fn new(schema: &str, publications: &[Publication]) -> Result<Self> {
-        Self::in_schema(Schema::named(schema)?, publications, None)
+        Self::in_schema(Schema::named(schema)?, publications)
     }
 
-    pub(super) fn in_schema(schema: Schema, publications: &[Publication], at: Option<At>) -> Result<Self> {
+    pub(super) fn in_schema(schema: Schema, publications: &[Publication]) -> Result<Self> {
         let mut parameters = PublishParameters::default();
         for publication in publications {
-            parameters.push(publication, at)?;
+            parameters.push(publication)?;
         }
         Ok(Self { sql: schema.sql(PUBLISH), parameters })
     }
@@ -118,50 +119,30 @@ impl PublishStatement {
         &self,
         rows: impl IntoIterator<Item = (i32, String, Option<bool>)>,
     ) -> Result<Vec<Published>> {
-        let mut rows: Vec<_> = rows.into_iter().collect();
-        rows.sort_by_key(|(place, ..)| *place);
-        if rows.len() != self.parameters.ids.len() {
-            return Err(corrupt(STEP, "there is not one answer for each event"));
-        }
-        if let Some(index) = rows.iter().position(|(.., fresh)| fresh.is_none()) {
-            return Err(Error::new(ErrorKind::Conflict, STEP).with_problem(key_was_used(index)));
-        }
-        let answer = |(_, id, fresh): (i32, String, Option<bool>)| {
-            let id = id
+        let read = |(place, id, fresh): (i32, String, Option<bool>)| {
+            let id: Uuid = id
                 .parse()
                 .map_err(|error: uuid::Error| Error::new(ErrorKind::Corrupt, STEP).with_source(error))?;
-            Ok(Published::new(EventId::from_uuid(id), fresh.unwrap_or_default()))
+            Ok((place, id, fresh))
         };
-        rows.into_iter().map(answer).collect()
+        answers(self.parameters.ids.len(), rows.into_iter().map(read).collect::<Result<_>>()?)
     }
 
-    pub(super) fn bound<'q>(&self, persistent: bool) -> Query<'q, Postgres, PgArguments> {
-        let PublishParameters {
-            ids,
-            tenants,
-            types,
-            heads,
-            subjects,
-            published,
-            payloads,
-            keys,
-            digests,
-            forgotten,
-            used,
-        } = self.parameters.clone();
+    fn bound(&self, persistent: bool) -> Query<'_, Postgres, PgArguments> {
+        let parameters = &self.parameters;
         sqlx::query(self.sql)
             .persistent(persistent)
-            .bind(ids)
-            .bind(tenants)
-            .bind(types)
-            .bind(heads)
-            .bind(subjects)
-            .bind(published)
-            .bind(payloads)
-            .bind(keys)
-            .bind(digests)
-            .bind(forgotten)
-            .bind(used)
+            .bind(&parameters.ids)
+            .bind(&parameters.tenants)
+            .bind(&parameters.types)
+            .bind(&parameters.heads)
+            .bind(&parameters.subjects)
+            .bind(&parameters.published)
+            .bind(&parameters.payloads)
+            .bind(&parameters.keys)
+            .bind(&parameters.digests)
+            .bind(&parameters.forgotten)
+            .bind(&parameters.used)
     }
 
     /// Runs it on this connection, in whatever transaction that is.
@@ -170,22 +151,39 @@ impl PublishStatement {
         connection: &mut PgConnection,
         persistent: bool,
     ) -> Result<Vec<Published>> {
-        let rows = self.bound(persistent).fetch_all(connection).await.map_err(|cause| self.refused(cause))?;
+        let rows = self.bound(persistent).fetch_all(connection).await;
+        let rows = rows.map_err(|cause| refused(cause, |detail| self.named_in(detail)))?;
         let read = |row: &sqlx::postgres::PgRow| Ok((row.try_get(0)?, row.try_get(1)?, row.try_get(2)?));
         let rows: std::result::Result<Vec<_>, _> = rows.iter().map(read).collect();
         self.answers(rows.map_err(|error| failure(STEP, error))?)
-    }
-
-    fn refused(&self, cause: sqlx::Error) -> Error {
-        let detail = cause.as_database_error().and_then(|error| error.try_downcast_ref::<PgDatabaseError>());
-        let index = detail.and_then(PgDatabaseError::detail).and_then(|detail| self.named_in(detail));
-        taken(failure(STEP, cause), index)
     }
 
     /// Which event a server means that quotes its id, in whatever language.
     pub(super) fn named_in(&self, detail: &str) -> Option<usize> {
         self.parameters.ids.iter().position(|id| detail.contains(id.as_str()))
     }
+}
+
+/// What the statement's rows mean for so many events.
+pub(super) fn answers(events: usize, mut rows: Vec<(i32, Uuid, Option<bool>)>) -> Result<Vec<Published>> {
+    rows.sort_by_key(|(place, ..)| *place);
+    if rows.len() != events {
+        return Err(corrupt(STEP, "there is not one answer for each event"));
+    }
+    if let Some(index) = rows.iter().position(|(.., fresh)| fresh.is_none()) {
+        return Err(Error::new(ErrorKind::Conflict, STEP).with_problem(key_was_used(index)));
+    }
+    let answer = |(_, id, fresh): (i32, Uuid, Option<bool>)| {
+        Published::new(EventId::from_uuid(id), fresh.unwrap_or_default())
+    };
+    Ok(rows.into_iter().map(answer).collect())
+}
+
+/// A refusal, with the event that it is about.
+pub(super) fn refused(cause: sqlx::Error, named_in: impl Fn(&str) -> Option<usize>) -> Error {
+    let detail = cause.as_database_error().and_then(|error| error.try_downcast_ref::<PgDatabaseError>());
+    let index = detail.and_then(PgDatabaseError::detail).and_then(named_in);
+    taken(failure(STEP, cause), index)
 }
 
 /// When a store publishes, and how long it remembers keys.
@@ -196,9 +194,8 @@ pub(super) struct At {
 }
 
 impl PublishParameters {
-    fn push(&mut self, publication: &Publication, at: Option<At>) -> Result<()> {
+    fn push(&mut self, publication: &Publication) -> Result<()> {
         let head = &publication.event.head;
-        let at = at.unwrap_or(At { now: head.published_at, remembered: publication.remembered });
         self.ids.push(head.id.as_uuid().hyphenated().to_string());
         self.tenants.push(head.tenant.as_str().to_owned());
         self.types.push(head.event_type.as_str().to_owned());
@@ -208,8 +205,8 @@ impl PublishParameters {
         self.payloads.push(publication.event.payload.to_vec());
         self.keys.push(publication.idempotency_key.as_deref().map(str::to_owned));
         self.digests.push(publication.digest.to_vec());
-        self.forgotten.push(text(earlier(at.now, at.remembered)));
-        self.used.push(text(at.now));
+        self.forgotten.push(text(earlier(head.published_at, publication.remembered)));
+        self.used.push(text(head.published_at));
         Ok(())
     }
 }

@@ -6,9 +6,8 @@ use async_trait::async_trait;
 use chrono::{DateTime, Utc};
 use uuid::Uuid;
 
-use crate::adapters::postgres::Connections;
 use crate::adapters::postgres::PostgresStore;
-use crate::adapters::postgres::publish::{At, PublishStatement, STEP as PUBLISH_STEP};
+use crate::adapters::postgres::publish::At;
 use crate::adapters::postgres::rows::{Field, number, stored_time};
 use crate::error::{Error, ErrorKind, Result};
 use crate::primitives::id::DeliveryId;
@@ -33,12 +32,10 @@ impl DeliveryQueue for PostgresStore {
             return Ok(Vec::new());
         }
         let at = At { now, remembered: idempotency_keys };
-        let statement = PublishStatement::in_schema(self.inner.schema, &publications, Some(at))?;
-        let mut session = self.one_statement(PUBLISH_STEP).await?;
-        let is_direct = self.inner.connections == Connections::Direct;
-        let published = statement.run(session.connection(), is_direct).await?;
-        session.end().await?;
-        Ok(published)
+        if publications.iter().all(|publication| publication.idempotency_key.is_none()) {
+            return self.publish_shared(publications, at).await;
+        }
+        self.publish_now(publications.iter().map(|publication| (publication, at)).collect()).await
     }
 
     async fn outbox(&self, limit: usize, _now: DateTime<Utc>) -> Result<Outbox> {
@@ -91,7 +88,7 @@ impl DeliveryQueue for PostgresStore {
 /// What fan-out wants, by column.
 #[derive(Default)]
 struct Wanted {
-    places: Vec<i64>,
+    places: Vec<i32>,
     ids: Vec<Uuid>,
     webhooks: Vec<Uuid>,
     orders: Vec<Option<i64>>,
@@ -101,8 +98,7 @@ struct Wanted {
 impl Wanted {
     fn of(entries: &[(Sequence, FanOut)]) -> Result<Self> {
         let mut wanted = Self::default();
-        for (place, fan_out) in entries {
-            let place = number(place.number());
+        for (place, (_, fan_out)) in (1..).zip(entries) {
             for new in &fan_out.deliveries {
                 // The number's bits: only equality counts.
                 let order = new.order.map(|order| order.number().cast_signed());
@@ -116,7 +112,7 @@ impl Wanted {
         Ok(wanted)
     }
 
-    fn push(&mut self, place: i64, id: DeliveryId, webhook: Uuid, order: Option<i64>, skip: Option<String>) {
+    fn push(&mut self, place: i32, id: DeliveryId, webhook: Uuid, order: Option<i64>, skip: Option<String>) {
         self.places.push(place);
         self.ids.push(id.as_uuid());
         self.webhooks.push(webhook);

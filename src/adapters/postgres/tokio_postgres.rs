@@ -36,7 +36,7 @@ fn write<'t, R: Send + 'static>(
     pick: Pick<R>,
 ) -> Writing<'t, R> {
     Box::pin(async move {
-        let statement = PublishStatement::in_schema(schema, &publications, None)?;
+        let statement = PublishStatement::in_schema(schema, &publications)?;
         let all = statement.parameters();
         let text = Type::TEXT_ARRAY;
         let bytes = Type::BYTEA_ARRAY;

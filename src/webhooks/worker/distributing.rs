@@ -3,12 +3,14 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use chrono::TimeDelta;
 use futures_util::future::{Either, select};
 
 use crate::error::Result;
 use crate::ports::EntropyExt;
 use crate::primitives::backoff::Backoff;
 use crate::primitives::id::DeliveryId;
+use crate::primitives::time::later;
 use crate::tenancy::model::TenantId;
 use crate::webhooks::context::Context;
 use crate::webhooks::fan_out::fan_out;
@@ -25,7 +27,13 @@ pub(super) struct Distributing<'a> {
     time: &'a StoreClock,
 }
 
-const BATCH: usize = 200;
+const BATCH: usize = 500;
+/// So many events are worth a step of the store.
+const WORTH_A_STEP: usize = 100;
+/// A store that is faster than this is not spared.
+const SPARED_FROM: Duration = Duration::from_millis(1);
+/// No event waits longer for others to be taken off the outbox with.
+const LONGEST_GATHERING: Duration = Duration::from_millis(25);
 const LOOK_AGAIN: Duration = Duration::from_secs(1);
 const STORE_BACKOFF: Backoff = Backoff::doubling(Duration::from_millis(50), Duration::from_secs(5));
 
@@ -43,6 +51,7 @@ impl<'a> Distributing<'a> {
         loop {
             // Before the look, so that an event published during it is not missed.
             let hint = self.context.wake.listen();
+            let begun = clock.now();
             match self.one_batch().await {
                 Ok(count) => {
                     failures = 0;
@@ -52,6 +61,9 @@ impl<'a> Distributing<'a> {
                         self.context.due.wake();
                     }
                     hinted = false;
+                    if count > 0 && count < WORTH_A_STEP {
+                        self.gather(clock.now() - begun).await;
+                    }
                     if count < BATCH {
                         hinted = match select(hint, &mut alarm).await {
                             Either::Left(_) => true,
@@ -68,6 +80,16 @@ impl<'a> Distributing<'a> {
                     clock.sleep_until(clock.now() + STORE_BACKOFF.after(failures)).await;
                 }
             }
+        }
+    }
+
+    /// Leaves a store alone for twice as long as the last batch took, so that the next one is worth its while; events that come
+    /// one by one do not notice.
+    async fn gather(&self, took: TimeDelta) {
+        let took = took.to_std().unwrap_or_default();
+        if took >= SPARED_FROM {
+            let clock = &*self.context.clock;
+            clock.sleep_until(later(clock.now(), (2 * took).min(LONGEST_GATHERING))).await;
         }
     }
 

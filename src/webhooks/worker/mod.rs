@@ -66,7 +66,7 @@ pub struct Worker {
     context: Arc<Context>,
     board: Arc<StatusBoard>,
     time: Arc<StoreClock>,
-    runners: Option<usize>,
+    runners: usize,
     slots: usize,
     slots_per_tenant: Option<usize>,
     grace: Duration,
@@ -75,24 +75,24 @@ pub struct Worker {
 impl Worker {
     const SLOTS: usize = 1_024;
     const GRACE: Duration = Duration::from_secs(25);
-    const MOST_RUNNERS_BY_DEFAULT: usize = 4;
 
     pub(crate) fn new(context: Arc<Context>) -> Self {
         Self {
             time: Arc::new(StoreClock::new(Arc::clone(&context))),
             context,
             board: Arc::default(),
-            runners: None,
+            runners: 1,
             slots: Self::SLOTS,
             slots_per_tenant: None,
             grace: Self::GRACE,
         }
     }
 
-    /// How many loops share the work: one per core (at most 4) by default. More than one needs a tokio runtime to run on;
-    /// a single one is polled in place.
+    /// How many loops claim and settle; one by default, which is polled in place. Requests are spread over all threads of the
+    /// runtime in any case, so that more loops only help where one cannot claim and settle fast enough; they need a tokio
+    /// runtime to run on.
     pub fn runners(mut self, runners: usize) -> Self {
-        self.runners = Some(runners.max(1));
+        self.runners = runners.max(1);
         self
     }
 
@@ -129,7 +129,6 @@ impl Worker {
     ///
     /// Dropping the future is like a crash of the process: what was in flight is due again when its lease ends.
     pub async fn run_until(&self, shutdown: impl Future<Output = ()> + Send) {
-        let runners = self.runners.unwrap_or_else(Self::runners_by_default);
         let (stop, stopped) = futures_channel::oneshot::channel::<()>();
         // The sender is dropped to stop everybody.
         let stopped = stopped.map(drop).shared();
@@ -140,7 +139,7 @@ impl Worker {
 
         // The set aborts its tasks when it is dropped, so that dropping this future stops them all.
         let mut others = JoinSet::new();
-        for _ in 1..runners {
+        for _ in 1..self.runners {
             let (worker, delivering, stopped) = (self.clone(), Arc::clone(&delivering), stopped.clone());
             others.spawn(async move {
                 let run = || async { worker.runner(&delivering).run_until(stopped.clone()).await };
@@ -206,13 +205,6 @@ impl Worker {
             share: self.slots_per_tenant.unwrap_or(self.slots.div_ceil(2)),
             grace: self.grace,
         }
-    }
-
-    fn runners_by_default() -> usize {
-        if tokio::runtime::Handle::try_current().is_err() {
-            return 1;
-        }
-        std::thread::available_parallelism().map_or(1, |cores| cores.get().min(Self::MOST_RUNNERS_BY_DEFAULT))
     }
 }
 

@@ -2,7 +2,7 @@
 -- own how many were skipped.
 CREATE FUNCTION "crossdock".expire(p_before timestamptz, p_at timestamptz, p_most int)
 RETURNS TABLE (tenant_id text, webhook_id uuid, delivery_id uuid, skipped bigint)
-LANGUAGE plpgsql SET enable_hashjoin = off SET enable_mergejoin = off AS $$
+LANGUAGE plpgsql SET enable_hashjoin = off SET enable_mergejoin = off SET jit = off SET plan_cache_mode = force_generic_plan AS $$
 #variable_conflict use_column
 DECLARE
   v_lanes bigint[];
@@ -57,7 +57,7 @@ END $$;
 -- time: whoever comes second goes away again.
 CREATE FUNCTION "crossdock".tidy(p_payloads timestamptz, p_history timestamptz, p_keys timestamptz, p_at timestamptz, p_most int)
 RETURNS bigint
-LANGUAGE plpgsql SET enable_hashjoin = off SET enable_mergejoin = off AS $$
+LANGUAGE plpgsql SET enable_hashjoin = off SET enable_mergejoin = off SET jit = off SET plan_cache_mode = force_generic_plan AS $$
 DECLARE
   v_gone bigint := 0;
   v_count bigint;

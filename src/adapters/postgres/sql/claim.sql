@@ -64,7 +64,7 @@ RETURNS TABLE (
   brake_open_until timestamptz, brake_limit int, brake_openings int, brake_ramp_at timestamptz, brake_version bigint,
   after_tenant text, next_due_at timestamptz, store_time timestamptz
 )
-LANGUAGE plpgsql SET enable_hashjoin = off SET enable_mergejoin = off AS $$
+LANGUAGE plpgsql SET enable_hashjoin = off SET enable_mergejoin = off SET jit = off SET plan_cache_mode = force_generic_plan AS $$
 #variable_conflict use_column
 DECLARE
   v_left int := p_most;
@@ -199,13 +199,14 @@ BEGIN
   RETURN QUERY
     SELECT q.delivery_id, d.origin, q.attempt, q.lease_token, q.event_id, e.head, p.body, l.tenant_id::text, l.webhook_id, l.stamp, t.stamp,
       l.brake_open_until, l.brake_limit, l.brake_openings, l.brake_ramp_at, l.brake_version, NULL::text, NULL::timestamptz, NULL::timestamptz
+    -- Fenced, because there is but one way to read them, and thinking of others took longer than reading.
     FROM unnest(v_picked) WITH ORDINALITY AS u(id, n)
-    JOIN "crossdock".queue q ON q.delivery_id = u.id
-    JOIN "crossdock".lane l ON l.id = q.lane_id
-    JOIN "crossdock".delivery d ON d.id = u.id
-    JOIN "crossdock".event e ON e.id = q.event_id
-    JOIN "crossdock".payload p ON p.event_id = q.event_id
-    LEFT JOIN "crossdock".tenant_defaults t ON t.tenant_id = l.tenant_id
+    CROSS JOIN LATERAL (SELECT q.* FROM "crossdock".queue q WHERE q.delivery_id = u.id OFFSET 0) q
+    CROSS JOIN LATERAL (SELECT l.* FROM "crossdock".lane l WHERE l.id = q.lane_id OFFSET 0) l
+    CROSS JOIN LATERAL (SELECT d.origin FROM "crossdock".delivery d WHERE d.id = u.id OFFSET 0) d
+    CROSS JOIN LATERAL (SELECT e.head FROM "crossdock".event e WHERE e.id = q.event_id OFFSET 0) e
+    CROSS JOIN LATERAL (SELECT p.body FROM "crossdock".payload p WHERE p.event_id = q.event_id OFFSET 0) p
+    LEFT JOIN LATERAL (SELECT t.stamp FROM "crossdock".tenant_defaults t WHERE t.tenant_id = l.tenant_id OFFSET 0) t ON true
     ORDER BY u.n;
   RETURN QUERY SELECT NULL::uuid, NULL::text, NULL::int, NULL::bigint, NULL::uuid, NULL::text, NULL::bytea, NULL::text, NULL::uuid,
     NULL::bigint, NULL::bigint, NULL::timestamptz, NULL::int, NULL::int, NULL::timestamptz, NULL::bigint, v_after, v_next, clock_timestamp();
@@ -214,7 +215,7 @@ END $$;
 -- Takes leases back that their holder cannot use. With a status, the delivery ends; without one, it waits until its time, and the
 -- attempt does not count.
 CREATE FUNCTION "crossdock".take_back(p_at timestamptz, p_ids uuid[], p_tokens bigint[], p_due timestamptz[], p_statuses text[]) RETURNS void
-LANGUAGE plpgsql SET enable_hashjoin = off SET enable_mergejoin = off AS $$
+LANGUAGE plpgsql SET enable_hashjoin = off SET enable_mergejoin = off SET jit = off SET plan_cache_mode = force_generic_plan AS $$
 DECLARE
   v_lanes bigint[];
   v_ids uuid[];

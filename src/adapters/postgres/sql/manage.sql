@@ -54,7 +54,7 @@ END $$;
 
 -- Makes deliveries of the same events in the replay lane.
 CREATE FUNCTION "crossdock".send_again(p_lane bigint, p_past uuid[], p_ids uuid[], p_origin text, p_at timestamptz) RETURNS void
-LANGUAGE plpgsql SET enable_hashjoin = off SET enable_mergejoin = off AS $$
+LANGUAGE plpgsql SET enable_hashjoin = off SET enable_mergejoin = off SET jit = off SET plan_cache_mode = force_generic_plan AS $$
 BEGIN
   WITH made AS (
     INSERT INTO "crossdock".delivery (id, tenant_id, webhook_id, event_id, event_type, kind, status, origin, created_at, updated_at, next_attempt_at)
@@ -109,7 +109,7 @@ $$;
 -- A row for each replay that has ended, and a last one that says how many were made and wanted.
 CREATE FUNCTION "crossdock".advance_replays(p_at timestamptz, p_ids uuid[])
 RETURNS TABLE (tenant_id text, webhook_id uuid, replay_id uuid, made bigint, wanted bigint)
-LANGUAGE plpgsql SET enable_hashjoin = off SET enable_mergejoin = off AS $$
+LANGUAGE plpgsql SET enable_hashjoin = off SET enable_mergejoin = off SET jit = off SET plan_cache_mode = force_generic_plan AS $$
 #variable_conflict use_column
 DECLARE
   v_ids uuid[];
@@ -197,7 +197,7 @@ END $$;
 
 CREATE FUNCTION "crossdock".erase_subject(p_at timestamptz, p_tenant text, p_subject text)
 RETURNS TABLE (events bigint, skipped bigint)
-LANGUAGE plpgsql SET enable_hashjoin = off SET enable_mergejoin = off AS $$
+LANGUAGE plpgsql SET enable_hashjoin = off SET enable_mergejoin = off SET jit = off SET plan_cache_mode = force_generic_plan AS $$
 #variable_conflict use_column
 DECLARE
   v_events uuid[];
@@ -231,7 +231,7 @@ END $$;
 
 -- Forgets what attempts have logged about these events.
 CREATE FUNCTION "crossdock".forget_contents(p_events uuid[]) RETURNS void
-LANGUAGE sql SET enable_hashjoin = off SET enable_mergejoin = off AS $$
+LANGUAGE sql SET enable_hashjoin = off SET enable_mergejoin = off SET jit = off SET plan_cache_mode = force_generic_plan AS $$
   UPDATE "crossdock".attempt a SET contents = NULL
   FROM "crossdock".delivery d WHERE d.event_id = ANY (p_events) AND a.delivery_id = d.id AND a.contents IS NOT NULL;
 $$;

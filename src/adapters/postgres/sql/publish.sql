@@ -60,16 +60,33 @@ BEGIN
   RETURN QUERY SELECT u.n::int, u.id, u.fresh FROM unnest(v_ids, v_fresh) WITH ORDINALITY AS u(id, fresh, n);
 END $$;
 
--- Turns outbox entries into deliveries; answers how many entries were still there. A skip has a status.
+-- The oldest entries behind this one. A function, because what it deletes leaves its index full of dead entries at the very end
+-- that a planner looks at, for longer than reading takes: here it plans once.
+CREATE FUNCTION "crossdock".read_outbox(p_most bigint, p_behind bigint, p_except text[]) RETURNS TABLE (seq bigint, head text)
+LANGUAGE plpgsql SET enable_hashjoin = off SET enable_mergejoin = off SET jit = off SET plan_cache_mode = force_generic_plan AS $$
+#variable_conflict use_column
+BEGIN
+  RETURN QUERY SELECT o.seq, e.head
+    FROM (
+      SELECT o.seq, o.event_id FROM "crossdock".outbox o
+      WHERE o.seq > p_behind AND o.tenant_id <> ALL (p_except) ORDER BY o.seq LIMIT p_most
+    ) o CROSS JOIN LATERAL (SELECT e.head FROM "crossdock".event e WHERE e.id = o.event_id OFFSET 0) e
+    ORDER BY o.seq;
+END $$;
+
+-- Turns outbox entries into deliveries; answers how many entries were still there. Each delivery says at which place of `p_seqs` its
+-- event stands: a join of two arrays would compare each with each. A skip has a status.
 CREATE FUNCTION "crossdock".fan_out(
-  p_at timestamptz, p_seqs bigint[], d_seqs bigint[], d_ids uuid[], d_webhooks uuid[], d_orders bigint[], d_skips text[]
+  p_at timestamptz, p_seqs bigint[], d_places int[], d_ids uuid[], d_webhooks uuid[], d_orders bigint[], d_skips text[]
 ) RETURNS int
-LANGUAGE plpgsql SET enable_hashjoin = off SET enable_mergejoin = off AS $$
+LANGUAGE plpgsql SET enable_hashjoin = off SET enable_mergejoin = off SET jit = off SET plan_cache_mode = force_generic_plan AS $$
 DECLARE
   v_seqs bigint[];
   v_events uuid[];
-  v_kept uuid[];
+  v_gone uuid[];
   v_lanes bigint[];
+  v_present int;
+  v_ordered boolean;
   v_order_lanes bigint[];
   v_orders bigint[];
 BEGIN
@@ -78,31 +95,39 @@ BEGIN
   IF v_seqs IS NULL THEN RETURN 0; END IF;
   DELETE FROM "crossdock".outbox o WHERE o.seq = ANY (v_seqs);
 
+  IF v_seqs <> p_seqs THEN
+    -- Somebody else was faster with some of them.
+    SELECT array_agg(o.event_id ORDER BY s.n) INTO v_events
+    FROM unnest(p_seqs) WITH ORDINALITY AS s(seq, n) LEFT JOIN unnest(v_seqs, v_events) AS o(seq, event_id) ON o.seq = s.seq;
+  END IF;
+
   -- An erasure either waits for this or is seen by it.
-  SELECT COALESCE(array_agg(p.event_id), '{}') INTO v_kept FROM (
-    SELECT p.event_id FROM unnest(v_events) AS e(id) JOIN "crossdock".payload p ON p.event_id = e.id
+  PERFORM 1 FROM unnest(v_events) AS e(id) JOIN "crossdock".payload p ON p.event_id = e.id
     -- In the order in which an erasure locks them.
-    ORDER BY p.event_id FOR KEY SHARE OF p
-  ) p;
-  SELECT array_agg(l.id) INTO v_lanes FROM (
-    SELECT l.id FROM "crossdock".lane l
-    WHERE l.id IN (
-      SELECT x.id FROM unnest(d_seqs, d_webhooks, d_skips) AS d(seq, webhook, skip)
-      JOIN unnest(v_seqs, v_events) AS e(seq, id) ON e.seq = d.seq JOIN "crossdock".event ev ON ev.id = e.id
-      JOIN "crossdock".lane x ON x.tenant_id = ev.tenant_id AND x.webhook_id = d.webhook WHERE d.skip IS NULL
-    ) ORDER BY l.id FOR NO KEY UPDATE
-  ) l;
+    ORDER BY p.event_id FOR KEY SHARE OF p;
+  GET DIAGNOSTICS v_present = ROW_COUNT;
+  IF v_present < cardinality(v_seqs) THEN
+    SELECT array_agg(e.id) INTO v_gone FROM unnest(v_events) AS e(id)
+    WHERE NOT EXISTS (SELECT FROM "crossdock".payload p WHERE p.event_id = e.id);
+  END IF;
+  SELECT array_agg(x.id ORDER BY x.id) INTO v_lanes FROM (
+    SELECT DISTINCT ev.tenant_id, d.webhook FROM unnest(d_places, d_webhooks, d_skips) AS d(place, webhook, skip)
+    JOIN "crossdock".event ev ON ev.id = v_events[d.place] WHERE d.skip IS NULL
+  ) d JOIN "crossdock".lane x ON x.tenant_id = d.tenant_id AND x.webhook_id = d.webhook;
+  -- Heads of orders are only found by whoever holds the lane. Everything else is written before it is held, so that those who claim
+  -- and settle need not wait for that.
+  v_ordered := array_remove(d_orders, NULL) <> '{}';
+  IF v_ordered THEN PERFORM "crossdock".hold(v_lanes); END IF;
 
   WITH wanted AS MATERIALIZED (
-    SELECT d.*, ev.id AS event_id, ev.tenant_id, ev.event_type, l.id AS lane_id,
+    SELECT d.*, p_seqs[d.place] AS seq, ev.id AS event_id, ev.tenant_id, ev.event_type, l.id AS lane_id,
       COALESCE(d.skip, CASE
         WHEN l.id IS NULL OR l.state = 0 THEN 'skipped.webhook_deleted'
         WHEN l.state = 3 THEN 'skipped.webhook_disabled'
-        WHEN ev.id <> ALL (v_kept) THEN 'skipped.erased'
+        WHEN ev.id = ANY (v_gone) THEN 'skipped.erased'
         ELSE 'pending' END) AS status
-    FROM unnest(d_seqs, d_ids, d_webhooks, d_orders, d_skips) WITH ORDINALITY AS d(seq, id, webhook, order_key, skip, n)
-    JOIN unnest(v_seqs, v_events) AS e(seq, id) ON e.seq = d.seq
-    JOIN "crossdock".event ev ON ev.id = e.id
+    FROM unnest(d_places, d_ids, d_webhooks, d_orders, d_skips) WITH ORDINALITY AS d(place, id, webhook, order_key, skip, n)
+    JOIN "crossdock".event ev ON ev.id = v_events[d.place]
     LEFT JOIN "crossdock".lane l ON l.tenant_id = ev.tenant_id AND l.webhook_id = d.webhook
   ), made AS (
     INSERT INTO "crossdock".delivery (id, tenant_id, webhook_id, event_id, event_type, kind, status, origin, created_at, updated_at, next_attempt_at)
@@ -115,7 +140,13 @@ BEGIN
     RETURNING lane_id, order_key
   )
   SELECT array_agg(q.lane_id), array_agg(q.order_key) INTO v_order_lanes, v_orders FROM queued q WHERE q.order_key IS NOT NULL;
-  PERFORM "crossdock".reoffer(v_order_lanes, v_orders);
+  IF v_ordered THEN
+    PERFORM "crossdock".reoffer(v_order_lanes, v_orders);
+  ELSE
+    PERFORM "crossdock".hold(v_lanes);
+    -- A webhook may have been disabled or removed since it was looked at.
+    PERFORM "crossdock".skip_refused(l.id, p_at) FROM "crossdock".lane l WHERE l.id = ANY (v_lanes) AND l.state IN (0, 3);
+  END IF;
   PERFORM "crossdock".schedule(v_lanes, p_at);
   RETURN cardinality(v_seqs);
 END $$;

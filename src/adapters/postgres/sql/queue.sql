@@ -1,8 +1,15 @@
 -- The parts that the engine's steps share. All of them expect that the caller holds the lanes.
 
+-- Holds these lanes, in the order in which everybody does.
+CREATE FUNCTION "crossdock".hold(p_lanes bigint[]) RETURNS void
+LANGUAGE plpgsql SET enable_hashjoin = off SET enable_mergejoin = off SET jit = off SET plan_cache_mode = force_generic_plan AS $$
+BEGIN
+  PERFORM 1 FROM "crossdock".lane l WHERE l.id = ANY (p_lanes) ORDER BY l.id FOR NO KEY UPDATE;
+END $$;
+
 -- Offers the head of each of these orders, and nothing else of it.
 CREATE FUNCTION "crossdock".reoffer(p_lanes bigint[], p_orders bigint[]) RETURNS void
-LANGUAGE plpgsql SET enable_hashjoin = off SET enable_mergejoin = off AS $$
+LANGUAGE plpgsql SET enable_hashjoin = off SET enable_mergejoin = off SET jit = off SET plan_cache_mode = force_generic_plan AS $$
 DECLARE
   v_heads uuid[];
 BEGIN
@@ -22,7 +29,12 @@ END $$;
 
 -- When something of each of these lanes can be claimed.
 CREATE FUNCTION "crossdock".schedule(p_lanes bigint[], p_at timestamptz) RETURNS void
-LANGUAGE sql SET enable_hashjoin = off SET enable_mergejoin = off AS $$
+LANGUAGE plpgsql SET enable_hashjoin = off SET enable_mergejoin = off SET jit = off SET plan_cache_mode = force_generic_plan AS $$
+DECLARE
+  v_cap int;
+  v_replays int;
+BEGIN
+  SELECT m.max_in_flight, m.max_replays_in_flight INTO v_cap, v_replays FROM "crossdock".limits m;
   UPDATE "crossdock".lane l SET next_due_at = n.at
   FROM (
     SELECT b.id, COALESCE(GREATEST(
@@ -35,9 +47,9 @@ LANGUAGE sql SET enable_hashjoin = off SET enable_mergejoin = off AS $$
       SELECT k.*, CASE WHEN k.tokens_now < 1
         THEN p_at + make_interval(secs => (1 - k.tokens_now) / k.rate_per_s) + interval '1 microsecond' END AS token_at
       FROM (
-        SELECT l.*, LEAST(COALESCE(l.max_in_flight, m.max_in_flight), l.brake_limit) AS cap, m.max_replays_in_flight,
+        SELECT l.*, LEAST(COALESCE(l.max_in_flight, v_cap), l.brake_limit) AS cap,
           LEAST(l.burst, l.tokens + GREATEST(0, extract(epoch FROM p_at - l.tokens_at)::float8) * l.rate_per_s) AS tokens_now
-        FROM "crossdock".lane l, "crossdock".limits m WHERE l.id = ANY (p_lanes) AND l.state = 1
+        FROM "crossdock".lane l WHERE l.id = ANY (p_lanes) AND l.state = 1
       ) k
     ) b
     CROSS JOIN LATERAL (
@@ -59,14 +71,14 @@ LANGUAGE sql SET enable_hashjoin = off SET enable_mergejoin = off AS $$
     ) slot ON true
     LEFT JOIN LATERAL (
       SELECT q.due_at AS at FROM "crossdock".queue q
-      WHERE f.replays >= b.max_replays_in_flight AND q.lane_id = b.id AND q.state = 1 AND q.kind = 1 AND q.due_at > p_at
-      ORDER BY q.due_at OFFSET GREATEST(0, f.replays - b.max_replays_in_flight) LIMIT 1
+      WHERE f.replays >= v_replays AND q.lane_id = b.id AND q.state = 1 AND q.kind = 1 AND q.due_at > p_at
+      ORDER BY q.due_at OFFSET GREATEST(0, f.replays - v_replays) LIMIT 1
     ) replay_slot ON true
     UNION ALL
     SELECT l.id, 'infinity' FROM "crossdock".lane l WHERE l.id = ANY (p_lanes) AND l.state <> 1
   ) n
   WHERE l.id = n.id AND l.next_due_at IS DISTINCT FROM n.at;
-$$;
+END $$;
 
 CREATE FUNCTION "crossdock".kind_of(p_status text) RETURNS smallint LANGUAGE sql IMMUTABLE AS $$
   SELECT CASE split_part(p_status, '.', 1)
@@ -75,7 +87,7 @@ $$;
 
 -- Ends these deliveries, each with its status.
 CREATE FUNCTION "crossdock".finish(p_ids uuid[], p_statuses text[], p_at timestamptz) RETURNS void
-LANGUAGE plpgsql SET enable_hashjoin = off SET enable_mergejoin = off AS $$
+LANGUAGE plpgsql SET enable_hashjoin = off SET enable_mergejoin = off SET jit = off SET plan_cache_mode = force_generic_plan AS $$
 DECLARE
   v_lanes bigint[];
   v_orders bigint[];

@@ -18,7 +18,7 @@ CREATE FUNCTION "crossdock".settle(
   success_before timestamptz, failure_before timestamptz, failing_before timestamptz, failed_before bigint, warned_before smallint,
   success_after timestamptz, failure_after timestamptz, failing_after timestamptz, failed_after bigint, warned_after smallint
 )
-LANGUAGE plpgsql SET enable_hashjoin = off SET enable_mergejoin = off AS $$
+LANGUAGE plpgsql SET enable_hashjoin = off SET enable_mergejoin = off SET jit = off SET plan_cache_mode = force_generic_plan AS $$
 #variable_conflict use_column
 DECLARE
   v_lanes bigint[];
@@ -61,18 +61,20 @@ BEGIN
         tenant, delivery, token, version, fate, due, status, attempt, started, record, contents, code,
         error, health, pause, seen, open, brake_limit, openings, ramp, n
       ) WHERE u.n BETWEEN v_low AND v_high
-    ), present AS MATERIALIZED (
-      SELECT g.*, q.lane_id, q.order_key, l.version = g.version AND l.state <> 0 AS counts,
+    ), judged AS MATERIALIZED (
+      -- All of them, so that the log need not be joined with what counts.
+      SELECT g.*, q.delivery_id IS NOT NULL AS present, q.lane_id, q.order_key, q.event_id, l.version = g.version AND l.state <> 0 AS counts,
         CASE WHEN g.fate IN (1, 2) THEN g.status
           WHEN l.state = 0 THEN 'skipped.webhook_deleted'
           WHEN l.state = 3 THEN 'skipped.webhook_disabled'
           WHEN q.erased THEN 'skipped.erased' END AS final,
-        row_number() OVER (PARTITION BY g.delivery ORDER BY g.n) AS nth
+        row_number() OVER (PARTITION BY g.delivery, q.delivery_id IS NULL ORDER BY g.n) AS nth
       FROM given g
-      JOIN "crossdock".queue q ON q.delivery_id = g.delivery AND q.lease_token = g.token
-      JOIN "crossdock".lane l ON l.id = q.lane_id AND l.tenant_id = g.tenant COLLATE "C"
+      LEFT JOIN (
+        "crossdock".queue q JOIN "crossdock".lane l ON l.id = q.lane_id
+      ) ON q.delivery_id = g.delivery AND q.lease_token = g.token AND l.tenant_id = g.tenant COLLATE "C"
     ), applied AS MATERIALIZED (
-      SELECT * FROM present WHERE nth = 1
+      SELECT * FROM judged WHERE present AND nth = 1
     ), ended AS (
       DELETE FROM "crossdock".queue q USING applied a WHERE q.delivery_id = a.delivery AND a.final IS NOT NULL
       RETURNING q.delivery_id, a.final, GREATEST(0, q.attempt - (a.fate = 4)::int) AS attempt,
@@ -95,11 +97,17 @@ BEGIN
       FROM applied a WHERE d.id = a.delivery AND a.final IS NULL AND a.fate = 5
     ), logged AS (
       INSERT INTO "crossdock".attempt (id, tenant_id, delivery_id, started_at, fenced, is_last, record, contents)
-      SELECT g.attempt, d.tenant_id, g.delivery, g.started, a.n IS NULL, COALESCE(a.final IS NOT NULL, false), g.record,
-        CASE WHEN EXISTS (SELECT 1 FROM "crossdock".payload p WHERE p.event_id = d.event_id) THEN g.contents END
-      FROM given g
-      JOIN "crossdock".delivery d ON d.id = g.delivery AND d.tenant_id = g.tenant COLLATE "C"
-      LEFT JOIN applied a ON a.n = g.n
+      SELECT g.attempt, d.tenant_id, g.delivery, g.started, NOT (g.present AND g.nth = 1), g.present AND g.nth = 1 AND g.final IS NOT NULL,
+        g.record,
+        CASE WHEN g.contents IS NOT NULL AND EXISTS (SELECT 1 FROM "crossdock".payload p WHERE p.event_id = d.event_id) THEN g.contents END
+      FROM judged g
+      -- What has lost its lease may have left the queue.
+      CROSS JOIN LATERAL (
+        SELECT g.tenant AS tenant_id, g.event_id WHERE g.present
+        UNION ALL
+        SELECT d.tenant_id, d.event_id FROM "crossdock".delivery d
+        WHERE NOT g.present AND d.id = g.delivery AND d.tenant_id = g.tenant COLLATE "C"
+      ) d
       WHERE g.attempt IS NOT NULL ORDER BY g.n
       ON CONFLICT (id) DO NOTHING
     ), told AS (

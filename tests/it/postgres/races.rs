@@ -12,6 +12,8 @@ use crossdock::webhooks::{
 };
 use libtest_mimic::Trial;
 
+use tokio::task::JoinSet;
+
 use crate::postgres::play::Outcome;
 use crate::postgres::server::{rule_with, server};
 use crate::postgres::world::{DAY, LEASE, World, at, head, publication, tenant};
@@ -68,13 +70,14 @@ async fn eight_claimers(url: String) -> Outcome {
     let ledger = Arc::new(Mutex::new(Ledger::default()));
     let other = world.other_process().await?;
 
-    let mut claimers = Vec::new();
+    let mut claimers = JoinSet::new();
     for number in 0..8 {
         let store = if number % 2 == 0 { world.store.clone() } else { other.clone() };
-        claimers.push(tokio::spawn(work(store, Arc::clone(&ledger), deliveries)));
+        claimers.spawn(work(store, Arc::clone(&ledger), deliveries));
     }
-    for claimer in claimers {
-        claimer.await??;
+    // The first that fails ends the others: they would wait for what it has claimed.
+    while let Some(claimer) = claimers.join_next().await {
+        claimer??;
     }
 
     let ledger = Arc::into_inner(ledger).ok_or("a claimer is at work")?.into_inner()?;

@@ -53,7 +53,7 @@ pub(crate) fn end() {
 
 /// One named rule that needs something which may not be there: without it the trial is ignored with the reason, or fails where
 /// everything is to be there.
-pub(crate) fn rule_with<T, E: std::fmt::Display>(
+pub(crate) fn rule_with<T, E: Into<Box<dyn std::error::Error>>>(
     name: &str,
     need: impl FnOnce() -> Result<T, String> + Send + 'static,
     story: impl FnOnce(T) -> Result<(), E> + Send + 'static,
@@ -61,11 +61,17 @@ pub(crate) fn rule_with<T, E: std::fmt::Display>(
     Trial::ignorable_test(name, move || match need() {
         Ok(thing) => match story(thing) {
             Ok(()) => Ok(Completion::Completed),
-            Err(error) => Err(Failed::from(error.to_string())),
+            Err(error) => Err(Failed::from(with_causes(&*error.into()))),
         },
         Err(reason) if std::env::var_os("CI").is_some_and(|ci| ci == "true") => Err(Failed::from(reason)),
         Err(reason) => Ok(Completion::ignored_with(reason)),
     })
+}
+
+/// What went wrong, and why.
+fn with_causes(error: &dyn std::error::Error) -> String {
+    let causes = std::iter::successors(error.source(), |cause| cause.source());
+    causes.fold(error.to_string(), |text, cause| format!("{text}: {cause}"))
 }
 
 fn kept() -> MutexGuard<'static, Vec<Box<dyn Send>>> {

@@ -89,11 +89,20 @@ BEGIN
     EXIT WHEN v_tenants = '{}';
     v_quota := ceil(v_left::numeric / cardinality(v_tenants));
 
+    -- Chosen first and locked by their ids alone: a lane that is changed between the look and the lock would otherwise be locked and
+    -- not answered, and whoever holds what it does not know of must not wait. Twice as many are looked at as are wanted, because
+    -- others may hold some.
+    WITH candidate AS MATERIALIZED (
+      SELECT t.tenant_id, x.id, x.served FROM unnest(v_tenants) AS t(tenant_id) CROSS JOIN LATERAL (
+        SELECT l.id, l.served FROM "crossdock".lane l
+        WHERE l.tenant_id = t.tenant_id COLLATE "C" AND l.next_due_at <= p_at AND l.next_due_at < 'infinity' AND l.id <> ALL (v_tried)
+        ORDER BY l.served, l.id LIMIT 2 * v_quota
+      ) x
+    )
     SELECT array_agg(x.id) INTO v_locked
     FROM unnest(v_tenants) AS t(tenant_id) CROSS JOIN LATERAL (
-      SELECT l.id FROM "crossdock".lane l
-      WHERE l.tenant_id = t.tenant_id COLLATE "C" AND l.next_due_at <= p_at AND l.next_due_at < 'infinity' AND l.id <> ALL (v_tried)
-      ORDER BY l.served, l.id LIMIT v_quota FOR NO KEY UPDATE SKIP LOCKED
+      SELECT l.id FROM candidate c JOIN "crossdock".lane l ON l.id = c.id
+      WHERE c.tenant_id = t.tenant_id ORDER BY c.served, c.id LIMIT v_quota FOR NO KEY UPDATE OF l SKIP LOCKED
     ) x;
     IF v_locked IS NULL THEN
       EXIT WHEN v_holds;

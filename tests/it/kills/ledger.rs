@@ -20,6 +20,7 @@ pub(super) struct Books {
     /// By receiver and event.
     arrivals: BTreeMap<(String, String), Arrival>,
     requests: u64,
+    unheard: u64,
     broken: Vec<String>,
 }
 
@@ -43,6 +44,8 @@ pub(super) struct Verdict {
     pub(super) lost: BTreeSet<String>,
     /// Requests that a receiver took although it had taken the event before.
     pub(super) duplicates: u64,
+    /// How often a receiver did its work and cut the connection before its answer: so many duplicates have nothing to do with kills.
+    pub(super) unheard: u64,
     /// Orders of which nobody was told how they ended.
     pub(super) in_doubt: usize,
     pub(super) in_doubt_delivered: usize,
@@ -100,6 +103,12 @@ impl Books {
         }
     }
 
+    /// The receiver has done its work, and will not say so.
+    pub(super) fn taken_unheard(&mut self, receiver: &str, event: &str) {
+        self.unheard += 1;
+        self.taken(receiver, event);
+    }
+
     pub(super) fn acknowledged(&self) -> usize {
         self.acknowledged.len()
     }
@@ -114,6 +123,7 @@ impl Books {
             acknowledged: self.acknowledged.len(),
             taken_back: self.taken_back.len(),
             requests: self.requests,
+            unheard: self.unheard,
             broken: self.broken.clone(),
             ..Verdict::default()
         };

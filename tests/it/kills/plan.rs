@@ -16,6 +16,8 @@ pub(super) struct Plan {
     pub(super) worker_kills: usize,
     pub(super) server_kills: usize,
     pub(super) publisher_kills: usize,
+    /// At least so many are acknowledged between two kills.
+    pub(super) at_stake: usize,
     pub(super) engine: Engine,
     pub(super) workers: Workers,
 }
@@ -39,6 +41,7 @@ impl Plan {
             worker_kills,
             server_kills: number(SERVER_KILLS)?.unwrap_or(3),
             publisher_kills: worker_kills.div_ceil(5),
+            at_stake: 5,
             engine: Engine::Honest,
             workers: Workers::Throughout,
         })
@@ -52,6 +55,7 @@ impl Plan {
             worker_kills: 0,
             server_kills: 0,
             publisher_kills: 0,
+            at_stake: 20,
             engine: Engine::Honest,
             workers: Workers::Afterwards,
         })

@@ -167,4 +167,4 @@ pub(super) const BURST: u32 = 10;
 /// Tasks that take orders at the same time.
 pub(super) const CLERKS: u64 = 8;
 const TRIES_AT_THE_END: u32 = 100;
-const LENGTH: usize = 600;
+const LENGTH: usize = 300;

@@ -30,8 +30,8 @@ pub(super) struct Receiver {
 /// What becomes of one request.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 enum Reply {
-    /// 204, after a moment.
-    Take(Duration),
+    /// 204.
+    Take,
     /// The work is done, and the connection cut before the answer.
     TakeAndCut,
     /// 503.
@@ -80,21 +80,22 @@ async fn answer(
     let body = body.collect().await.map_err(io::Error::other)?.to_bytes();
     let event = head.headers.get("webhook-id").map(|id| String::from_utf8_lossy(id.as_bytes()).into_owned());
     let (receiver, event) = (head.uri.path(), event.unwrap_or_default());
-    let reply = {
+    let (reply, moment) = {
         let mut books = ledger.books();
         let number = books.arrived(receiver, &event, &body);
-        let reply = decide(seed, receiver, &event, number);
-        if matches!(reply, Reply::Take(_) | Reply::TakeAndCut) {
-            books.taken(receiver, &event);
+        let (reply, moment) = decide(seed, receiver, &event, number);
+        match reply {
+            Reply::Take => books.taken(receiver, &event),
+            Reply::TakeAndCut => books.taken_unheard(receiver, &event),
+            Reply::Refuse | Reply::Cut | Reply::Hang => {}
         }
-        reply
+        (reply, moment)
     };
     arrival.notify_waiters();
+    // A receiver whose failures come sooner than its successes would look to a new worker as if it only failed, and be left alone.
+    tokio::time::sleep(moment).await;
     let status = match reply {
-        Reply::Take(after) => {
-            tokio::time::sleep(after).await;
-            StatusCode::NO_CONTENT
-        }
+        Reply::Take => StatusCode::NO_CONTENT,
         Reply::Refuse => StatusCode::SERVICE_UNAVAILABLE,
         Reply::TakeAndCut | Reply::Cut => return Err(io::ErrorKind::ConnectionAborted.into()),
         Reply::Hang => {
@@ -107,18 +108,19 @@ async fn answer(
     Ok(response)
 }
 
-/// The same for the same seed, whoever sends it: one of the first three requests may fail, none of those after.
-fn decide(seed: u64, receiver: &str, event: &str, number: u32) -> Reply {
+/// What becomes of a request, and when. The same for the same seed, whoever sends it: the first three may fail, none of those after.
+fn decide(seed: u64, receiver: &str, event: &str, number: u32) -> (Reply, Duration) {
     let mut hasher = DefaultHasher::new();
     (seed, receiver, event, number).hash(&mut hasher);
     let dice = hasher.finish();
     let moment = Duration::from_millis(dice / 1_000 % 40);
-    match dice % 1_000 {
-        _ if number > 3 => Reply::Take(moment),
+    let reply = match dice % 1_000 {
+        _ if number > 3 => Reply::Take,
         0..50 => Reply::Refuse,
         50..60 => Reply::Hang,
         60..80 => Reply::Cut,
         80..100 => Reply::TakeAndCut,
-        _ => Reply::Take(moment),
-    }
+        _ => Reply::Take,
+    };
+    (reply, moment)
 }

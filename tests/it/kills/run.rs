@@ -130,19 +130,37 @@ impl<'a> Scene<'a> {
         victims.extend(vec![Victim::Server; self.plan.server_kills]);
         victims.extend(vec![Victim::Publisher; self.plan.publisher_kills]);
         victims.shuffle(&mut self.dice);
-        for victim in victims {
+        while let Some(victim) = victims.pop() {
             let (shortest, longest) = BETWEEN_KILLS_MS;
             let before = self.acknowledged();
             sleep(Duration::from_millis(self.dice.random_range(shortest..longest))).await;
             // There is something to lose each time.
-            self.until_published(before + 5).await?;
+            self.until_published(before + self.plan.at_stake).await?;
             match victim {
-                Victim::Worker => self.kill_a_worker().await?,
-                Victim::Server => self.kill_the_server().await?,
-                Victim::Publisher => self.kill_the_publisher()?,
+                Victim::Server => {
+                    let server = self.ground.server.as_ref().ok_or("there is no server to kill")?;
+                    block_in_place(|| server.kill())?;
+                    self.kills.servers += 1;
+                    sleep(Duration::from_millis(self.dice.random_range(0..300))).await;
+                    // Some die, and their successors begin, while there is no server.
+                    if self.dice.random_bool(0.5)
+                        && let Some(victim) = victims.pop_if(|next| !matches!(next, Victim::Server))
+                    {
+                        self.kill_a_process(victim).await?;
+                    }
+                    block_in_place(|| server.start_again())?;
+                }
+                process => self.kill_a_process(process).await?,
             }
         }
         Ok(())
+    }
+
+    async fn kill_a_process(&mut self, victim: Victim) -> Result<(), Failure> {
+        match victim {
+            Victim::Worker => self.kill_a_worker().await,
+            _ => self.kill_the_publisher(),
+        }
     }
 
     /// At any time, or while a receiver has a request that it has not answered.
@@ -155,14 +173,6 @@ impl<'a> Scene<'a> {
         self.workers.remove(victim).kill()?;
         self.kills.workers += 1;
         self.hire()
-    }
-
-    async fn kill_the_server(&mut self) -> Result<(), Failure> {
-        let server = self.ground.server.as_ref().ok_or("there is no server to kill")?;
-        block_in_place(|| server.kill())?;
-        self.kills.servers += 1;
-        sleep(Duration::from_millis(self.dice.random_range(0..300))).await;
-        Ok(block_in_place(|| server.start_again())?)
     }
 
     fn kill_the_publisher(&mut self) -> Result<(), Failure> {
@@ -269,15 +279,16 @@ impl fmt::Display for Summary {
         let (kills, verdict) = (&self.kills, &self.verdict);
         write!(
             f,
-            "kills, {}: {} events acknowledged, {} delivered, {} lost; {} duplicates, all with the same id and bytes: {}; \
-             {} worker kills, {} server kills, {} publisher kills; {} rolled back; {} in doubt, {} of them delivered; \
-             {} requests to {} receivers; seed {}; {:.0} s",
+            "kills, {}: {} events acknowledged, {} delivered, {} lost, {} contradictions; {} duplicates under the same id with the \
+             same bytes ({} times a receiver cut the connection after its work); {} worker kills, {} server kills, {} publisher \
+             kills; {} rolled back; {} in doubt, {} of them delivered; {} requests to {} receivers; seed {}; {:.0} s",
             self.ground,
             verdict.acknowledged,
             verdict.delivered,
             verdict.lost.len(),
+            verdict.broken.len(),
             verdict.duplicates,
-            if verdict.broken.is_empty() { "yes" } else { "no" },
+            verdict.unheard,
             kills.workers,
             kills.servers,
             kills.publishers,

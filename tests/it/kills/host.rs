@@ -14,7 +14,8 @@ use crossdock::events::NewEvent;
 use crossdock::lanes::Schedule;
 use crossdock::primitives::EventId;
 use crossdock::webhooks::{
-    Delivery, DeliveryQuery, DeliveryQueue, Publication, RetryPolicy, Settings, StatusKind, WebhookRepository,
+    Delivery, DeliveryQuery, DeliveryQueue, LaneStop, NewWebhook, Ordered, Ordering, Publication,
+    RetryPolicy, Settings, StatusKind, WebhookRepository,
 };
 use rusqlite::{Connection, TransactionBehavior};
 use serde::{Deserialize, Serialize};
@@ -23,6 +24,7 @@ use sqlx::{PgPool, Row};
 
 use crate::durable::ground::vault;
 use crate::kills::eager::EagerQueue;
+use crate::kills::orders::{CHANNEL, IN_ORDER};
 use crate::story::shop::Shop;
 
 pub(super) type Failure = Box<dyn std::error::Error + Send + Sync>;
@@ -106,6 +108,19 @@ impl Host {
                 Ok(())
             }
         }
+    }
+
+    /// A receiver of all orders, or of those that it wants to have in order.
+    pub(super) async fn subscribe(&self, path: &str, url: &str) -> Result<(), Failure> {
+        let webhook = NewWebhook::new(path, url).events(["shipment.*"]);
+        let webhook = match path {
+            IN_ORDER => webhook
+                .channels([CHANNEL])
+                .ordering(Ordering::Ordered { by: Ordered::ByKey, on_exhausted: LaneStop::Stop }),
+            _ => webhook,
+        };
+        self.shop.admin().webhooks().create(webhook).await?;
+        Ok(())
     }
 
     /// What was written so far is on the disk, also where commits do not wait for it.

@@ -6,7 +6,8 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use serde_json::Value;
 use sha2::{Digest, Sha256};
 
-use crate::kills::publisher::{Said, Way, payload};
+use crate::kills::orders::{IN_ORDER, RECEIVERS, is_for, payload, place};
+use crate::kills::publisher::{Said, Way};
 
 /// Shared by all who have something to write down.
 #[derive(Clone, Debug, Default)]
@@ -19,6 +20,9 @@ pub(super) struct Books {
     taken_back: BTreeSet<String>,
     /// By receiver and event.
     arrivals: BTreeMap<(String, String), Arrival>,
+    /// What the receiver that wants order has taken last, by task.
+    latest: BTreeMap<String, u32>,
+    in_order: u64,
     requests: u64,
     unheard: u64,
     broken: Vec<String>,
@@ -48,6 +52,8 @@ pub(super) struct Verdict {
     pub(super) unheard: u64,
     /// Orders of which nobody was told how they ended.
     pub(super) in_doubt: usize,
+    /// Events that were taken where they have to come in order.
+    pub(super) in_order: u64,
     pub(super) in_doubt_delivered: usize,
     pub(super) taken_back: usize,
     pub(super) requests: u64,
@@ -98,8 +104,22 @@ impl Books {
 
     /// The receiver does with it what it has to.
     pub(super) fn taken(&mut self, receiver: &str, event: &str) {
-        if let Some(arrival) = self.arrivals.get_mut(&(receiver.to_owned(), event.to_owned())) {
-            arrival.taken += 1;
+        let Some(arrival) = self.arrivals.get_mut(&(receiver.to_owned(), event.to_owned())) else { return };
+        arrival.taken += 1;
+        let (is_first, order) = (arrival.taken == 1, arrival.order.clone());
+        if receiver == IN_ORDER && is_first {
+            self.in_order += 1;
+            let Some((desk, number)) = place(&order) else {
+                return self
+                    .broken
+                    .push(format!("order {order} came to {receiver}, which has not asked for it"));
+            };
+            match self.latest.insert(desk.to_owned(), number) {
+                Some(latest) if latest > number => {
+                    self.broken.push(format!("order {order} came to {receiver} after number {latest}"));
+                }
+                _ => {}
+            }
         }
     }
 
@@ -118,12 +138,13 @@ impl Books {
     }
 
     /// Compares: `orders` is what the host's own table holds.
-    pub(super) fn judge(&self, receivers: &[String], orders: &BTreeSet<String>) -> Verdict {
+    pub(super) fn judge(&self, orders: &BTreeSet<String>) -> Verdict {
         let mut verdict = Verdict {
             acknowledged: self.acknowledged.len(),
             taken_back: self.taken_back.len(),
             requests: self.requests,
             unheard: self.unheard,
+            in_order: self.in_order,
             broken: self.broken.clone(),
             ..Verdict::default()
         };
@@ -136,7 +157,7 @@ impl Books {
         let owed: BTreeSet<&String> =
             self.acknowledged.keys().chain(orders).chain(events.keys().copied()).collect();
         for order in owed {
-            let everywhere = events.get(order).is_some_and(|events| self.is_taken(receivers, events));
+            let everywhere = events.get(order).is_some_and(|events| self.is_taken(order, events));
             let known = self.acknowledged.contains_key(order);
             verdict.delivered += usize::from(known && everywhere);
             if !everywhere {
@@ -159,13 +180,13 @@ impl Books {
         events
     }
 
-    fn is_taken(&self, receivers: &[String], events: &BTreeSet<&String>) -> bool {
-        receivers.iter().all(|receiver| {
-            let taken = |event: &&String| {
-                let arrival = self.arrivals.get(&(receiver.clone(), (**event).clone()));
+    /// Whether every receiver that has asked for the order has taken it.
+    fn is_taken(&self, order: &str, events: &BTreeSet<&String>) -> bool {
+        RECEIVERS.iter().filter(|receiver| is_for(order, receiver)).all(|receiver| {
+            events.iter().any(|event| {
+                let arrival = self.arrivals.get(&((*receiver).to_owned(), (*event).clone()));
                 arrival.is_some_and(|arrival| arrival.taken > 0)
-            };
-            events.iter().any(|event| taken(event))
+            })
         })
     }
 

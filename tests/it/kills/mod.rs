@@ -18,6 +18,7 @@
 //! | `ground` | the database that it takes place on |
 //! | `process` | a process that is there to be killed |
 //! | `host`, `publisher`, `worker` | what these processes do |
+//! | `orders` | what they publish, and who hears of it |
 //! | `receiver` | where it all arrives |
 //! | `ledger` | what was said on both sides, and the judgement |
 //! | `eager` | an engine that acknowledges before it writes, which must be found out |
@@ -26,6 +27,7 @@ mod eager;
 mod ground;
 mod host;
 mod ledger;
+mod orders;
 mod plan;
 mod process;
 mod publisher;
@@ -91,7 +93,11 @@ fn nothing_is_lost(plan: &Plan, ground: &Ground) -> Result<(), Failure> {
     if summary.kills() != planned || verdict.acknowledged < plan.events || verdict.ways.len() < 3 {
         return Err(format!("less was done than planned: {summary} {:?}", verdict.ways).into());
     }
-    if verdict.delivered != verdict.acknowledged || verdict.duplicates == 0 || verdict.taken_back == 0 {
+    if verdict.delivered != verdict.acknowledged
+        || verdict.duplicates == 0
+        || verdict.taken_back == 0
+        || verdict.in_order == 0
+    {
         return Err(format!("this run shows nothing: {summary}").into());
     }
     Ok(())

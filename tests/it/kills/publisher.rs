@@ -9,11 +9,11 @@ use crossdock::events::NewEvent;
 use rand::rngs::StdRng;
 use rand::{RngExt, SeedableRng};
 use serde::{Deserialize, Serialize};
-use serde_json::{Value, json};
 use tokio::task::JoinSet;
 
 use crate::kills::eager::LATER;
 use crate::kills::host::{Database, Ended, Ending, Engine, Failure, Host};
+use crate::kills::orders::{CHANNEL, name, name_in_order, payload, place};
 use crate::kills::process::{brief, told_to_end};
 use crate::postgres::Outcome;
 
@@ -48,11 +48,6 @@ pub(super) enum Way {
     Keyed,
     /// In a transaction of the host's.
     Transaction,
-}
-
-/// What an order looks like to its receiver.
-pub(super) fn payload(order: &str) -> Value {
-    json!({ "order": order, "text": order.repeat(LENGTH / order.len().max(1)) })
 }
 
 /// Publishes bursts of orders until it is killed, or asked to end.
@@ -94,9 +89,9 @@ impl Clerk {
     async fn work(mut self, pause: Duration) -> Result<(), Failure> {
         let mut number = 0;
         while !self.told.load(Ordering::SeqCst) {
-            for _ in 0..self.dice.random_range(1..=2 * BURST) {
-                let order = format!("{}-{number}", self.desk);
-                self.take(order).await?;
+            for index in 0..self.dice.random_range(1..=2 * BURST) {
+                let name = if index == 0 { name_in_order } else { name };
+                self.take(name(&self.desk, number)).await?;
                 number += 1;
             }
             let pause = 2 * u64::try_from(pause.as_millis())?;
@@ -151,7 +146,11 @@ impl Clerk {
 }
 
 fn event(order: &str) -> Result<NewEvent, Failure> {
-    Ok(NewEvent::new("org_42".parse()?, "shipment.shipped", &payload(order))?)
+    let event = NewEvent::new("org_42".parse()?, "shipment.shipped", &payload(order))?;
+    Ok(match place(order) {
+        Some((desk, _)) => event.with_ordering_key(desk).with_channels([CHANNEL]),
+        None => event,
+    })
 }
 
 /// In one write: a line is in the pipe or it is not, whenever the process is killed.
@@ -167,4 +166,3 @@ pub(super) const BURST: u32 = 10;
 /// Tasks that take orders at the same time.
 pub(super) const CLERKS: u64 = 8;
 const TRIES_AT_THE_END: u32 = 100;
-const LENGTH: usize = 300;

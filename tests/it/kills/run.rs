@@ -15,6 +15,7 @@ use tokio::time::{sleep, timeout};
 use crate::kills::ground::Ground;
 use crate::kills::host::{Engine, Failure, Host};
 use crate::kills::ledger::{Ledger, Verdict};
+use crate::kills::orders::RECEIVERS;
 use crate::kills::plan::{BETWEEN_KILLS_MS, Plan, SEED, Workers};
 use crate::kills::process::Process;
 use crate::kills::publisher::PublisherBrief;
@@ -58,8 +59,7 @@ async fn run(plan: &Plan, ground: &Ground) -> Result<Summary, Failure> {
     let host = Host::open(&ground.database, Engine::Honest)?;
     host.set_up().await?;
     for path in RECEIVERS {
-        let subscribed = host.shop.subscribe(path, &receiver.url(path), "shipment.*").await;
-        subscribed.map_err(|error| error.to_string())?;
+        host.subscribe(path, &receiver.url(path)).await?;
     }
     host.make_lasting().await?;
 
@@ -74,7 +74,7 @@ async fn run(plan: &Plan, ground: &Ground) -> Result<Summary, Failure> {
     }
 
     let orders = host.orders().await?;
-    let mut verdict = ledger.books().judge(&RECEIVERS.map(str::to_owned), &orders);
+    let mut verdict = ledger.books().judge(&orders);
     let given_up = host.given_up().await?;
     verdict.broken.extend(given_up.into_iter().map(|delivery| format!("given up: {delivery}")));
     Ok(Summary { ground: ground.name, seed: plan.seed, kills, verdict, length: begun.elapsed() })
@@ -281,7 +281,7 @@ impl fmt::Display for Summary {
             f,
             "kills, {}: {} events acknowledged, {} delivered, {} lost, {} contradictions; {} duplicates under the same id with the \
              same bytes ({} times a receiver cut the connection after its work); {} worker kills, {} server kills, {} publisher \
-             kills; {} rolled back; {} in doubt, {} of them delivered; {} requests to {} receivers; seed {}; {:.0} s",
+             kills; {} rolled back; {} in doubt, {} of them delivered; {} in order; {} requests to {} receivers; seed {}; {:.0} s",
             self.ground,
             verdict.acknowledged,
             verdict.delivered,
@@ -295,6 +295,7 @@ impl fmt::Display for Summary {
             verdict.taken_back,
             verdict.in_doubt,
             verdict.in_doubt_delivered,
+            verdict.in_order,
             verdict.requests,
             RECEIVERS.len(),
             self.seed,
@@ -309,7 +310,6 @@ impl Summary {
     }
 }
 
-const RECEIVERS: [&str; 2] = ["/erp", "/crm"];
 const WORKERS: usize = 2;
 /// How long nothing may happen.
 const PATIENCE: Duration = Duration::from_secs(60);

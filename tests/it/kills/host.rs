@@ -247,7 +247,7 @@ where
 fn settings() -> Settings {
     let mut settings = Settings::default();
     settings.limits.total = Settings::MIN_TIMEOUT;
-    settings.lease = Settings::MIN_TIMEOUT + Settings::LEASE_MARGIN;
+    settings.lease = LEASE;
     // What killed workers held counts until its lease ends, and must not hold up the others.
     settings.max_in_flight = Settings::MAX_IN_FLIGHT;
     let retries = Schedule::exponential(Duration::from_millis(50), Duration::from_secs(1), 60);
@@ -255,4 +255,6 @@ fn settings() -> Settings {
     settings
 }
 
+/// The shortest that may be: 11 s.
+pub(super) const LEASE: Duration = Settings::MIN_TIMEOUT.saturating_add(Settings::LEASE_MARGIN);
 const TABLE: &str = "CREATE TABLE orders (name TEXT PRIMARY KEY)";

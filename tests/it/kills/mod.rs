@@ -1,7 +1,7 @@
 //! Workers, publishers and the server are killed, with ledgers on both sides that are not: what was acknowledged arrives.
 //!
 //! `kill -9`, at moments that a seed chooses, for processes that publish, processes that deliver over HTTP, and PostgreSQL with all
-//! its processes; each is started again. Receivers refuse, hang and cut connections from time to time. Everything is real but the
+//! its processes; each is started again. In long runs, some workers stand still until their leases have ended, and go on. Receivers refuse, hang and cut connections from time to time. Everything is real but the
 //! network, which is loopback.
 //!
 //! | variable | says |
@@ -83,8 +83,12 @@ fn nothing_is_lost(plan: &Plan, ground: &Ground) -> Result<(), Failure> {
     eprintln!("{summary}");
 
     let verdict = &summary.verdict;
-    let planned =
-        Kills { workers: plan.worker_kills, servers: plan.server_kills, publishers: plan.publisher_kills };
+    let planned = Kills {
+        workers: plan.worker_kills,
+        servers: plan.server_kills,
+        publishers: plan.publisher_kills,
+        stalls: plan.stalls,
+    };
     if !verdict.lost.is_empty() || !verdict.broken.is_empty() {
         let some = |all: Vec<&String>| all.into_iter().take(10).cloned().collect::<Vec<_>>();
         let (lost, broken) = (some(verdict.lost.iter().collect()), some(verdict.broken.iter().collect()));

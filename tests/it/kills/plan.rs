@@ -16,6 +16,8 @@ pub(super) struct Plan {
     pub(super) worker_kills: usize,
     pub(super) server_kills: usize,
     pub(super) publisher_kills: usize,
+    /// How often a worker stands still until its leases have ended, and then goes on.
+    pub(super) stalls: usize,
     /// At least so many are acknowledged between two kills.
     pub(super) at_stake: usize,
     pub(super) engine: Engine,
@@ -41,6 +43,7 @@ impl Plan {
             worker_kills,
             server_kills: number(SERVER_KILLS)?.unwrap_or(3),
             publisher_kills: worker_kills.div_ceil(5),
+            stalls: worker_kills / 20,
             at_stake: 5,
             engine: Engine::Honest,
             workers: Workers::Throughout,
@@ -55,6 +58,7 @@ impl Plan {
             worker_kills: 0,
             server_kills: 0,
             publisher_kills: 0,
+            stalls: 0,
             at_stake: 20,
             engine: Engine::Honest,
             workers: Workers::Afterwards,

@@ -11,11 +11,14 @@ use serde::de::DeserializeOwned;
 
 use crate::child;
 use crate::kills::host::Failure;
+use crate::postgres::family;
 
 /// A process under its owner's eyes; dropping it kills it.
 pub(super) struct Process {
     part: &'static str,
     child: Child,
+    /// It does nothing until then.
+    halted_until: Option<Instant>,
 }
 
 impl Process {
@@ -23,7 +26,7 @@ impl Process {
     pub(super) fn start(part: &'static str, brief: &impl Serialize) -> Result<Self, Failure> {
         let mut command = child::command(part)?;
         command.env(BRIEF, serde_json::to_string(brief)?).stdin(Stdio::piped()).stdout(Stdio::piped());
-        Ok(Self { part, child: command.spawn()? })
+        Ok(Self { part, child: command.spawn()?, halted_until: None })
     }
 
     /// What it says, line by line; once.
@@ -31,8 +34,23 @@ impl Process {
         Ok(self.child.stdout.take().ok_or("a process without a voice")?)
     }
 
-    /// Nobody but its owner ends it.
+    /// Stops the process where it is, as a machine does that is moved or has no memory left; it goes on after this time.
+    pub(super) fn halt(&mut self, length: Duration) -> Result<(), Failure> {
+        family::send(&[self.child.id()], "STOP")?;
+        self.halted_until = Some(Instant::now() + length);
+        Ok(())
+    }
+
+    fn go_on(&mut self) -> Result<(), Failure> {
+        self.halted_until = None;
+        Ok(family::send(&[self.child.id()], "CONT")?)
+    }
+
+    /// Nobody but its owner ends it. What was halted goes on when it is time; whoever has processes calls this often.
     pub(super) fn check(&mut self) -> Result<(), Failure> {
+        if self.halted_until.is_some_and(|until| until <= Instant::now()) {
+            self.go_on()?;
+        }
         match self.child.try_wait()? {
             None => Ok(()),
             Some(status) => Err(format!("{} has ended by itself: {status}", self.part).into()),
@@ -51,6 +69,9 @@ impl Process {
     pub(super) fn stop(&mut self) -> Result<(), Failure> {
         self.check()?;
         drop(self.child.stdin.take());
+        if self.halted_until.is_some() {
+            self.go_on()?;
+        }
         let begun = Instant::now();
         loop {
             match self.child.try_wait()? {

@@ -13,7 +13,7 @@ use tokio::task::block_in_place;
 use tokio::time::{sleep, timeout};
 
 use crate::kills::ground::Ground;
-use crate::kills::host::{Engine, Failure, Host};
+use crate::kills::host::{Engine, Failure, Host, LEASE};
 use crate::kills::ledger::{Ledger, Verdict};
 use crate::kills::orders::RECEIVERS;
 use crate::kills::plan::{BETWEEN_KILLS_MS, Plan, SEED, Workers};
@@ -38,6 +38,8 @@ pub(super) struct Kills {
     pub(super) workers: usize,
     pub(super) servers: usize,
     pub(super) publishers: usize,
+    /// Of workers, which were not killed for that.
+    pub(super) stalls: usize,
 }
 
 /// Plays a run to its end; what goes wrong names the seed.
@@ -103,6 +105,8 @@ enum Victim {
     Worker,
     Server,
     Publisher,
+    /// A worker that is halted, and goes on.
+    Sleeper,
 }
 
 impl<'a> Scene<'a> {
@@ -129,6 +133,7 @@ impl<'a> Scene<'a> {
         let mut victims = vec![Victim::Worker; self.plan.worker_kills];
         victims.extend(vec![Victim::Server; self.plan.server_kills]);
         victims.extend(vec![Victim::Publisher; self.plan.publisher_kills]);
+        victims.extend(vec![Victim::Sleeper; self.plan.stalls]);
         victims.shuffle(&mut self.dice);
         while let Some(victim) = victims.pop() {
             let (shortest, longest) = BETWEEN_KILLS_MS;
@@ -159,6 +164,7 @@ impl<'a> Scene<'a> {
     async fn kill_a_process(&mut self, victim: Victim) -> Result<(), Failure> {
         match victim {
             Victim::Worker => self.kill_a_worker().await,
+            Victim::Sleeper => self.halt_a_worker(),
             _ => self.kill_the_publisher(),
         }
     }
@@ -173,6 +179,13 @@ impl<'a> Scene<'a> {
         self.workers.remove(victim).kill()?;
         self.kills.workers += 1;
         self.hire()
+    }
+
+    /// Nothing that it has claimed is its own any more when it goes on.
+    fn halt_a_worker(&mut self) -> Result<(), Failure> {
+        let sleeper = self.dice.random_range(0..self.workers.len());
+        self.kills.stalls += 1;
+        self.workers[sleeper].halt(LEASE + Duration::from_secs(1))
     }
 
     fn kill_the_publisher(&mut self) -> Result<(), Failure> {
@@ -281,7 +294,7 @@ impl fmt::Display for Summary {
             f,
             "kills, {}: {} events acknowledged, {} delivered, {} lost, {} contradictions; {} duplicates under the same id with the \
              same bytes ({} times a receiver cut the connection after its work); {} worker kills, {} server kills, {} publisher \
-             kills; {} rolled back; {} in doubt, {} of them delivered; {} in order; {} requests to {} receivers; seed {}; {:.0} s",
+             kills, {} stalls; {} rolled back; {} in doubt, {} of them delivered; {} in order; {} requests to {} receivers; seed {}; {:.0} s",
             self.ground,
             verdict.acknowledged,
             verdict.delivered,
@@ -292,6 +305,7 @@ impl fmt::Display for Summary {
             kills.workers,
             kills.servers,
             kills.publishers,
+            kills.stalls,
             verdict.taken_back,
             verdict.in_doubt,
             verdict.in_doubt_delivered,

@@ -30,7 +30,7 @@ pub(super) fn kill(parent: u32) -> Result<(), String> {
 }
 
 /// The shell's own `kill` is everywhere; the program of that name is not.
-pub(super) fn send(pids: &[u32], signal: &str) -> Result<(), String> {
+pub(crate) fn send(pids: &[u32], signal: &str) -> Result<(), String> {
     let pids: Vec<String> = pids.iter().map(ToString::to_string).collect();
     let order = format!("kill -s {signal} {}", pids.join(" "));
     let mut shell = Command::new("sh");

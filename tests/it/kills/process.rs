@@ -41,6 +41,10 @@ impl Process {
         Ok(())
     }
 
+    pub(super) fn is_awake(&self) -> bool {
+        self.halted_until.is_none()
+    }
+
     fn go_on(&mut self) -> Result<(), Failure> {
         self.halted_until = None;
         Ok(family::send(&[self.child.id()], "CONT")?)

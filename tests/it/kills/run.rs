@@ -122,10 +122,20 @@ impl<'a> Scene<'a> {
     }
 
     fn hire(&mut self) -> Result<(), Failure> {
-        while self.workers.len() < WORKERS {
+        while self.awake().len() < WORKERS {
             self.workers.push(worker(self.ground)?);
         }
         Ok(())
+    }
+
+    /// Which workers can be killed: one that is halted is to go on first.
+    fn awake(&self) -> Vec<usize> {
+        (0..self.workers.len()).filter(|index| self.workers[*index].is_awake()).collect()
+    }
+
+    fn choose_a_worker(&mut self) -> usize {
+        let awake = self.awake();
+        awake[self.dice.random_range(0..awake.len())]
     }
 
     /// In an order, and at moments, that the dice choose.
@@ -175,7 +185,7 @@ impl<'a> Scene<'a> {
             // Where nothing comes in this time, any time will do.
             let _ = timeout(Duration::from_millis(500), self.receiver.next_arrival()).await;
         }
-        let victim = self.dice.random_range(0..self.workers.len());
+        let victim = self.choose_a_worker();
         self.workers.remove(victim).kill()?;
         self.kills.workers += 1;
         self.hire()
@@ -183,9 +193,10 @@ impl<'a> Scene<'a> {
 
     /// Nothing that it has claimed is its own any more when it goes on.
     fn halt_a_worker(&mut self) -> Result<(), Failure> {
-        let sleeper = self.dice.random_range(0..self.workers.len());
+        let sleeper = self.choose_a_worker();
+        self.workers[sleeper].halt(LEASE + Duration::from_secs(1))?;
         self.kills.stalls += 1;
-        self.workers[sleeper].halt(LEASE + Duration::from_secs(1))
+        self.hire()
     }
 
     fn kill_the_publisher(&mut self) -> Result<(), Failure> {

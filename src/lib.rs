@@ -59,6 +59,7 @@
 //! - [The life of an event](guides::webhooks): retries, circuits, order, replay, diagnosis, tests.
 //! - [Running it](guides::running): stores, processes, keys, the doctor, retention, roles.
 //! - [How your customers verify](guides::verifying): a page to hand out.
+//! - [What was proven](guides::proof): what was done to break the promises, and how to do it again.
 //!
 //! # What holds
 //!
@@ -116,6 +117,9 @@ pub mod guides {
 
     #[doc = include_str!("../docs/verifying.md")]
     pub mod verifying {}
+
+    #[doc = include_str!("../docs/proof.md")]
+    pub mod proof {}
 }
 
 /// The README's code is compiled with the other examples.

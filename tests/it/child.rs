@@ -3,7 +3,7 @@
 use std::io;
 use std::process::{Command, ExitCode};
 
-use crate::{egress, http_client, postgres, sqlite};
+use crate::{egress, http_client, kills, postgres, sqlite};
 
 /// Says which part.
 pub(crate) const PART: &str = "CROSSDOCK_IT_PART";
@@ -25,6 +25,8 @@ pub(crate) fn play_part() -> Option<ExitCode> {
         "with_server" => postgres::with_server(),
         "open_sqlite" => sqlite::open_beside_others(),
         "publish_in_sqlite" => sqlite::publish_until_killed(),
+        "deliver_until_killed" => kills::deliver_until_killed(),
+        "publish_until_killed" => kills::publish_until_killed(),
         "claim_in_sqlite" => sqlite::claim_beside_others(),
         unknown => Err(format!("there is no part {unknown}").into()),
     };

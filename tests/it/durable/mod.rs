@@ -1,7 +1,7 @@
 //! Whole hubs on the stores that last: real HTTP on loopback, the host's own transactions, and what happens to servers.
 
 mod faults;
-mod ground;
+pub(crate) mod ground;
 mod publishing;
 
 use libtest_mimic::Trial;

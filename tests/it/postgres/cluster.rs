@@ -15,10 +15,13 @@ pub(crate) struct Cluster {
     keeper: Mutex<Keeper>,
 }
 
-/// When a cluster acknowledges a commit. None of them waits for the disk: the machine that runs the trials does not lose its power.
+/// When a cluster acknowledges a commit.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(crate) enum Durability {
-    /// Once the operating system has it: it survives a crash of the server.
+    /// Once the disk has it, as every server does that nobody has told otherwise.
+    Power,
+    /// Once the operating system has it: it survives a crash of the server. Trials are faster that do not wait for a disk, and the
+    /// machine that runs them does not lose its power.
     Crash,
     /// Ten seconds earlier.
     Asynchronous,
@@ -69,13 +72,14 @@ impl Cluster {
             // Dropping a schema with all its partitions locks each of them.
             "max_locks_per_transaction=512".to_owned(),
             "shared_buffers=64MB".to_owned(),
-            "fsync=off".to_owned(),
-            "full_page_writes=off".to_owned(),
             "timezone=Asia/Kolkata".to_owned(),
         ];
         let acknowledged = match self.durability {
-            Durability::Crash => &["synchronous_commit=on"][..],
-            Durability::Asynchronous => &["synchronous_commit=off", "wal_writer_delay=10s"],
+            Durability::Power => &["fsync=on", "synchronous_commit=on"][..],
+            Durability::Crash => &["fsync=off", "full_page_writes=off", "synchronous_commit=on"],
+            Durability::Asynchronous => {
+                &["fsync=off", "full_page_writes=off", "synchronous_commit=off", "wal_writer_delay=10s"]
+            }
         };
         settings.extend(acknowledged.iter().map(|setting| (*setting).to_owned()));
         let mut arguments = vec!["-D", &data];
@@ -97,6 +101,14 @@ impl Cluster {
         self.end_with("QUIT")
     }
 
+    /// `kill -9` for all its processes at once: none of them can say or write a last word.
+    pub(crate) fn kill(&self) -> Result<(), String> {
+        self.keeper().kill(NAME)?;
+        // It says "ready" until the next start has got that far, and nobody is there any more whom it could name.
+        let status = self.status();
+        std::fs::remove_file(&status).map_err(|error| format!("{}: {error}", status.display()))
+    }
+
     /// Where its files are.
     pub(crate) fn folder(&self) -> &Path {
         &self.folder
@@ -110,8 +122,7 @@ impl Cluster {
 
     fn until_ready(&self) -> Result<(), String> {
         let patience = Instant::now() + Duration::from_secs(60);
-        // As `pg_ctl` finds out: the eighth line of this file.
-        let status = self.data().join("postmaster.pid");
+        let status = self.status();
         while Instant::now() < patience && self.keeper().runs(NAME)? {
             let text = std::fs::read_to_string(&status).unwrap_or_default();
             if text.lines().nth(7).is_some_and(|line| line.trim() == "ready") {
@@ -120,6 +131,11 @@ impl Cluster {
             std::thread::sleep(Duration::from_millis(10));
         }
         Err(format!("the cluster does not start; it said:\n{}", self.keeper().log_of(NAME)))
+    }
+
+    /// As `pg_ctl` finds out whether it is ready: in the eighth line of this file.
+    fn status(&self) -> PathBuf {
+        self.data().join("postmaster.pid")
     }
 
     fn data(&self) -> PathBuf {

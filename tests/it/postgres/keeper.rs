@@ -14,6 +14,7 @@ use tempfile::TempDir;
 
 use crate::child;
 use crate::postgres::account::Account;
+use crate::postgres::family;
 
 /// A keeper as its owner sees it; dropping it ends everything that it keeps.
 #[derive(Debug)]
@@ -34,6 +35,8 @@ enum Order {
     Start { name: String, program: PathBuf, arguments: Vec<String> },
     /// Sends a signal to a server.
     Signal { name: String, signal: String },
+    /// Kills a server and the processes that it has started, all at once.
+    Kill { name: String },
     /// Says whether a server is still there.
     Look { name: String },
     /// Waits until a server has ended.
@@ -90,6 +93,12 @@ impl Keeper {
     /// Sends a signal, such as `INT`.
     pub(crate) fn signal(&mut self, name: &str, signal: &str) -> Outcome {
         self.order(&Order::Signal { name: name.to_owned(), signal: signal.to_owned() })
+    }
+
+    /// `kill -9` for the server and the processes that it has started.
+    pub(crate) fn kill(&mut self, name: &str) -> Outcome {
+        self.order(&Order::Kill { name: name.to_owned() })?;
+        self.wait_for(name)
     }
 
     /// Waits until the server has ended.
@@ -158,7 +167,8 @@ impl Household {
         match order {
             Order::Run { program, arguments } => self.run(&program, &arguments)?,
             Order::Start { name, program, arguments } => self.start(name, &program, &arguments)?,
-            Order::Signal { name, signal } => send_signal(self.server(&name)?, &signal)?,
+            Order::Signal { name, signal } => family::send(&[self.server(&name)?.id()], &signal)?,
+            Order::Kill { name } => family::kill(self.server(&name)?.id())?,
             Order::Look { name } => {
                 if self.server(&name)?.try_wait().map_err(|error| error.to_string())?.is_some() {
                     return Ok(Runs::No);
@@ -209,7 +219,8 @@ impl Drop for Household {
     fn drop(&mut self) {
         for (name, mut server) in self.servers.drain(..).rev() {
             // What is thrown away needs no orderly end.
-            if let Err(error) = send_signal(&server, "QUIT").and_then(|()| wait_or_kill(&mut server)) {
+            if let Err(error) = family::send(&[server.id()], "QUIT").and_then(|()| wait_or_kill(&mut server))
+            {
                 eprintln!("{name} cannot be stopped: {error}");
             }
         }
@@ -225,16 +236,6 @@ fn wait_or_kill(server: &mut Child) -> Outcome {
         std::thread::sleep(Duration::from_millis(5));
     }
     Ok(())
-}
-
-/// The shell's own `kill` is everywhere; the program of that name is not.
-fn send_signal(server: &Child, signal: &str) -> Outcome {
-    let order = format!("kill -s {signal} {}", server.id());
-    let status = Command::new("sh").args(["-c", &order]).stdin(Stdio::null()).stdout(Stdio::null()).status();
-    match status.map_err(|error| error.to_string())? {
-        status if status.success() => Ok(()),
-        status => Err(format!("`{order}`: {status}")),
-    }
 }
 
 /// Somewhere short: the path of a socket has at most about a hundred bytes.

@@ -4,6 +4,7 @@ mod account;
 mod chores;
 mod cluster;
 mod damage;
+pub(crate) mod family;
 mod faults;
 mod host;
 mod keeper;

@@ -10,6 +10,7 @@ use sqlx::{Connection, PgConnection, Row};
 
 use crate::child;
 use crate::postgres::cluster::{Cluster, Durability};
+use crate::postgres::family;
 use crate::postgres::play::{Outcome, play};
 use crate::postgres::server::{pooler, rule_with, server};
 
@@ -24,14 +25,20 @@ pub(crate) fn trials() -> Vec<Trial> {
         }),
         rule_with("postgres::servers::what_was_acknowledged_survives_a_crash", careful, |cluster| {
             play(async move {
-                assert_eq!(rows_after_a_crash(&cluster).await?, ROWS);
+                assert_eq!(rows_after(&cluster, Cluster::crash).await?, ROWS);
                 Ok(())
             })
         }),
         // A crash that never loses anything would show nothing.
         rule_with("postgres::servers::a_crash_loses_what_was_acknowledged_too_early", careless, |cluster| {
             play(async move {
-                assert!(rows_after_a_crash(&cluster).await? < ROWS);
+                assert!(rows_after(&cluster, Cluster::crash).await? < ROWS);
+                Ok(())
+            })
+        }),
+        rule_with("postgres::servers::what_was_acknowledged_survives_a_kill", killable, |cluster| {
+            play(async move {
+                assert_eq!(rows_after(&cluster, Cluster::kill).await?, ROWS);
                 Ok(())
             })
         }),
@@ -71,11 +78,19 @@ fn careful() -> Result<Cluster, String> {
     Cluster::start(Durability::Crash)
 }
 
+fn killable() -> Result<Cluster, String> {
+    family::can_be_found()?;
+    Cluster::start(Durability::Power)
+}
+
 fn careless() -> Result<Cluster, String> {
     Cluster::start(Durability::Asynchronous)
 }
 
-async fn rows_after_a_crash(cluster: &Cluster) -> Result<i64, Box<dyn std::error::Error>> {
+async fn rows_after(
+    cluster: &Cluster,
+    end: fn(&Cluster) -> Result<(), String>,
+) -> Result<i64, Box<dyn std::error::Error>> {
     let mut connection = PgConnection::connect(&cluster.url()).await?;
     sqlx::query("CREATE TABLE acknowledged ()").execute(&mut connection).await?;
     sqlx::query("CHECKPOINT").execute(&mut connection).await?;
@@ -83,7 +98,7 @@ async fn rows_after_a_crash(cluster: &Cluster) -> Result<i64, Box<dyn std::error
         sqlx::query("INSERT INTO acknowledged DEFAULT VALUES").execute(&mut connection).await?;
     }
 
-    cluster.crash()?;
+    end(cluster)?;
     cluster.start_again()?;
 
     let mut connection = PgConnection::connect(&cluster.url()).await?;

@@ -22,6 +22,7 @@ mod memory;
 mod odd_stores;
 mod patience;
 mod postgres;
+mod relay;
 mod rewrap;
 mod signature_vectors;
 mod signatures;

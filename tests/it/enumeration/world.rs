@@ -239,7 +239,12 @@ impl World {
         let mut due = vec![None; workers];
         let mut poll_all = |cx: &mut Context<'_>| {
             let mut died = false;
+            let somebody_works = turns.iter().any(Option::is_some);
             for (index, place) in turns.iter_mut().enumerate() {
+                // While others are still at work, such as on results that nobody takes, their leases may end.
+                if place.is_none() && somebody_works && due[index].is_some_and(|at| at <= self.now()) {
+                    *place = Some(start(index));
+                }
                 if let Some(turn) = place
                     && let Poll::Ready(next) = turn.as_mut().poll(cx)
                 {

@@ -3,6 +3,7 @@
 use std::sync::{Mutex, PoisonError};
 
 use serde::Serialize;
+use sha2::{Digest, Sha256};
 
 use crate::error::Result;
 use crate::events::new_event::NewEvent;
@@ -115,7 +116,17 @@ fn event(notice: &Notice) -> Result<NewEvent> {
         NoticeKind::ReplayCompleted(replay) => data.replay = Some(replay.to_string()),
         NoticeKind::Recovered | NoticeKind::CircuitOpened(_) => {}
     }
-    Ok(NewEvent::new(notice.tenant.clone(), notice.kind.as_str(), &data)?.with_occurred_at(notice.at))
+    let event =
+        NewEvent::new(notice.tenant.clone(), notice.kind.as_str(), &data)?.with_occurred_at(notice.at);
+    let key = key(&event);
+    Ok(event.with_idempotency_key(key))
+}
+
+/// The same for the same notice: a store whose answer is lost is told of it again, and again until it answers.
+fn key(event: &NewEvent) -> String {
+    let digest =
+        Sha256::new().chain_update(event.event_type()).chain_update([0]).chain_update(event.payload());
+    format!("crossdock-notice-{}", hex::encode(digest.finalize()))
 }
 
 /// An open circuit is the engine's own business: a failing webhook that heard of each opening would grow its own backlog.
@@ -176,6 +187,17 @@ mod tests {
         let names: Vec<_> = kept.take().iter().map(|notice| notice.kind.as_str()).collect();
 
         assert_eq!(names, TYPES.map(|(name, _)| name));
+    }
+
+    #[test]
+    fn a_notice_that_is_told_again_is_the_same_event() -> Result<()> {
+        let key = |kind| event(&notice(kind)).map(|event| event.labels.idempotency_key);
+
+        assert!(key(NoticeKind::Failing(50))?.is_some());
+        assert_eq!(key(NoticeKind::Failing(50))?, key(NoticeKind::Failing(50))?);
+        assert_ne!(key(NoticeKind::Failing(50))?, key(NoticeKind::Failing(70))?);
+        assert_ne!(key(NoticeKind::Failing(50))?, key(NoticeKind::Recovered)?);
+        Ok(())
     }
 
     #[test]

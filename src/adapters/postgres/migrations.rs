@@ -207,8 +207,7 @@ const UNGUARDED: &str = "SELECT count(*) FROM pg_class c
     JOIN pg_attribute a ON a.attrelid = c.oid AND a.attname = 'tenant_id' AND NOT a.attisdropped
     WHERE n.nspname = $1 AND c.relkind IN ('r', 'p') AND NOT c.relispartition
       AND NOT (c.relrowsecurity AND c.relforcerowsecurity)";
-const FIRST_PARTITIONS: &str =
-    r#"SELECT "crossdock".keep_partitions(clock_timestamp(), 1, '-infinity', '-infinity')"#;
+const FIRST_PARTITIONS: &str = r#"SELECT "crossdock".keep_partitions(clock_timestamp(), 1, '-infinity', '-infinity') FROM generate_series(1, 8)"#;
 const ROW_LEVEL_SECURITY: &str = include_str!("sql/row_level_security.sql");
 const FIRST: &str = concat!(
     include_str!("sql/tables.sql"),
@@ -219,6 +218,6 @@ const FIRST: &str = concat!(
     include_str!("sql/manage.sql"),
     include_str!("sql/chores.sql"),
     // A schema that a tool of the host's has made needs no worker before its first event.
-    "SELECT \"crossdock\".keep_partitions(clock_timestamp(), 1, '-infinity', '-infinity');\n",
+    "SELECT \"crossdock\".keep_partitions(clock_timestamp(), 1, '-infinity', '-infinity') FROM generate_series(1, 8);\n",
     "INSERT INTO \"crossdock\".migration (version) VALUES (1);\n",
 );

@@ -1,28 +1,22 @@
 //! Stores with one known defect each: a suite that does not find it is worth nothing.
 
 use std::collections::BTreeMap;
+use std::future::Future;
 use std::sync::{Arc, Mutex};
-use std::time::Duration;
 
 use async_trait::async_trait;
-use chrono::{DateTime, TimeDelta, Utc};
+use chrono::TimeDelta;
 use crossdock::Result;
-use crossdock::activity::Activity;
 use crossdock::adapters::memory::MemoryStore;
-use crossdock::events::Event;
 use crossdock::lanes::Lease;
-use crossdock::primitives::{DeliveryId, EventId, Page, PageRequest, ReplayId, WebhookId};
+use crossdock::primitives::{DeliveryId, WebhookId};
 use crossdock::tenancy::TenantId;
 use crossdock::testing::conformance::{StoreHarness, Stores, store_suite};
-use crossdock::webhooks::{
-    Advanced, Attempt, Backlog, Change, ClaimRequest, Claimed, Delivery, DeliveryFilter, DeliveryQueue,
-    DeliveryRecord, Durability, Erasure, Examination, Expired, FanOut, Fate, Include, Outbox, Publication,
-    Published, Replay, ReplayFilter, Resealed, Retention, Sequence, SettleBatch, Settled, Settlement,
-    StoppedHead, TenantDefaults, Webhook, WebhookHealth, WebhookRepository,
-};
+use crossdock::webhooks::{Claimed, Fate, Settlement};
 use libtest_mimic::Trial;
 
 use super::run;
+use crate::relay::relay;
 use crate::rule;
 
 pub(super) fn trials() -> Vec<Trial> {
@@ -204,6 +198,14 @@ struct Notes {
 }
 
 impl Defective {
+    async fn around<T>(
+        &self,
+        _step: &'static str,
+        call: impl Future<Output = Result<T>> + Send,
+    ) -> Result<T> {
+        call.await
+    }
+
     fn is(&self, defect: Defect) -> bool {
         self.defect == defect
     }
@@ -248,21 +250,7 @@ impl Defective {
     }
 }
 
-#[async_trait]
-impl DeliveryQueue for Defective {
-    async fn publish(
-        &self,
-        publications: Vec<Publication>,
-        keys: Duration,
-        now: DateTime<Utc>,
-    ) -> Result<Vec<Published>> {
-        self.inner.publish(publications, keys, now).await
-    }
-
-    async fn outbox(&self, limit: usize, now: DateTime<Utc>) -> Result<Outbox> {
-        self.inner.outbox(limit, now).await
-    }
-
+relay! { DeliveryQueue for Defective: publish outbox expire advance_replays;
     async fn fan_out(&self, mut entries: Vec<(Sequence, FanOut)>, now: DateTime<Utc>) -> Result<usize> {
         if self.is(Defect::NoOrder) {
             entries
@@ -312,14 +300,6 @@ impl DeliveryQueue for Defective {
         self.inner.settle(bent, now).await
     }
 
-    async fn expire(&self, before: DateTime<Utc>, now: DateTime<Utc>, limit: usize) -> Result<Expired> {
-        self.inner.expire(before, now, limit).await
-    }
-
-    async fn advance_replays(&self, ids: Vec<DeliveryId>, now: DateTime<Utc>) -> Result<Advanced> {
-        self.inner.advance_replays(ids, now).await
-    }
-
     async fn tidy(&self, retention: Retention, now: DateTime<Utc>) -> Result<u64> {
         let history = TimeDelta::from_std(retention.history).ok();
         if let Some(before) = history.and_then(|history| now.checked_sub_signed(history))
@@ -338,12 +318,8 @@ impl DeliveryQueue for Defective {
     }
 }
 
-#[async_trait]
-impl WebhookRepository for Defective {
-    fn durability(&self) -> Durability {
-        self.inner.durability()
-    }
-
+relay! { WebhookRepository for Defective:
+    durability record_test resend preview_replay start_replay cancel_replay release_stopped erase_subject;
     async fn save(
         &self,
         tenant: &TenantId,
@@ -411,77 +387,12 @@ impl WebhookRepository for Defective {
         self.inner.delivery(&self.shown(tenant), id, include).await
     }
 
-    async fn record_test(
-        &self,
-        event: Arc<Event>,
-        delivery: Delivery,
-        attempt: Attempt,
-        activity: Vec<Activity>,
-    ) -> Result<()> {
-        self.inner.record_test(event, delivery, attempt, activity).await
-    }
-
-    async fn resend(
-        &self,
-        tenant: &TenantId,
-        past: DeliveryId,
-        id: DeliveryId,
-        activity: Vec<Activity>,
-        now: DateTime<Utc>,
-    ) -> Result<Delivery> {
-        self.inner.resend(tenant, past, id, activity, now).await
-    }
-
-    async fn preview_replay(
-        &self,
-        tenant: &TenantId,
-        webhook: WebhookId,
-        filter: &ReplayFilter,
-    ) -> Result<u64> {
-        self.inner.preview_replay(tenant, webhook, filter).await
-    }
-
-    async fn start_replay(&self, replay: Replay, activity: Vec<Activity>) -> Result<Replay> {
-        self.inner.start_replay(replay, activity).await
-    }
-
     async fn replay(&self, tenant: &TenantId, id: ReplayId) -> Result<Option<Replay>> {
         self.inner.replay(&self.shown(tenant), id).await
     }
 
     async fn replays(&self, tenant: &TenantId, page: PageRequest) -> Result<Page<Replay>> {
         self.inner.replays(&self.shown(tenant), page).await
-    }
-
-    async fn cancel_replay(
-        &self,
-        tenant: &TenantId,
-        id: ReplayId,
-        activity: Vec<Activity>,
-        now: DateTime<Utc>,
-    ) -> Result<Replay> {
-        self.inner.cancel_replay(tenant, id, activity, now).await
-    }
-
-    async fn release_stopped(
-        &self,
-        tenant: &TenantId,
-        webhook: WebhookId,
-        head: StoppedHead,
-        activity: Vec<Activity>,
-        now: DateTime<Utc>,
-    ) -> Result<u64> {
-        self.inner.release_stopped(tenant, webhook, head, activity, now).await
-    }
-
-    async fn erase_subject(
-        &self,
-        tenant: &TenantId,
-        subject: &str,
-        activity: Vec<Activity>,
-        now: DateTime<Utc>,
-    ) -> Result<Erasure> {
-        self.inner.erase_subject(tenant, subject, activity, now).await
     }
 
     async fn tenants(&self, after: Option<&TenantId>, limit: usize) -> Result<Vec<TenantId>> {

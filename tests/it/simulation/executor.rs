@@ -51,7 +51,7 @@ pub(super) fn now<T>(future: impl Future<Output = T>) -> T {
 }
 
 /// Gives the world one chance to do something else.
-pub(super) async fn yield_once() {
+pub(crate) async fn yield_once() {
     let mut yielded = false;
     std::future::poll_fn(|cx| {
         if std::mem::replace(&mut yielded, true) {

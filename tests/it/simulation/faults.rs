@@ -6,7 +6,7 @@ macro_rules! faults {
     ($($name:ident => $text:literal,)*) => {
         /// One kind of fault.
         #[derive(Clone, Copy, Debug, Eq, PartialEq)]
-        pub(super) enum Fault { $($name,)* }
+        pub(crate) enum Fault { $($name,)* }
 
         const ALL: &[(Fault, &str)] = &[$((Fault::$name, $text),)*];
     };
@@ -41,21 +41,21 @@ faults! {
 
 /// How often each kind of fault has happened.
 #[derive(Clone, Debug, Default)]
-pub(super) struct Faults([u64; ALL.len()]);
+pub(crate) struct Faults([u64; ALL.len()]);
 
 impl Faults {
-    pub(super) fn count(&mut self, fault: Fault) {
+    pub(crate) fn count(&mut self, fault: Fault) {
         self.0[fault as usize] += 1;
     }
 
-    pub(super) fn add(&mut self, other: &Self) {
+    pub(crate) fn add(&mut self, other: &Self) {
         for (mine, theirs) in self.0.iter_mut().zip(other.0) {
             *mine += theirs;
         }
     }
 
     /// The kinds that have happened less often than this.
-    pub(super) fn rarer_than(&self, least: u64) -> Vec<String> {
+    pub(crate) fn rarer_than(&self, least: u64) -> Vec<String> {
         let rare = ALL.iter().filter(|(fault, _)| self.0[*fault as usize] < least);
         rare.map(|(fault, text)| format!("{text}: {}", self.0[*fault as usize])).collect()
     }

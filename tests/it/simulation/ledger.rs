@@ -5,93 +5,103 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use chrono::{DateTime, Utc};
+use crossdock::events::EventType;
 use crossdock::lanes::{Lease, LeaseToken};
 use crossdock::primitives::{DeliveryId, EventId, WebhookId};
 use crossdock::tenancy::TenantId;
-use crossdock::webhooks::{Claim, OrderKey, Origin, Settlement};
+use crossdock::webhooks::{Claim, OrderKey, Origin, Published, Settlement};
 
 use super::faults::{Fault, Faults};
 
 /// Shared by everything in one world; a world runs on one thread, the lock is never waited for.
 #[derive(Clone, Debug, Default)]
-pub(super) struct Ledger(Arc<Mutex<Books>>);
+pub(crate) struct Ledger(Arc<Mutex<Books>>);
 
 #[derive(Debug, Default)]
-pub(super) struct Books {
-    pub(super) webhooks: BTreeMap<WebhookId, Hook>,
-    pub(super) events: BTreeMap<EventId, Known>,
-    pub(super) live: BTreeMap<DeliveryId, Held>,
-    pub(super) answered: BTreeMap<(WebhookId, EventId), Traffic>,
+pub(crate) struct Books {
+    pub(crate) webhooks: BTreeMap<WebhookId, Hook>,
+    pub(crate) events: BTreeMap<EventId, Known>,
+    pub(crate) live: BTreeMap<DeliveryId, Held>,
+    pub(crate) answered: BTreeMap<(WebhookId, EventId), Traffic>,
     orders: BTreeMap<(WebhookId, OrderKey), (usize, DeliveryId)>,
-    pub(super) faults: Faults,
+    pub(crate) faults: Faults,
     /// The latest time that any process has shown to the store: one that was slow may show an earlier time afterwards.
     latest: DateTime<Utc>,
-    pub(super) calm: bool,
-    pub(super) violation: Option<String>,
-    pub(super) duplicates: u64,
+    pub(crate) calm: bool,
+    pub(crate) violation: Option<String>,
+    pub(crate) duplicates: u64,
 }
 
 /// A webhook as the world made it.
 #[derive(Debug)]
-pub(super) struct Hook {
-    pub(super) tenant: TenantId,
-    pub(super) host: String,
-    pub(super) cap: u32,
-    pub(super) max_attempts: u32,
+pub(crate) struct Hook {
+    pub(crate) tenant: TenantId,
+    pub(crate) host: String,
+    pub(crate) cap: u32,
+    pub(crate) max_attempts: u32,
     /// It hears everything and nobody ever touches it: whatever happens, its deliveries may not get lost.
-    pub(super) is_anchor: bool,
-    pub(super) ended_at: Option<DateTime<Utc>>,
-    pub(super) is_deleted: bool,
+    pub(crate) is_anchor: bool,
+    pub(crate) ended_at: Option<DateTime<Utc>>,
+    pub(crate) is_deleted: bool,
 }
 
 #[derive(Debug)]
-pub(super) struct Known {
-    pub(super) tenant: TenantId,
-    pub(super) index: usize,
+pub(crate) struct Known {
+    pub(crate) tenant: TenantId,
+    pub(crate) event_type: EventType,
+    pub(crate) index: usize,
 }
 
 #[derive(Debug)]
-pub(super) struct Held {
+pub(crate) struct Held {
     webhook: WebhookId,
     lease: Lease,
 }
 
 #[derive(Debug, Default)]
-pub(super) struct Traffic {
+pub(crate) struct Traffic {
     body: Option<Vec<u8>>,
     requests: u32,
     deliveries: BTreeSet<DeliveryId>,
-    pub(super) taken: u32,
+    pub(crate) taken: u32,
 }
 
 /// How long a claim holds in these worlds.
-pub(super) const LEASE: Duration = Duration::from_secs(30);
+pub(crate) const LEASE: Duration = Duration::from_secs(30);
 
 impl Ledger {
-    pub(super) fn books(&self) -> MutexGuard<'_, Books> {
+    pub(crate) fn books(&self) -> MutexGuard<'_, Books> {
         // A panic is one of the faults.
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
 impl Books {
-    pub(super) fn fault(&mut self, fault: Fault) {
+    pub(crate) fn fault(&mut self, fault: Fault) {
         self.faults.count(fault);
     }
 
-    pub(super) fn violated(&mut self, rule: &str, what: String) {
+    pub(crate) fn violated(&mut self, rule: &str, what: String) {
         self.violation.get_or_insert_with(|| format!("{rule}: {what}"));
     }
 
     /// Notes the time that a process shows to the store.
-    pub(super) fn shown(&mut self, now: DateTime<Utc>) -> DateTime<Utc> {
+    pub(crate) fn shown(&mut self, now: DateTime<Utc>) -> DateTime<Utc> {
         self.latest = self.latest.max(now);
         self.latest
     }
 
+    /// An event is in the store, in the order in which they came.
+    pub(crate) fn published(&mut self, published: &Published, tenant: TenantId, event_type: EventType) {
+        if published.fresh {
+            let index = self.events.len();
+            self.events.insert(published.event, Known { tenant, event_type, index });
+        }
+    }
+
     /// Rules 2 and 6: one live lease, caps and order. Answers the delivery that must have ended before this
     /// one was claimed.
-    pub(super) fn claimed(&mut self, claim: &Claim, now: DateTime<Utc>) -> Option<DeliveryId> {
+    pub(crate) fn claimed(&mut self, claim: &Claim, now: DateTime<Utc>) -> Option<DeliveryId> {
         let (delivery, webhook) = (claim.delivery, claim.webhook.id);
         let now = self.shown(now);
         if let Some(held) = self.live.get(&delivery)
@@ -124,25 +134,25 @@ impl Books {
     }
 
     /// Whether the settlement shows the present lease.
-    pub(super) fn is_present(&self, settlement: &Settlement) -> bool {
+    pub(crate) fn is_present(&self, settlement: &Settlement) -> bool {
         self.live.get(&settlement.delivery).is_some_and(|held| held.lease.token == settlement.lease.token)
     }
 
     /// Whether the lease that the settlement shows is present and has not ended either: it must be taken.
-    pub(super) fn is_live(&self, settlement: &Settlement) -> bool {
+    pub(crate) fn is_live(&self, settlement: &Settlement) -> bool {
         self.is_present(settlement) && settlement.lease.is_live(self.latest)
     }
 
-    pub(super) fn present_token(&self, delivery: DeliveryId) -> Option<LeaseToken> {
+    pub(crate) fn present_token(&self, delivery: DeliveryId) -> Option<LeaseToken> {
         self.live.get(&delivery).map(|held| held.lease.token)
     }
 
-    pub(super) fn settled(&mut self, settlement: &Settlement) {
+    pub(crate) fn settled(&mut self, settlement: &Settlement) {
         self.live.remove(&settlement.delivery);
     }
 
     /// From now on, and until it is enabled, nothing may be sent.
-    pub(super) fn ended(&mut self, webhook: WebhookId, now: DateTime<Utc>) {
+    pub(crate) fn ended(&mut self, webhook: WebhookId, now: DateTime<Utc>) {
         // A worker that has stalled settles with the time at which it did: the store knows of it only now.
         let now = self.latest.max(now);
         if let Some(hook) = self.webhooks.get_mut(&webhook) {
@@ -151,7 +161,7 @@ impl Books {
     }
 
     /// Rules 3, 4, 5 and 8, judged when a request arrives.
-    pub(super) fn requested(
+    pub(crate) fn requested(
         &mut self,
         host: &str,
         event: EventId,
@@ -182,7 +192,7 @@ impl Books {
         webhook
     }
 
-    pub(super) fn taken(&mut self, webhook: WebhookId, event: EventId) {
+    pub(crate) fn taken(&mut self, webhook: WebhookId, event: EventId) {
         let traffic = self.answered.entry((webhook, event)).or_default();
         traffic.taken += 1;
         self.duplicates += u64::from(traffic.taken > 1);

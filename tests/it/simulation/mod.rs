@@ -3,11 +3,13 @@
 //! `CROSSDOCK_SIM_SEEDS` says how many worlds are played (2,000 by default), `CROSSDOCK_SIM_SEED` plays one.
 
 mod dice;
-mod executor;
+pub(crate) mod executor;
 mod faults;
-mod ledger;
+pub(crate) mod ledger;
 mod receivers;
+pub(crate) mod rules;
 mod store;
+pub(crate) mod watched;
 mod world;
 
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -17,7 +19,7 @@ use libtest_mimic::Trial;
 
 use crate::rule;
 use crate::simulation::faults::Faults;
-use crate::simulation::store::Defect;
+use crate::simulation::watched::Defect;
 use crate::simulation::world::{Seen, play};
 
 pub(crate) fn trials() -> Vec<Trial> {

@@ -1,6 +1,5 @@
 //! One seeded world: several workers on one store, receivers that misbehave, and rules that hold after every step.
 
-use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
 use std::time::Duration;
@@ -17,16 +16,18 @@ use crossdock::testing::{ManualClock, SeededEntropy};
 use crossdock::webhooks::sign::{SignatureScheme, SigningSecret};
 use crossdock::webhooks::{
     Change, DeadReason, DeliveryFilter, DeliveryQueue, DeliveryStatus, DisableReason, Include, LaneStop,
-    Ordered, Ordering, Origin, Release, Replay, ReplayFilter, RetryPolicy, Settings, StoppedHead,
-    StoredSecret, Webhook, WebhookRepository, WebhookState,
+    Ordered, Ordering, Release, Replay, ReplayFilter, RetryPolicy, Settings, StoppedHead, StoredSecret,
+    Webhook, WebhookRepository, WebhookState,
 };
 
 use super::dice::Dice;
 use super::executor::{Process, now};
 use super::faults::{Fault, Faults};
-use super::ledger::{Hook, Known, LEASE, Ledger};
+use super::ledger::{Hook, LEASE, Ledger};
 use super::receivers::{LossyWake, Receivers, ShakyVault, in_flight};
-use super::store::{Defect, FaultyStore, Phase};
+use super::rules;
+use super::store::{FaultyStore, Phase};
+use super::watched::{Defect, Watched};
 
 /// Steps of a world before it calms down.
 pub(super) const STEPS: u32 = 220;
@@ -42,8 +43,7 @@ pub(super) struct World {
     entropy: Arc<SeededEntropy>,
     store: MemoryStore,
     ledger: Ledger,
-    defect: Defect,
-    counters: Arc<std::sync::Mutex<BTreeMap<WebhookId, i64>>>,
+    watched: Watched,
     wake: Arc<LossyWake<crossdock::LocalWake>>,
     tenants: Vec<TenantId>,
     workers: Vec<Worker>,
@@ -91,27 +91,25 @@ impl World {
         let tenants: Vec<TenantId> =
             (0..TENANTS).map(|number| format!("tenant_{number}").parse().expect("a tenant id")).collect();
         let wake = Arc::new(wake);
-        let counters = Arc::default();
+        let watched = Watched::new(Arc::new(store.clone()), Arc::new(store.clone()), ledger.clone(), defect);
         let mut world = Self {
             publisher: hub(
                 &Parts { clock: &clock, dice: &dice, ledger: &ledger, entropy: &entropy, wake: &wake },
                 FaultyStore {
-                    inner: store.clone(),
+                    inner: watched.clone(),
                     ledger: ledger.clone(),
                     dice: dice.clone(),
-                    defect,
-                    counters: Arc::clone(&counters),
                     phase: Arc::default(),
                     may_panic: false,
                 },
+                &store,
             ),
             clock,
             dice,
             entropy,
             store,
+            watched,
             ledger,
-            defect,
-            counters,
             wake,
             tenants,
             workers: Vec::new(),
@@ -136,15 +134,13 @@ impl World {
             wake: &self.wake,
         };
         let store = FaultyStore {
-            inner: self.store.clone(),
+            inner: self.watched.clone(),
             ledger: self.ledger.clone(),
             dice: self.dice.clone(),
-            defect: self.defect,
-            counters: Arc::clone(&self.counters),
             phase: Arc::clone(&phase),
             may_panic: true,
         };
-        let worker = hub(&parts, store).worker().runners(1).slots(16);
+        let worker = hub(&parts, store, &self.store).worker().runners(1).slots(16);
         let process = Process::new(async move { worker.run_until(std::future::pending()).await });
         Worker { process, phase, stalled_until: None }
     }
@@ -251,8 +247,6 @@ impl World {
         // A host that hears no answer asks again under the same key.
         for _ in 0..100 {
             if let Ok(published) = now(self.publisher.publish(event.clone())) {
-                let known = Known { tenant, index: number };
-                self.ledger.books().events.insert(published.event, known);
                 self.published.push(published.event);
                 return;
             }
@@ -388,14 +382,10 @@ impl World {
             let anchor = books.webhooks.iter().find(|(_, hook)| hook.is_anchor && hook.tenant == tenant);
             (tenant, *anchor.expect("every tenant has an anchor").0)
         };
-        let mut filter = filter();
-        filter.event = Some(event);
-        filter.webhook = Some(anchor);
-        let page = now(self.store.deliveries(&tenant, &filter, Include::default(), PageRequest::first(100)));
-        let rows = page.expect("the memory store lists").items;
-        let live: Vec<_> = rows.iter().filter(|row| row.delivery.origin == Origin::Live).collect();
+        let live =
+            now(rules::live_deliveries(&self.store, &tenant, anchor, event)).expect("the memory store lists");
         match &live[..] {
-            [row] if holds(row.delivery.status) => Ok(()),
+            [delivery] if holds(delivery.status) => Ok(()),
             [] if self.is_in_outbox(event) => Ok(()),
             _ => Err(format!(
                 "every accepted event is delivered, dead-lettered or recorded as skipped: {event} {live:?}"
@@ -448,21 +438,9 @@ impl World {
         self.delivered_was_taken()
     }
 
-    /// What the log calls delivered, the receiver has taken.
     fn delivered_was_taken(&self) -> Result<(), String> {
-        for tenant in &self.tenants {
-            let page = PageRequest::first(PageRequest::MAX);
-            let rows = now(self.store.deliveries(tenant, &filter(), Include::default(), page));
-            for row in rows.expect("the memory store lists").items {
-                let delivery = row.delivery;
-                let books = self.ledger.books();
-                let taken = books.answered.get(&(delivery.webhook, delivery.event)).map_or(0, |it| it.taken);
-                if delivery.status == DeliveryStatus::Delivered && taken == 0 {
-                    return Err(format!("delivered means taken: {delivery:?}"));
-                }
-            }
-        }
-        Ok(())
+        let mut tenants = self.tenants.iter();
+        tenants.try_for_each(|tenant| now(rules::delivered_was_taken(&self.store, &self.ledger, tenant)))
     }
 
     fn is_at_rest(&self) -> bool {
@@ -498,7 +476,7 @@ struct Parts<'a> {
     wake: &'a Arc<LossyWake<crossdock::LocalWake>>,
 }
 
-fn hub(parts: &Parts<'_>, store: FaultyStore) -> Hub {
+fn hub(parts: &Parts<'_>, store: FaultyStore, records: &MemoryStore) -> Hub {
     let receivers = Receivers {
         clock: parts.clock.clone(),
         ledger: parts.ledger.clone(),
@@ -506,9 +484,8 @@ fn hub(parts: &Parts<'_>, store: FaultyStore) -> Hub {
         phase: Arc::clone(&store.phase),
     };
     let vault = ShakyVault { ledger: parts.ledger.clone(), dice: parts.dice.clone() };
-    let inner = store.inner.clone();
     Hub::builder()
-        .store_parts(Arc::new(inner.clone()), Arc::new(store), Arc::new(inner))
+        .store_parts(Arc::new(records.clone()), Arc::new(store), Arc::new(records.clone()))
         .events(EventCatalog::new().with(EventTypeSpec::new("thing.happened")))
         .clock(parts.clock.clone())
         .entropy(Arc::clone(parts.entropy))
@@ -523,10 +500,6 @@ fn hub(parts: &Parts<'_>, store: FaultyStore) -> Hub {
 
 fn policy() -> EgressPolicy {
     EgressPolicy::default()
-}
-
-fn filter() -> DeliveryFilter {
-    DeliveryFilter::default()
 }
 
 fn settings() -> Settings {

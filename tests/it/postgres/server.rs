@@ -1,5 +1,6 @@
 //! The servers that all trials of one run share: started by the first trial that needs them, ended by `main`.
 
+use std::error::Error;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError};
 
@@ -53,7 +54,7 @@ pub(crate) fn end() {
 
 /// One named rule that needs something which may not be there: without it the trial is ignored with the reason, or fails where
 /// everything is to be there.
-pub(crate) fn rule_with<T, E: Into<Box<dyn std::error::Error>>>(
+pub(crate) fn rule_with<T, E: Cause>(
     name: &str,
     need: impl FnOnce() -> Result<T, String> + Send + 'static,
     story: impl FnOnce(T) -> Result<(), E> + Send + 'static,
@@ -61,7 +62,7 @@ pub(crate) fn rule_with<T, E: Into<Box<dyn std::error::Error>>>(
     Trial::ignorable_test(name, move || match need() {
         Ok(thing) => match story(thing) {
             Ok(()) => Ok(Completion::Completed),
-            Err(error) => Err(Failed::from(with_causes(&*error.into()))),
+            Err(error) => Err(Failed::from(error.in_full())),
         },
         Err(reason) if std::env::var_os("CI").is_some_and(|ci| ci == "true") => Err(Failed::from(reason)),
         Err(reason) => Ok(Completion::ignored_with(reason)),
@@ -69,8 +70,30 @@ pub(crate) fn rule_with<T, E: Into<Box<dyn std::error::Error>>>(
 }
 
 /// What went wrong, and why.
-fn with_causes(error: &dyn std::error::Error) -> String {
-    let causes = std::iter::successors(error.source(), |cause| cause.source());
+pub(crate) trait Cause {
+    fn in_full(&self) -> String;
+}
+
+impl Cause for String {
+    fn in_full(&self) -> String {
+        self.clone()
+    }
+}
+
+impl Cause for Box<dyn Error> {
+    fn in_full(&self) -> String {
+        with_causes(&**self)
+    }
+}
+
+impl Cause for Box<dyn Error + Send + Sync> {
+    fn in_full(&self) -> String {
+        with_causes(&**self)
+    }
+}
+
+fn with_causes(error: &(dyn Error + 'static)) -> String {
+    let causes = std::iter::successors(error.source(), |&cause| cause.source());
     causes.fold(error.to_string(), |text, cause| format!("{text}: {cause}"))
 }
 

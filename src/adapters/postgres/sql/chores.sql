@@ -137,8 +137,8 @@ BEGIN
   RETURN v_gone;
 END $$;
 
--- Makes partitions ahead, and drops one that is past its retention, but never one that something undelivered still needs; answers
--- about how many rows went with it, NULL if there was none to drop. One at a time: a drop locks the whole table until its
+-- Makes a partition ahead, or else drops one that is past its retention, but never one that something undelivered still needs; answers
+-- about how many rows went with it, NULL if there was nothing to make or drop. One at a time: each locks a whole table until its
 -- transaction ends. Whatever is locked at the moment has its turn next time. Without the right to do any of this, everything lies in
 -- the default partitions and goes row by row.
 CREATE FUNCTION "crossdock".keep_partitions(p_at timestamptz, p_ahead int, p_payloads timestamptz, p_history timestamptz)

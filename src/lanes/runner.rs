@@ -300,6 +300,8 @@ impl<'a, W: LaneWork, F: Future<Output = Landing<W::Outcome>>> Turn<'a, W, F> {
 
     fn settling_failed(&mut self, mut outcomes: Vec<W::Outcome>, error: &Error) {
         self.runner.work.failed(error);
+        // Nothing more is claimed until it succeeds: that would look as if the store were well.
+        self.settled_last = false;
         if error.is_transient() {
             self.rest();
             if self.failures >= FAILURES_TOGETHER {

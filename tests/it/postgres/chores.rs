@@ -50,6 +50,11 @@ async fn one_drop(url: String) -> Outcome {
     let before = world.number(&count).await?;
     assert!(before >= 8, "{before}");
 
+    // The new day's own ones come first, each in a transaction as well.
+    for _ in 0..4 {
+        assert_eq!(world.number(keep).await?, 0);
+        assert_eq!(world.number(&count).await?, before);
+    }
     assert!(world.number(keep).await? >= 0);
 
     assert_eq!(world.number(&count).await?, before - 1);

@@ -36,6 +36,7 @@ pub(crate) struct Watched {
     pub(crate) defect: Defect,
     /// Shared by all processes of a world: what a store with counters would have on its disk.
     pub(crate) counters: Arc<Mutex<BTreeMap<WebhookId, i64>>>,
+    turn: Arc<tokio::sync::Mutex<()>>,
 }
 
 impl Watched {
@@ -45,7 +46,7 @@ impl Watched {
         ledger: Ledger,
         defect: Defect,
     ) -> Self {
-        Self { inner, records, ledger, defect, counters: Arc::default() }
+        Self { inner, records, ledger, defect, counters: Arc::default(), turn: Arc::default() }
     }
 
     async fn around<T>(
@@ -203,14 +204,18 @@ relay! { DeliveryQueue for Watched: outbox fan_out advance_replays tidy examine;
     }
 
     async fn claim(&self, request: ClaimRequest) -> Result<Claimed> {
+        let _turn = self.turn.lock().await;
         self.claim_and_note(request).await
     }
 
     async fn settle(&self, batch: SettleBatch<'_>, now: DateTime<Utc>) -> Result<Settled> {
+        // What stands there before and after is compared: nobody else may change it in between.
+        let _turn = self.turn.lock().await;
         self.settle_and_check(batch, now).await
     }
 
     async fn expire(&self, before: DateTime<Utc>, now: DateTime<Utc>, limit: usize) -> Result<Expired> {
+        let _turn = self.turn.lock().await;
         self.ledger.books().shown(now);
         self.inner.expire(before, now, limit).await
     }

@@ -89,6 +89,7 @@
 
 pub mod activity;
 pub mod adapters;
+pub mod api_keys;
 pub mod error;
 pub mod events;
 pub mod hub;

@@ -13,8 +13,8 @@ use crossdock::adapters::vault::{EnvelopeVault, EphemeralVault, KeyProvider, Sta
 use crossdock::ports::{Clock, Entropy, Exchange, Vault, Wake};
 use crossdock::primitives::EgressPolicy;
 use crossdock::testing::conformance::{
-    Check, ClockHarness, StoreHarness, Stores, VaultHarness, clock_suite, entropy_suite, exchange_suite,
-    key_provider_suite, store_suite, vault_suite, wake_suite,
+    Check, ClockHarness, KeyStoreHarness, KeyStores, StoreHarness, Stores, VaultHarness, clock_suite,
+    entropy_suite, exchange_suite, key_provider_suite, key_store_suite, store_suite, vault_suite, wake_suite,
 };
 use crossdock::testing::{ManualClock, SeededEntropy};
 use crossdock::{LocalWake, Result, SystemClock, SystemEntropy};
@@ -26,6 +26,7 @@ use crate::rule;
 pub(crate) fn trials() -> Vec<Trial> {
     [
         suite("memory", store_suite(), || Arc::new(InMemory) as Arc<dyn StoreHarness>),
+        suite("memory", key_store_suite(), || Arc::new(InMemory) as Arc<dyn KeyStoreHarness>),
         suite("sqlite", store_suite(), || Arc::new(InFiles::default()) as Arc<dyn StoreHarness>),
         suite("manual_clock", clock_suite(), || {
             Arc::new(ByHand(ManualClock::new())) as Arc<dyn ClockHarness>
@@ -72,6 +73,13 @@ struct InMemory;
 impl StoreHarness for InMemory {
     async fn fresh(&self) -> Result<Stores> {
         Ok(Stores::of(MemoryStore::new()))
+    }
+}
+
+#[async_trait::async_trait]
+impl KeyStoreHarness for InMemory {
+    async fn fresh(&self) -> Result<KeyStores> {
+        Ok(KeyStores::of(MemoryStore::new()))
     }
 }
 

@@ -15,6 +15,7 @@ mod egress;
 mod history;
 mod http_client;
 mod http_pool;
+mod keys;
 mod lookups;
 mod loopback;
 mod manifest;
@@ -51,6 +52,7 @@ fn main() -> ExitCode {
     trials.extend(history::trials());
     trials.extend(http_client::trials());
     trials.extend(http_pool::trials());
+    trials.extend(keys::trials());
     trials.extend(lookups::trials());
     trials.extend(manifest::trials());
     trials.extend(odd_stores::trials());

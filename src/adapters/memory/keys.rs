@@ -1,6 +1,6 @@
 //! API keys and their use.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet, VecDeque};
 use std::ops::Bound;
 use std::sync::Arc;
 
@@ -24,6 +24,7 @@ use crate::tenancy::model::TenantId;
 pub(super) struct Keys {
     tenants: HashMap<TenantId, TenantKeys>,
     by_public_id: HashMap<PublicId, (TenantId, ApiKeyId)>,
+    ids: HashSet<ApiKeyId>,
     epoch: u64,
     /// The newest changes, each with its epoch.
     changed: VecDeque<(u64, PublicId)>,
@@ -52,8 +53,7 @@ impl Keys {
         for change in changes {
             let KeyChange::Insert(key) = change else { continue };
             taken.extend(self.by_public_id.contains_key(&key.public_id).then_some(key.public_id));
-            let is_taken = self.tenants.values().any(|tenant| tenant.keys.contains_key(&key.id));
-            taken_ids.extend(is_taken.then_some(key.id));
+            taken_ids.extend(self.ids.contains(&key.id).then_some(key.id));
         }
         check_key_changes(tenant, changes, present, taken, taken_ids)
     }
@@ -64,6 +64,7 @@ impl Keys {
             let key = match change {
                 KeyChange::Insert(key) => {
                     self.by_public_id.insert(key.public_id, (tenant.clone(), key.id));
+                    self.ids.insert(key.id);
                     key
                 }
                 KeyChange::Replace { key, .. } => key,

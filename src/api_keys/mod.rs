@@ -42,6 +42,7 @@ pub mod service;
 pub mod settings;
 mod shard;
 pub mod store;
+mod stored;
 mod tally;
 pub mod token;
 pub(crate) mod unconfigured;

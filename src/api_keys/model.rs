@@ -12,7 +12,10 @@ use crate::api_keys::rate::CallRate;
 use crate::api_keys::refusal::Refusal;
 use crate::api_keys::scope::Rights;
 use crate::api_keys::token::{Environment, PublicId};
+use crate::error::Result;
 use crate::primitives::id::ApiKeyId;
+use crate::primitives::stored::Stored;
+use crate::primitives::stored::record;
 use crate::primitives::stored::word::Word;
 use crate::primitives::version::Version;
 use crate::tenancy::model::TenantId;
@@ -234,13 +237,15 @@ impl CallOutcome {
     }
 }
 
-impl Word for CallOutcome {
-    fn word(&self) -> &'static str {
-        self.as_str()
+impl Stored for CallOutcome {
+    fn to_stored(&self) -> Result<String> {
+        Ok(self.as_str().to_owned())
     }
 
-    fn from_word(word: &str) -> Option<Self> {
-        if word == "allowed" { Some(Self::Allowed) } else { Refusal::from_word(word).map(Self::Refused) }
+    fn from_stored(word: &str) -> Result<Self> {
+        let found =
+            if word == "allowed" { Some(Self::Allowed) } else { Refusal::from_word(word).map(Self::Refused) };
+        found.ok_or_else(|| record::corrupt("read the outcome of calls that a store has kept", "outcome"))
     }
 }
 

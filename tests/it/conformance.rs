@@ -28,6 +28,7 @@ pub(crate) fn trials() -> Vec<Trial> {
         suite("memory", store_suite(), || Arc::new(InMemory) as Arc<dyn StoreHarness>),
         suite("memory", key_store_suite(), || Arc::new(InMemory) as Arc<dyn KeyStoreHarness>),
         suite("sqlite", store_suite(), || Arc::new(InFiles::default()) as Arc<dyn StoreHarness>),
+        suite("sqlite", key_store_suite(), || Arc::new(InFiles::default()) as Arc<dyn KeyStoreHarness>),
         suite("manual_clock", clock_suite(), || {
             Arc::new(ByHand(ManualClock::new())) as Arc<dyn ClockHarness>
         }),
@@ -94,6 +95,16 @@ impl StoreHarness for InFiles {
         let store = SqliteStore::open(folder.path().join("hub.db"))?;
         self.0.lock().expect("a list").push(folder);
         Ok(Stores::of(store))
+    }
+}
+
+#[async_trait::async_trait]
+impl KeyStoreHarness for InFiles {
+    async fn fresh(&self) -> Result<KeyStores> {
+        let folder = tempfile::tempdir().expect("a folder");
+        let store = SqliteStore::open(folder.path().join("hub.db"))?;
+        self.0.lock().expect("a list").push(folder);
+        Ok(KeyStores::of(store))
     }
 }
 

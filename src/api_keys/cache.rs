@@ -252,7 +252,7 @@ impl Entry {
 /// The first whole microsecond that is not before this time.
 fn micros_up(time: DateTime<Utc>) -> i64 {
     let micros = time.timestamp_micros();
-    if time.timestamp_subsec_nanos() % 1_000 == 0 { micros } else { micros.saturating_add(1) }
+    if time.timestamp_subsec_nanos().is_multiple_of(1_000) { micros } else { micros.saturating_add(1) }
 }
 
 // Nothing under these locks can panic halfway.

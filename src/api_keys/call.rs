@@ -44,6 +44,14 @@ pub struct ApiCall<'a> {
 }
 
 /// In which header a call carries its token. It is never looked for in the query.
+///
+/// ```
+/// use crossdock::api_keys::{ApiKeySettings, TokenHeader};
+/// use http::HeaderName;
+///
+/// let settings = ApiKeySettings::new().header(TokenHeader::Named(HeaderName::from_static("x-api-key")));
+/// # drop(settings);
+/// ```
 #[derive(Clone, Debug, Default, Eq, PartialEq)]
 #[non_exhaustive]
 pub enum TokenHeader {

@@ -9,7 +9,8 @@
 
 use std::fmt;
 use std::future::Future;
-use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
+use std::net::IpAddr;
+use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -28,7 +29,7 @@ use crate::api_keys::refusal::{Refusal, Refused};
 use crate::api_keys::settings::ApiKeySettings;
 use crate::api_keys::store::{Epoch, KeyStore};
 use crate::api_keys::token::{PublicId, Token, TokenForm, TokenRefusal};
-use crate::error::{Error, Result};
+use crate::error::{Error, ErrorKind, Result};
 use crate::ports::{Clock, Entropy};
 
 /// Lets calls of the host's API in, or refuses them; from [`Hub::gate`](crate::Hub::gate). A clone is the same gate.
@@ -72,6 +73,8 @@ pub(crate) struct Inner {
     epoch: Mutex<Option<Epoch>>,
     /// When the last look at the changes began that has come back, in microseconds.
     confirmed_at: AtomicI64,
+    /// Whether a call is asking for all what has changed, before what is known is too old.
+    asking: AtomicBool,
     refused: [AtomicU64; UNATTRIBUTED.len()],
     failures: AtomicU64,
     last_failure: Mutex<Option<String>>,
@@ -91,13 +94,21 @@ pub struct GateStatus {
     pub last_failure: Option<String>,
 }
 
+/// Whether a look may turn into asking.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+enum Turn {
+    /// One of the calls asks for all of them when what is known grows old, so that it never is too old for all at once.
+    Asks,
+    Looks,
+}
+
 /// What a look without waiting has found.
 enum Look<'c> {
     Done(Result<Authenticated, Refused>),
     /// Word of changes is too old.
     Confirm,
     Find(Token<'c>, Ticket),
-    Lease(Arc<Entry>, std::net::IpAddr),
+    Lease(Arc<Entry>, IpAddr),
 }
 
 impl Gate {
@@ -130,6 +141,7 @@ impl Gate {
             leaks: Broadcast::default(),
             epoch: Mutex::default(),
             confirmed_at: AtomicI64::new(i64::MIN),
+            asking: AtomicBool::new(false),
             refused: Default::default(),
             failures: AtomicU64::new(0),
             last_failure: Mutex::default(),
@@ -143,7 +155,7 @@ impl Gate {
     /// The call is refused.
     #[inline]
     pub fn check(&self, call: &ApiCall<'_>) -> Option<Result<Authenticated, Refused>> {
-        match self.0.look(call) {
+        match self.0.look(call, Turn::Looks) {
             Look::Done(verdict) => Some(verdict),
             Look::Confirm | Look::Find(..) | Look::Lease(..) => None,
         }
@@ -151,27 +163,35 @@ impl Gate {
 
     /// Lets a call in, or refuses it. As long as everything needed is known here, the future is ready at its first poll.
     ///
-    /// Dropping the future leaves a call uncounted, or one use of a key that has few leased and not spent: it is given back later.
+    /// Dropping the future leaves a call uncounted, or uses of a key leased and not spent: they serve the next call.
     ///
     /// # Errors
     /// The call is refused.
     pub async fn authenticate(&self, call: &ApiCall<'_>) -> Result<Authenticated, Refused> {
         let gate = &*self.0;
+        let mut turn = Turn::Asks;
         loop {
-            match gate.look(call) {
+            match gate.look(call, turn) {
                 Look::Done(verdict) => return verdict,
-                Look::Confirm => gate.confirm().await.map_err(|error| gate.unavailable(&error))?,
+                Look::Lease(entry, address) => return gate.lease(call, entry, address).await,
+                // It has asked, and the answer came too late.
+                Look::Confirm if turn == Turn::Looks => return Err(gate.refuse_unknown(Refusal::Unavailable)),
+                Look::Confirm => {
+                    turn = Turn::Looks;
+                    // Failing, it is counted; whether what is known is good enough, the next look says.
+                    let confirmed = gate.confirm().await;
+                    gate.asking.store(false, Ordering::Relaxed);
+                    gate.note(confirmed);
+                }
                 Look::Find(token, ticket) => {
                     let entry =
                         gate.fetch(token.id(), ticket).await.map_err(|error| gate.unavailable(&error))?;
-                    match gate.judge(call, token, entry, gate.now()) {
-                        Look::Lease(entry, address) => return gate.lease(call, entry, address).await,
-                        Look::Done(verdict) => return verdict,
-                        // It asks for nothing else.
-                        Look::Confirm | Look::Find(..) => {}
-                    }
+                    return match gate.judge(call, token, entry, gate.now()) {
+                        Look::Done(verdict) => verdict,
+                        Look::Lease(entry, address) => gate.lease(call, entry, address).await,
+                        Look::Confirm | Look::Find(..) => Err(gate.refuse_unknown(Refusal::Unavailable)),
+                    };
                 }
-                Look::Lease(entry, address) => return gate.lease(call, entry, address).await,
             }
         }
     }
@@ -238,14 +258,24 @@ impl Inner {
         self.clock.now().timestamp_micros()
     }
 
+    /// How old word of changes is, in microseconds.
     #[inline]
-    fn look<'c>(&self, call: &ApiCall<'c>) -> Look<'c> {
+    fn age(&self, now: i64) -> i64 {
+        now.saturating_sub(self.confirmed_at.load(Ordering::Acquire))
+    }
+
+    #[inline]
+    fn look<'c>(&self, call: &ApiCall<'c>, turn: Turn) -> Look<'c> {
         let token = match self.settings.header.token(call.headers).and_then(|text| self.parse(text)) {
             Ok(token) => token,
             Err(reason) => return Look::Done(Err(self.refuse_unknown(reason))),
         };
         let now = self.now();
-        if now.saturating_sub(self.confirmed_at.load(Ordering::Acquire)) > STALE_MICROS {
+        let age = self.age(now);
+        if age > STALE_MICROS {
+            return Look::Confirm;
+        }
+        if age > OLD_MICROS && turn == Turn::Asks && !self.asking.swap(true, Ordering::Relaxed) {
             return Look::Confirm;
         }
         match self.cache.look(token.id(), now) {
@@ -325,7 +355,7 @@ impl Inner {
         call: &ApiCall<'_>,
         entry: &Entry,
         reason: Refusal,
-        address: Option<std::net::IpAddr>,
+        address: Option<IpAddr>,
         now: i64,
     ) -> Look<'c> {
         // From where it came is told also where it was not looked at.
@@ -375,8 +405,13 @@ impl Inner {
 
     /// Reads a key, and keeps it.
     async fn fetch(&self, id: PublicId, ticket: Ticket) -> Result<Option<Arc<Entry>>> {
+        let began = self.now();
         let found = self.store.find(id).await?;
         let now = self.now();
+        if now.saturating_sub(began) > STALE_MICROS {
+            // What was read then may be wrong by now.
+            return Err(Error::new(ErrorKind::Unavailable, "find a key in time"));
+        }
         Ok(match found {
             Some(key) => Some(self.keep(ticket, key, now)),
             None => {
@@ -401,7 +436,7 @@ impl Inner {
         &self,
         call: &ApiCall<'_>,
         entry: Arc<Entry>,
-        address: std::net::IpAddr,
+        address: IpAddr,
     ) -> Result<Authenticated, Refused> {
         let Some((line, (most, wanted))) = entry.line.as_ref().and_then(|line| Some((line, line.wanted()?)))
         else {
@@ -410,6 +445,11 @@ impl Inner {
         let leased = self.store.lease_uses(&line.tenant, line.id, most, wanted, self.clock.now()).await;
         let granted = leased.map_err(|error| self.unavailable(&error))?;
         let now = self.now();
+        if self.age(now) > STALE_MICROS {
+            // The key may have been revoked meanwhile. What was leased serves the next call.
+            line.put(granted);
+            return Err(self.refuse_unknown(Refusal::Unavailable));
+        }
         if line.grant(granted, now) {
             return Ok(admit(call, entry, address, now));
         }
@@ -418,7 +458,7 @@ impl Inner {
     }
 }
 
-fn admit(call: &ApiCall<'_>, entry: Arc<Entry>, address: std::net::IpAddr, now: i64) -> Authenticated {
+fn admit(call: &ApiCall<'_>, entry: Arc<Entry>, address: IpAddr, now: i64) -> Authenticated {
     entry.tally.allow(now, address, call.route);
     Authenticated { entry, address, at: now }
 }
@@ -444,3 +484,5 @@ const UNATTRIBUTED: [Refusal; 6] = [
 /// More changes than this are heard as "any key".
 const MOST_CHANGES: usize = 1_000;
 const STALE_MICROS: i64 = Gate::STALE.as_micros() as i64;
+/// Older than it gets as long as somebody asks every second.
+const OLD_MICROS: i64 = 3 * Gate::ASK.as_micros() as i64 / 2;

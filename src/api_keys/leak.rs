@@ -29,6 +29,23 @@ pub struct KeyLeaked {
 }
 
 /// What a report of a leak was about.
+///
+/// ```
+/// use crossdock::Hub;
+/// use crossdock::api_keys::{LeakReport, NewApiKey, Permission};
+/// use crossdock::tenancy::Actor;
+///
+/// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// let hub = Hub::builder().build()?;
+/// let keys = hub.admin(Actor::org_admin("org_42".parse()?, "ada")).api_keys();
+/// let token = keys.create(NewApiKey::new("ERP").allow([Permission::Read])).await?.token;
+///
+/// let report = hub.gate().report_leaked(token.reveal()).await?;
+///
+/// assert!(matches!(report, LeakReport::Known(leaked) if leaked.revoked && leaked.name == "ERP"));
+/// assert_eq!(hub.gate().report_leaked("a text").await?, LeakReport::Unknown);
+/// # Ok(()) }
+/// ```
 #[derive(Clone, Debug, Eq, PartialEq)]
 #[non_exhaustive]
 pub enum LeakReport {

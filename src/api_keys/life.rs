@@ -10,6 +10,13 @@ use crate::primitives::stored::word::words;
 use crate::primitives::time::later;
 
 /// What a key is called in lists. Of several that are true it is the last one here.
+///
+/// ```
+/// use crossdock::api_keys::KeyStatus;
+///
+/// assert_eq!(KeyStatus::NotYetValid.as_str(), "not_yet_valid");
+/// assert!(KeyStatus::Revoked > KeyStatus::Disabled);
+/// ```
 #[derive(Clone, Copy, Debug, Eq, Hash, Ord, PartialEq, PartialOrd)]
 #[non_exhaustive]
 pub enum KeyStatus {

@@ -99,6 +99,11 @@ impl Line {
         spent
     }
 
+    /// Takes what the store has granted, for later.
+    pub(crate) fn put(&self, uses: u64) {
+        self.lease.add(uses);
+    }
+
     /// Takes back all that is not spent.
     pub(crate) fn drain(&self) -> u64 {
         self.lease.drain()

@@ -21,6 +21,20 @@ use crate::primitives::version::Version;
 use crate::tenancy::model::TenantId;
 
 /// One key, without its token: nobody can make the token of it.
+///
+/// ```
+/// use chrono::DateTime;
+/// use crossdock::api_keys::{ApiKey, PublicId, SecretMac};
+/// use crossdock::primitives::{ApiKeyId, Stored};
+///
+/// let now = DateTime::UNIX_EPOCH;
+/// let mac = SecretMac::new("2026-01".parse()?, [7; 32]);
+/// let id = ApiKeyId::mint(now, [7; 10]);
+/// let key = ApiKey::new(id, "org_42".parse()?, PublicId::mint([7; 16]), mac, "cd_live_Ov2l…ztSa", now);
+///
+/// assert_eq!(ApiKey::from_stored(&key.to_stored()?)?, key);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Clone, Debug, PartialEq)]
 #[non_exhaustive]
 pub struct ApiKey {
@@ -122,6 +136,17 @@ pub enum CallOutcome {
 }
 
 /// How often calls of one day ended in one way.
+///
+/// ```
+/// use chrono::NaiveDate;
+/// use crossdock::api_keys::{CallOutcome, DayCount};
+///
+/// let day = NaiveDate::from_ymd_opt(2026, 1, 1).ok_or("a day")?;
+/// let counts = [2, 3].map(|count| DayCount::new(day, CallOutcome::Allowed, count));
+///
+/// assert_eq!(DayCount::sum(counts), [DayCount::new(day, CallOutcome::Allowed, 5)]);
+/// # Ok::<(), &str>(())
+/// ```
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 #[non_exhaustive]
 pub struct DayCount {

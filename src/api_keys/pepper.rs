@@ -32,6 +32,15 @@ pub struct Peppers {
 }
 
 /// Names a pepper: 1 to 64 letters, digits, `-`, `_` and `.`.
+///
+/// ```
+/// use crossdock::api_keys::PepperId;
+///
+/// let id: PepperId = "2026-01".parse()?;
+///
+/// assert_eq!(id.as_str(), "2026-01");
+/// # Ok::<(), crossdock::api_keys::InvalidPepperId>(())
+/// ```
 #[derive(Clone, Eq, Hash, Ord, PartialEq, PartialOrd)]
 pub struct PepperId(Arc<str>);
 

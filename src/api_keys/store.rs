@@ -50,6 +50,15 @@ pub struct KeysChanged {
 }
 
 /// Which keys are wanted; what is not set does not filter.
+///
+/// ```
+/// use chrono::DateTime;
+/// use crossdock::api_keys::{KeyFilter, KeyStatus};
+///
+/// let forgotten = KeyFilter::new().status(KeyStatus::Active).unused_since(DateTime::UNIX_EPOCH);
+///
+/// assert_eq!(forgotten.statuses, [KeyStatus::Active]);
+/// ```
 #[derive(Clone, Debug, Default, Eq, PartialEq)]
 #[non_exhaustive]
 pub struct KeyFilter {

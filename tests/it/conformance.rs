@@ -2,6 +2,7 @@
 //! which the suites must find.
 
 mod defects;
+mod key_defects;
 
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
@@ -41,6 +42,7 @@ pub(crate) fn trials() -> Vec<Trial> {
         suite("static_keys", key_provider_suite(), || Arc::new(one_key("2026-01")) as Arc<dyn KeyProvider>),
         suite("http_client", exchange_suite(), || Arc::new(http_client()) as Arc<dyn Exchange>),
         defects::trials(),
+        key_defects::trials(),
     ]
     .into_iter()
     .flatten()

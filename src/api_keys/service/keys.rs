@@ -201,7 +201,7 @@ impl ApiKeyAdmin {
         let mut race = Error::new(ErrorKind::Conflict, WHAT);
         for _ in 0..Saving::RETRIES {
             let now = gate.clock.now();
-            let old = self.find(id, WHAT).await?.key;
+            let KeyRecord { key: old, used, .. } = self.find(id, WHAT).await?;
             if let Some(problem) = regenerate::refusal(&old, now) {
                 return Err(Error::new(ErrorKind::Conflict, WHAT).with_problem(problem));
             }
@@ -249,8 +249,7 @@ impl ApiKeyAdmin {
                 Err(error) if error.kind() == ErrorKind::Conflict => race = error,
                 saved => {
                     saved?;
-                    let record =
-                        KeyRecord { used: self.find(new, WHAT).await?.used, ..KeyRecord::new(successor) };
+                    let record = KeyRecord { used, ..KeyRecord::new(successor) };
                     return Ok(CreatedKey { key: KeyView::of(record, now), token });
                 }
             }

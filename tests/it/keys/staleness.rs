@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use crossdock::adapters::memory::MemoryStore;
+use crossdock::adapters::sqlite::SqliteStore;
 use crossdock::api_keys::{Gate, Refusal};
 use crossdock::testing::ManualClock;
 use libtest_mimic::Trial;
@@ -18,6 +19,9 @@ pub(super) fn trials() -> Vec<Trial> {
         story("a_process_that_asks_every_second_hears_of_a_revocation_in_one", asking),
         story("a_key_made_elsewhere_is_known_although_nobody_had_it_before", made_elsewhere),
         story("a_store_that_is_away_is_never_answered_for_with_what_is_too_old", store_away),
+        story("an_answer_that_comes_too_late_is_none", too_late),
+        story("calls_hear_of_changes_by_themselves_before_what_is_known_is_too_old", by_themselves),
+        story("two_stores_on_one_file_hear_of_one_another", one_file),
         story("a_change_whose_answer_was_lost_is_not_believed", lost_answer),
         story("more_changes_than_can_be_told_make_every_key_be_read_anew", many_changes),
     ]
@@ -149,6 +153,83 @@ async fn store_away() -> Told {
     store.come_back();
 
     assert_eq!(house.refusal(token.reveal()).await, None);
+    Ok(())
+}
+
+async fn too_late() -> Told {
+    let store = Watched::new();
+    let house = house_with(ManualClock::new(), 7, |builder| builder.key_store(store.clone()))?;
+    let (known, limited) = (house.key(reader()).await?.token, house.key(reader().max_uses(100)).await?.token);
+    assert_eq!(house.refusal(known.reveal()).await, None);
+    let moment = Duration::from_micros(1);
+
+    store.slow_down(&house.clock, Gate::STALE + moment);
+    for token in [&known, &limited] {
+        house.pass(DAY);
+        assert_eq!(
+            house.refusal(token.reveal()).await,
+            Some(Refusal::Unavailable),
+            "nobody knows what was revoked since"
+        );
+    }
+    store.slow_down(&house.clock, Gate::STALE / 3);
+    assert_eq!(house.refusal(known.reveal()).await, None, "slow is not too late");
+    assert_eq!(house.refusal(limited.reveal()).await, None);
+    Ok(())
+}
+
+async fn by_themselves() -> Told {
+    let store = Watched::new();
+    let house = house_with(ManualClock::new(), 7, |builder| builder.key_store(store.clone()))?;
+    let token = house.key(reader()).await?.token;
+    assert_eq!(house.refusal(token.reveal()).await, None);
+    store.calls();
+
+    for _ in 0..100 {
+        house.pass(SECOND / 10);
+        assert_eq!(house.refusal(token.reveal()).await, None);
+    }
+    let asked = store.calls();
+    assert_eq!(asked.keys().copied().collect::<Vec<_>>(), ["changed_since"]);
+    assert!((5..=7).contains(&asked["changed_since"]), "{asked:?}");
+
+    // A store that is away is no reason to refuse what is fresh enough.
+    store.go_down();
+    house.pass(Gate::STALE / 2);
+    assert_eq!(house.refusal(token.reveal()).await, None);
+    Ok(())
+}
+
+async fn one_file() -> Told {
+    let folder = tempfile::tempdir()?;
+    let clock = ManualClock::new();
+    let on = |seed| -> crossdock::Result<House> {
+        let store = SqliteStore::open(folder.path().join("hub.db"))?;
+        house_with(clock.clone(), seed, move |builder| builder.key_store(store))
+    };
+    let (here, there) = (on(7)?, on(8)?);
+    let created = here.key(reader().max_uses(500)).await?;
+    assert_eq!(there.refusal(created.token.reveal()).await, None);
+
+    here.keys("acme").disable(created.key.id).await?;
+    here.pass(Gate::STALE + Duration::from_micros(1));
+    assert_eq!(there.refusal(created.token.reveal()).await, Some(Refusal::Disabled));
+    there.keys("acme").enable(created.key.id).await?;
+    here.pass(Gate::STALE + Duration::from_micros(1));
+    assert_eq!(here.refusal(created.token.reveal()).await, None);
+
+    there.hub.gate().flush().await?;
+    here.hub.gate().flush().await?;
+    let usage = there.keys("acme").details(created.key.id).await?.usage;
+    let counted: Vec<_> = usage.iter().map(|count| (count.outcome.as_str(), count.count)).collect();
+    assert_eq!(counted, [("allowed", 2), ("disabled", 1)], "of both");
+    drop((here, there));
+    let secret = created.token.reveal().split('_').next_back().ok_or("a secret")?;
+    for file in std::fs::read_dir(folder.path())? {
+        let bytes = std::fs::read(file?.path())?;
+        let found = bytes.windows(secret.len()).any(|window| window == secret.as_bytes());
+        assert!(!found, "the file holds no token");
+    }
     Ok(())
 }
 

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
+use std::time::Duration;
 
 use chrono::{DateTime, NaiveDate, Utc};
 use crossdock::activity::{Activity, ActivityFilter, ActivityLog};
@@ -12,6 +13,7 @@ use crossdock::api_keys::{
 };
 use crossdock::primitives::{ApiKeyId, Durability, Page, PageRequest};
 use crossdock::tenancy::TenantId;
+use crossdock::testing::ManualClock;
 use crossdock::{Error, ErrorKind, Result};
 
 /// A store that counts and fails. A clone is the same store.
@@ -20,11 +22,18 @@ pub(super) struct Watched {
     pub(super) inner: MemoryStore,
     calls: Arc<Mutex<BTreeMap<&'static str, usize>>>,
     is_down: Arc<AtomicBool>,
+    /// How long each answer takes.
+    delay: Arc<Mutex<Option<(ManualClock, Duration)>>>,
 }
 
 impl Watched {
     pub(super) fn new() -> Self {
-        Self { inner: MemoryStore::new(), calls: Arc::default(), is_down: Arc::default() }
+        Self {
+            inner: MemoryStore::new(),
+            calls: Arc::default(),
+            is_down: Arc::default(),
+            delay: Arc::default(),
+        }
     }
 
     /// What was asked for since the last time.
@@ -40,7 +49,15 @@ impl Watched {
         self.is_down.store(false, Ordering::Relaxed);
     }
 
+    /// From now on each answer takes so long.
+    pub(super) fn slow_down(&self, clock: &ManualClock, by: Duration) {
+        *self.delay.lock().expect("a delay") = Some((clock.clone(), by));
+    }
+
     fn count(&self, what: &'static str) -> Result<()> {
+        if let Some((clock, by)) = &*self.delay.lock().expect("a delay") {
+            clock.advance(*by);
+        }
         *self.calls.lock().expect("counters").entry(what).or_default() += 1;
         match self.is_down.load(Ordering::Relaxed) {
             true => Err(Error::new(ErrorKind::Unavailable, what)),

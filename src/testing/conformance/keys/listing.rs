@@ -48,6 +48,9 @@ async fn keys_are_listed_newest_first_each_once(world: World) -> Verdict {
     Ok(())
 }
 
+/// What makes a key be called something.
+type Cause<'a> = &'a (dyn Fn(&mut ApiKey) + Sync);
+
 async fn a_filter_by_status_shows_what_is_called_so_now(world: World) -> Verdict {
     const DAY: i64 = 86_400;
     const WEEKS: i64 = 30 * DAY;
@@ -56,7 +59,7 @@ async fn a_filter_by_status_shows_what_is_called_so_now(world: World) -> Verdict
     let exhausted = world.key_with(|key| key.max_uses = Some(3)).await?;
     let granted = world.stores.keys.lease_uses(&world.acme, exhausted.line, 3, 3, at(1)).await?;
     same(granted, 3, "all uses are leased")?;
-    let causes: [(KeyStatus, &(dyn Fn(&mut ApiKey) + Sync)); 8] = [
+    let causes: [(KeyStatus, Cause<'_>); 8] = [
         (Active, &|key| key.expires_at = Some(at(WEEKS))),
         (Expiring, &|key| key.expires_at = Some(at(3 * DAY))),
         (Rotating, &|key| key.successor = Some(Succession::new(key.id, at(3 * DAY)))),

@@ -8,21 +8,27 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 
 use chrono::{DateTime, Utc};
+use ipnet::IpNet;
 
 use crate::api_keys::life::standing_refusal;
 use crate::api_keys::line::{Limits, Line};
 use crate::api_keys::model::ApiKey;
-use crate::api_keys::pepper::PepperSlot;
+use crate::api_keys::pepper::{PepperSlot, SecretMac};
 use crate::api_keys::refusal::Refusal;
+use crate::api_keys::scope::PackedRights;
 use crate::api_keys::tally::Tally;
-use crate::api_keys::token::PublicId;
+use crate::api_keys::token::{Environment, PublicId};
 use crate::primitives::id::ApiKeyId;
 
-/// A key, ready to be judged by.
+/// A key, ready to be judged by: what is looked at with every call lies together.
 #[derive(Debug)]
 pub(crate) struct Entry {
-    pub(crate) key: Arc<ApiKey>,
+    /// What is kept of the secret, and under which pepper.
+    pub(crate) mac: SecretMac,
     pub(crate) pepper: PepperSlot,
+    pub(crate) environment: Environment,
+    pub(crate) networks: Box<[IpNet]>,
+    pub(crate) rights: PackedRights,
     /// Why it may not be used whatever the time.
     pub(crate) standing: Option<Refusal>,
     /// From when on, and until when it may be used, in microseconds.
@@ -30,6 +36,8 @@ pub(crate) struct Entry {
     pub(crate) ends: i64,
     pub(crate) line: Option<Arc<Line>>,
     pub(crate) tally: Arc<Tally>,
+    /// All of it.
+    pub(crate) key: Arc<ApiKey>,
 }
 
 /// What the cache knows of a public id.
@@ -236,7 +244,11 @@ impl Part {
 impl Entry {
     fn new(key: Arc<ApiKey>, pepper: PepperSlot, line: Option<Arc<Line>>, tally: Arc<Tally>) -> Self {
         Self {
+            mac: key.mac.clone(),
             pepper,
+            environment: key.environment,
+            networks: key.networks.clone().into(),
+            rights: PackedRights::of(&key.rights),
             standing: standing_refusal(&key),
             // Whole microseconds, as clocks give them: a key begins with the first one that is not too early, and ends with the
             // first one that is not before its end.

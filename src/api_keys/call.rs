@@ -11,7 +11,7 @@ use crate::api_keys::cache::Entry;
 use crate::api_keys::permission::Permission;
 use crate::api_keys::rate::RateStanding;
 use crate::api_keys::refusal::Refusal;
-use crate::api_keys::scope::Rights;
+use crate::api_keys::scope::{PackedRights, Rights};
 use crate::api_keys::token::Environment;
 use crate::primitives::id::ApiKeyId;
 use crate::tenancy::model::TenantId;
@@ -109,7 +109,7 @@ impl<'a> ApiCall<'a> {
 
     /// Whether these rights are enough.
     #[inline]
-    pub(crate) fn judge(&self, rights: &Rights) -> Result<(), Refusal> {
+    pub(crate) fn judge(&self, rights: &PackedRights) -> Result<(), Refusal> {
         // A method that nobody knows is refused, whatever the host says that it needs.
         let by_method = Permission::of(self.method).ok_or(Refusal::Method)?;
         if rights.allow(self.needs.unwrap_or(by_method), self.resource) {
@@ -258,14 +258,17 @@ mod tests {
         let mut headers = HeaderMap::new();
         headers.insert("x-http-method-override", HeaderValue::from_static("DELETE"));
         let call = |method| ApiCall::new(method, &headers, peer);
-        let read = Rights::new([Permission::Read]);
-        let orders = Rights::default().with_scope("orders:read".parse().expect("a scope"));
+        let read = PackedRights::of(&Rights::new([Permission::Read]));
+        let orders = PackedRights::of(&Rights::default().with_scope("orders:read".parse().expect("a scope")));
 
         assert_eq!(call(&Method::GET).judge(&read), Ok(()));
         assert_eq!(call(&Method::POST).judge(&read), Err(Refusal::Permission));
         assert_eq!(call(&Method::GET).administrative().judge(&read), Err(Refusal::Permission));
         assert_eq!(call(&Method::POST).needs(Permission::Read).judge(&read), Ok(()));
-        assert_eq!(call(&Method::TRACE).judge(&Rights::new(Permission::ALL)), Err(Refusal::Method));
+        assert_eq!(
+            call(&Method::TRACE).judge(&PackedRights::of(&Rights::new(Permission::ALL))),
+            Err(Refusal::Method)
+        );
         assert_eq!(call(&Method::TRACE).needs(Permission::Read).judge(&read), Err(Refusal::Method));
         assert_eq!(call(&Method::GET).on(&["orders", "7"]).judge(&orders), Ok(()));
         assert_eq!(call(&Method::GET).judge(&orders), Err(Refusal::Permission));

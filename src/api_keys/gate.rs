@@ -24,6 +24,7 @@ use crate::api_keys::flush::Flusher;
 use crate::api_keys::leak::KeyLeaked;
 use crate::api_keys::line::{Admission, Limits};
 use crate::api_keys::model::{ApiKey, Rekeyed};
+use crate::api_keys::networks;
 use crate::api_keys::pepper::{PepperSlot, Peppers};
 use crate::api_keys::refusal::{Refusal, Refused};
 use crate::api_keys::settings::ApiKeySettings;
@@ -305,9 +306,9 @@ impl Inner {
             let _never = self.peppers.matches(PepperSlot::Missing, token.secret(), &[0; 32]);
             return Look::Done(Err(self.refuse_unknown(Refusal::Unknown)));
         };
-        let (secret, kept) = (token.secret(), entry.key.mac.code());
+        let (secret, kept) = (token.secret(), entry.mac.code());
         let is_right =
-            self.peppers.matches(entry.pepper, secret, kept) & (token.environment() == entry.key.environment);
+            self.peppers.matches(entry.pepper, secret, kept) & (token.environment() == entry.environment);
         if !is_right {
             let reason = if entry.pepper == PepperSlot::Missing {
                 Refusal::PepperMissing
@@ -328,14 +329,14 @@ impl Inner {
         let Ok(address) = self.settings.proxies.client(call.peer, call.headers) else {
             return self.refuse(call, &entry, Refusal::AddressUnreadable, None, now);
         };
-        if !crate::api_keys::networks::admit(&entry.key.networks, address) {
+        if !networks::admit(&entry.networks, address) {
             return self.refuse(call, &entry, Refusal::Address, Some(address), now);
         }
-        if let Err(reason) = call.judge(&entry.key.rights) {
+        if let Err(reason) = call.judge(&entry.rights) {
             return self.refuse(call, &entry, reason, Some(address), now);
         }
         if matches!(entry.pepper, PepperSlot::Old(_)) {
-            let before = entry.key.mac.clone();
+            let before = entry.mac.clone();
             entry.tally.rekey(|| Rekeyed::new(before, self.peppers.mac(secret)));
         }
         match entry.line.as_ref().map_or(Admission::Admitted, |line| line.admit(now, address)) {

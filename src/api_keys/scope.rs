@@ -66,6 +66,14 @@ pub struct Rights {
     scopes: Vec<Scope>,
 }
 
+/// The same rights in one piece of memory, for looking at them often.
+#[derive(Debug)]
+pub(crate) struct PackedRights {
+    permissions: Permissions,
+    /// Line by line, the class's first letter and the resource: neither holds a line's end.
+    scopes: Box<str>,
+}
+
 /// What is asked for and not had.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub(crate) enum Excess {
@@ -88,13 +96,7 @@ impl Scope {
     /// means nothing.
     #[inline]
     pub fn allows(&self, permission: Permission, resource: &[&str]) -> bool {
-        if permission != self.permission {
-            return false;
-        }
-        let mut segments = resource.iter();
-        self.resource
-            .split('/')
-            .all(|wanted| segments.next().is_some_and(|segment| wanted == ANY || wanted == *segment))
+        permission == self.permission && begins(&self.resource, resource)
     }
 
     /// Whether everything that the other one allows is allowed by this one.
@@ -199,6 +201,41 @@ impl Rights {
             self.permissions.contain(scope.permission) || self.scopes.iter().any(|own| own.covers(scope))
         };
         other.scopes.iter().find(|scope| !is_covered(scope)).cloned().map(Excess::Scope)
+    }
+}
+
+impl PackedRights {
+    pub(crate) fn of(rights: &Rights) -> Self {
+        let lines: Vec<_> = rights
+            .scopes
+            .iter()
+            .map(|scope| format!("{}{}", letter(scope.permission), scope.resource))
+            .collect();
+        Self { permissions: rights.permissions, scopes: lines.join("\n").into() }
+    }
+
+    /// As [`Rights::allow`].
+    #[inline]
+    pub(crate) fn allow(&self, permission: Permission, resource: &[&str]) -> bool {
+        let is_in =
+            |line: &str| line.strip_prefix(letter(permission)).is_some_and(|scope| begins(scope, resource));
+        self.permissions.contain(permission) || self.scopes.split('\n').any(is_in)
+    }
+}
+
+/// Whether the resource is this one, or below it.
+#[inline]
+fn begins(scope: &str, resource: &[&str]) -> bool {
+    let mut segments = resource.iter();
+    scope.split('/').all(|wanted| segments.next().is_some_and(|segment| wanted == ANY || wanted == *segment))
+}
+
+const fn letter(permission: Permission) -> char {
+    match permission {
+        Permission::Read => 'r',
+        Permission::Write => 'w',
+        Permission::Delete => 'd',
+        Permission::Admin => 'a',
     }
 }
 
@@ -356,6 +393,13 @@ mod tests {
                 prop_assert!(own.allow(class, &resource));
             }
             prop_assert!(own.cover(&own));
+        }
+
+        #[test]
+        fn packed_rights_are_the_same_rights(
+            rights in any_rights(), resource in any_resource(), class in select(Permission::ALL.to_vec()),
+        ) {
+            prop_assert_eq!(PackedRights::of(&rights).allow(class, &resource), rights.allow(class, &resource));
         }
 
         #[test]

@@ -223,7 +223,7 @@ impl Gate {
 
     /// Writes down how keys were used. [`run_until`](Self::run_until) does it every minute.
     ///
-    /// Dropping the future leaves it written down, or waiting for the next time.
+    /// Dropping the future leaves it waiting for the next time, also if it has been written down: then it counts twice.
     ///
     /// # Errors
     /// The store's; what could not be written waits for the next time.

@@ -5,6 +5,7 @@ use std::net::IpAddr;
 use ipnet::{IpNet, Ipv4Net};
 
 use crate::error::Problem;
+use crate::primitives::network::read_network;
 
 /// Whether one of the networks holds the address; none at all means that it does not matter.
 #[inline]
@@ -18,7 +19,7 @@ pub(crate) fn admit(networks: &[IpNet], address: IpAddr) -> bool {
 /// The rule that was broken, and what makes it right.
 pub(crate) fn parse(text: &str) -> Result<IpNet, (&'static str, String)> {
     let text = text.trim();
-    let network = match read(text) {
+    let network = match read_network(text) {
         Some(network) => network,
         None => {
             let fix = "write it as `198.51.100.0/24`, `2001:db8::/32` or `198.51.100.7`".to_owned();
@@ -47,17 +48,6 @@ pub(crate) fn parse(text: &str) -> Result<IpNet, (&'static str, String)> {
         return Err(("a network's address has no bits set behind its prefix", fix));
     }
     Ok(network)
-}
-
-/// Strictly: whether `010` is eight or ten is nobody's to guess.
-fn read(text: &str) -> Option<IpNet> {
-    let Some((address, length)) = text.split_once('/') else {
-        return text.parse::<IpAddr>().ok().map(IpNet::from);
-    };
-    let address: IpAddr = address.parse().ok()?;
-    let is_plain =
-        length.bytes().all(|byte| byte.is_ascii_digit()) && (length == "0" || !length.starts_with('0'));
-    IpNet::new(address, length.parse().ok().filter(|_| is_plain)?).ok()
 }
 
 /// The networks that somebody has typed, each once.

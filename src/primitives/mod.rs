@@ -5,6 +5,7 @@ pub mod durability;
 pub mod egress;
 pub mod header;
 pub mod id;
+pub(crate) mod network;
 pub mod page;
 pub mod secret;
 pub mod stored;

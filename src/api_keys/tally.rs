@@ -194,6 +194,8 @@ impl Route {
         }
         let mut text = [0; LONGEST_ROUTE];
         text[..end].copy_from_slice(&route.as_bytes()[..end]);
+        // Not every store keeps every control character.
+        text[..end].iter_mut().filter(|byte| byte.is_ascii_control()).for_each(|byte| *byte = b'?');
         // At most 64.
         Self { length: end as u8, text }
     }
@@ -316,6 +318,7 @@ mod tests {
 
         assert_eq!(kept.text(), format!("/{}", "é".repeat(31)));
         assert_eq!(Route::of("").text(), "");
+        assert_eq!(Route::of("/a\0b\nc").text(), "/a?b?c");
     }
 
     #[test]

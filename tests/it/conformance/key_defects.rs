@@ -40,7 +40,7 @@ pub(super) fn trials() -> Vec<Trial> {
         (
             "a_key_store_that_answers_with_what_it_has_read_before_is_found",
             Defect::Remembers,
-            &["key_save::every_field_of_a_key_is_kept"],
+            &["key_save::a_key_is_found_as_it_was_saved_last"],
         ),
         (
             "a_key_store_that_tells_changes_in_part_is_found",

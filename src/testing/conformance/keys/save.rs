@@ -183,6 +183,8 @@ async fn a_key_is_found_as_it_was_saved_last(world: World) -> Verdict {
     let key = world.key().await?;
     let never = world.key_of(&world.acme, at(0))?;
     same(world.stores.keys.find(never.public_id).await?, None, "nobody has it")?;
+    let found = there(world.stores.keys.find(key.public_id).await?, "the key")?;
+    same(found.state.clone(), KeyState::Active, "as it was made")?;
 
     world.save(&world.acme, vec![World::revoked(&key)]).await?;
 

@@ -1,5 +1,6 @@
 //! Usage, from memory to the store: in batches, and never twice at once.
 
+use std::collections::VecDeque;
 use std::sync::{Mutex, PoisonError};
 
 use crate::activity::model::Activity;
@@ -10,39 +11,50 @@ use crate::ports::EntropyExt;
 
 /// What could not be written the last time.
 #[derive(Debug, Default)]
-pub(crate) struct Flusher(Mutex<Vec<Batch>>);
+pub(crate) struct Flusher(Mutex<VecDeque<Batch>>);
 
-/// What is written in one step.
-#[derive(Clone, Debug)]
-struct Batch {
-    usage: Vec<KeyUsage>,
-    entries: Vec<Activity>,
-}
+/// What is written in one step: of each key its use, and the entries of the log about it.
+type Batch = Vec<(KeyUsage, Vec<Activity>)>;
 
 impl Inner {
     /// Writes down how keys were used since the last time.
+    ///
+    /// What cannot be written for a reason that does not pass, such as a damaged row, is given up key by key, so that it does not
+    /// hold back the others.
     pub(crate) async fn flush(&self) -> Result<()> {
         let now = self.now();
         let taken =
             self.cache.tallies().into_iter().filter_map(|tally| tally.take(now, || self.entropy.bytes()));
+        let taken: Batch = taken.collect();
         let mut batches = self.flusher.take();
-        let fresh: Vec<_> = taken.collect();
-        batches.extend(fresh.chunks(BATCH).map(|part| {
-            let (usage, entries): (Vec<_>, Vec<_>) = part.iter().cloned().unzip();
-            Batch { usage, entries: entries.into_iter().flatten().collect() }
-        }));
+        batches.extend(taken.chunks(BATCH).map(<[_]>::to_vec));
         // Put back whatever happens: also when this future is dropped halfway.
         let mut waiting = Waiting { flusher: &self.flusher, batches };
-        while let Some(batch) = waiting.batches.first().cloned() {
-            let rekeyed: Vec<_> =
-                batch.usage.iter().filter(|usage| usage.rekeyed.is_some()).cloned().collect();
-            self.store.record_usage(batch.usage, batch.entries, self.clock.now()).await?;
-            waiting.batches.remove(0);
-            for usage in rekeyed {
-                // What is known here holds the code under the old pepper.
-                if let Some(record) = self.store.key(&usage.tenant, usage.key).await? {
-                    self.cache.distrust(record.key.public_id);
+        let mut given_up = None;
+        while let Some(batch) = waiting.batches.front().cloned() {
+            match self.write(&batch).await {
+                Err(error) if error.is_transient() => return Err(error),
+                Err(_) if batch.len() > 1 => {
+                    waiting.batches.pop_front();
+                    batch.into_iter().rev().for_each(|one| waiting.batches.push_front(vec![one]));
                 }
+                written => {
+                    waiting.batches.pop_front();
+                    given_up = written.err().or(given_up);
+                }
+            }
+        }
+        given_up.map_or(Ok(()), Err)
+    }
+
+    async fn write(&self, batch: &Batch) -> Result<()> {
+        let (usage, entries): (Vec<_>, Vec<_>) = batch.iter().cloned().unzip();
+        self.store.record_usage(usage, entries.into_iter().flatten().collect(), self.clock.now()).await?;
+        for (usage, _) in batch.iter().filter(|(usage, _)| usage.rekeyed.is_some()) {
+            // What is known here holds the code under the old pepper. It still opens, so if this fails, the batch has not.
+            match self.store.key(&usage.tenant, usage.key).await {
+                Ok(record) => record.iter().for_each(|record| self.cache.distrust(record.key.public_id)),
+                Err(error) => self.fail(&error),
             }
         }
         Ok(())
@@ -61,14 +73,14 @@ impl Inner {
 }
 
 impl Flusher {
-    fn take(&self) -> Vec<Batch> {
+    fn take(&self) -> VecDeque<Batch> {
         std::mem::take(&mut *self.0.lock().unwrap_or_else(PoisonError::into_inner))
     }
 }
 
 struct Waiting<'f> {
     flusher: &'f Flusher,
-    batches: Vec<Batch>,
+    batches: VecDeque<Batch>,
 }
 
 impl Drop for Waiting<'_> {

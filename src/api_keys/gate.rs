@@ -226,7 +226,7 @@ impl Gate {
     /// Dropping the future leaves it waiting for the next time, also if it has been written down: then it counts twice.
     ///
     /// # Errors
-    /// The store's; what could not be written waits for the next time.
+    /// The store's; what could not be written waits for the next time, unless it never can be.
     pub async fn flush(&self) -> Result<()> {
         self.0.flush().await
     }
@@ -377,7 +377,7 @@ impl Inner {
         self.refuse_unknown(Refusal::Unavailable)
     }
 
-    fn fail(&self, error: &Error) {
+    pub(crate) fn fail(&self, error: &Error) {
         self.failures.fetch_add(1, Ordering::Relaxed);
         *self.last_failure.lock().unwrap_or_else(PoisonError::into_inner) = Some(error.in_words());
     }

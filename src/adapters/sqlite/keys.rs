@@ -113,9 +113,9 @@ pub(super) fn keys(
 pub(super) fn record_usage(session: &Session<'_>, usage: &[KeyUsage], activity: &[Activity]) -> Done<()> {
     for used in usage {
         let id = used.key.as_uuid();
-        let body = |row: &Row<'_>| stored::<ApiKey>(row, 0);
-        let found = session.first(BODY, params![used.tenant.as_str(), id.as_bytes()], body)?;
-        let Some(mut key) = found else { continue };
+        if !session.finds(PRESENT, params![used.tenant.as_str(), id.as_bytes()])? {
+            continue;
+        }
         for counted in &used.counts {
             let day = counted.day.num_days_from_ce();
             let (outcome, count) = (counted.outcome.as_str(), signed(counted.count));
@@ -125,9 +125,13 @@ pub(super) fn record_usage(session: &Session<'_>, usage: &[KeyUsage], activity: 
             let (at, address) = (nanos(last.at), last.address.to_string());
             session.run(LAST, params![id.as_bytes(), at, address, last.route])?;
         }
-        if let Some(rekeyed) = used.rekeyed.as_ref().filter(|rekeyed| rekeyed.before == key.mac) {
-            key.mac = rekeyed.after.clone();
-            session.run(REKEY, params![id.as_bytes(), key.to_stored()?])?;
+        if let Some(rekeyed) = &used.rekeyed {
+            let body = |row: &Row<'_>| stored::<ApiKey>(row, 0);
+            let found = session.first(BODY, params![used.tenant.as_str(), id.as_bytes()], body)?;
+            if let Some(mut key) = found.filter(|key| key.mac == rekeyed.before) {
+                key.mac = rekeyed.after.clone();
+                session.run(REKEY, params![id.as_bytes(), key.to_stored()?])?;
+            }
         }
     }
     note(session, activity)

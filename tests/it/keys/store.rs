@@ -22,6 +22,8 @@ pub(super) struct Watched {
     pub(super) inner: MemoryStore,
     calls: Arc<Mutex<BTreeMap<&'static str, usize>>>,
     is_down: Arc<AtomicBool>,
+    /// A key whose row is damaged.
+    damaged: Arc<Mutex<Option<ApiKeyId>>>,
     /// How long each answer takes.
     delay: Arc<Mutex<Option<(ManualClock, Duration)>>>,
 }
@@ -32,6 +34,7 @@ impl Watched {
             inner: MemoryStore::new(),
             calls: Arc::default(),
             is_down: Arc::default(),
+            damaged: Arc::default(),
             delay: Arc::default(),
         }
     }
@@ -47,6 +50,11 @@ impl Watched {
 
     pub(super) fn come_back(&self) {
         self.is_down.store(false, Ordering::Relaxed);
+    }
+
+    /// From now on nothing can be written about this key.
+    pub(super) fn damage(&self, key: ApiKeyId) {
+        *self.damaged.lock().expect("a key") = Some(key);
     }
 
     /// From now on each answer takes so long.
@@ -116,6 +124,10 @@ impl KeyStore for Watched {
         now: DateTime<Utc>,
     ) -> Result<()> {
         self.count("record_usage")?;
+        let damaged = *self.damaged.lock().expect("a key");
+        if usage.iter().any(|usage| Some(usage.key) == damaged) {
+            return Err(Error::new(ErrorKind::Corrupt, "write down how keys were used"));
+        }
         self.inner.record_usage(usage, activity, now).await
     }
 

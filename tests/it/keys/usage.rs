@@ -1,7 +1,9 @@
 //! What is known of a key's use.
 
+use chrono::NaiveDate;
+use crossdock::ErrorKind;
 use crossdock::activity::{ActivityFilter, ActivityKind};
-use crossdock::api_keys::{CallOutcome, KeyFilter, Peppers, Refusal};
+use crossdock::api_keys::{CallOutcome, KeyFilter, KeyStore, Peppers, Refusal};
 use crossdock::primitives::PageRequest;
 use crossdock::tenancy::Actor;
 use crossdock::testing::ManualClock;
@@ -16,6 +18,7 @@ pub(super) fn trials() -> Vec<Trial> {
         story("usage_is_written_down_once_a_minute_and_at_the_end", once_a_minute),
         story("a_flood_of_calls_and_refusals_costs_no_write_each", flood),
         story("usage_waits_for_a_store_that_is_away", waits),
+        story("a_key_that_cannot_be_written_about_holds_back_no_other", poison),
         story("refusals_of_a_key_are_listed_with_their_reason", refusals),
         story("unused_keys_are_found", unused),
         story("a_key_moves_to_the_new_pepper_when_it_is_used", pepper),
@@ -133,6 +136,30 @@ async fn waits() -> Told {
     store.calls();
     house.hub.gate().flush().await?;
     assert!(store.calls().is_empty(), "there is nothing left");
+    Ok(())
+}
+
+async fn poison() -> Told {
+    let (store, house) = watched()?;
+    let (mut made, keys) = (Vec::new(), house.keys("acme"));
+    for _ in 0..5 {
+        made.push(house.key(reader()).await?);
+    }
+    store.damage(made[2].key.id);
+    for round in 1..=2 {
+        for created in &made {
+            house.get(created.token.reveal()).await?;
+        }
+        assert_eq!(house.hub.gate().flush().await.err().map(|error| error.kind()), Some(ErrorKind::Corrupt));
+
+        for (place, created) in made.iter().enumerate() {
+            let stored =
+                store.inner.usage(&"acme".parse()?, created.key.id, NaiveDate::MIN, NaiveDate::MAX).await?;
+            let count: u64 = stored.iter().map(|count| count.count).sum();
+            assert_eq!(count, if place == 2 { 0 } else { round });
+        }
+    }
+    assert!(keys.details(made[2].key.id).await?.key.last.is_some());
     Ok(())
 }
 

@@ -45,6 +45,7 @@
 //! | [`hub`] | where the parts meet: [`Hub`], its builder, the view of an administrator |
 //! | [`events`] | what can happen: catalogue, schemas, patterns, payload formats |
 //! | [`webhooks`] | telling others: webhooks, deliveries, signatures, retries, the worker |
+//! | [`api_keys`] | who may call the host: tokens, rights, limits, the gate |
 //! | [`tenancy`] | who asks, and may they? |
 //! | [`activity`] | what happened, for the audit log |
 //! | [`lanes`] | work that waits: schedules, circuits, rates, leases; the engine under all of it |
@@ -57,6 +58,7 @@
 //!
 //! - [What can happen, and what receivers get](guides::events): catalogue, schemas, payload formats.
 //! - [The life of an event](guides::webhooks): retries, circuits, order, replay, diagnosis, tests.
+//! - [Who may call you](guides::api_keys): keys for your own API.
 //! - [Running it](guides::running): stores, processes, keys, the doctor, retention, roles.
 //! - [How your customers verify](guides::verifying): a page to hand out.
 //! - [What was proven](guides::proof): what was done to break the promises, and how to do it again.
@@ -90,6 +92,7 @@
 
 pub mod activity;
 pub mod adapters;
+pub mod api_keys;
 pub mod error;
 pub mod events;
 pub mod hub;
@@ -111,6 +114,9 @@ pub mod guides {
 
     #[doc = include_str!("../docs/webhooks.md")]
     pub mod webhooks {}
+
+    #[doc = include_str!("../docs/api_keys.md")]
+    pub mod api_keys {}
 
     #[doc = include_str!("../docs/running.md")]
     pub mod running {}

@@ -76,6 +76,20 @@ pub enum ActivityKind {
     DefaultsUpdated,
     /// The payloads about a subject were erased.
     SubjectErased,
+    /// An API key was made.
+    KeyCreated,
+    /// An API key was disabled.
+    KeyDisabled,
+    /// An API key may be used again.
+    KeyEnabled,
+    /// An API key was revoked.
+    KeyRevoked,
+    /// An API key has a successor.
+    KeyRegenerated,
+    /// An API key was found in the open.
+    KeyLeaked,
+    /// Calls with an API key were refused.
+    KeyRefused,
 }
 
 impl Activity {
@@ -126,6 +140,13 @@ words!(ActivityKind {
     ReplayCancelled => "replay.cancelled",
     DefaultsUpdated => "defaults.updated",
     SubjectErased => "subject.erased",
+    KeyCreated => "key.created",
+    KeyDisabled => "key.disabled",
+    KeyEnabled => "key.enabled",
+    KeyRevoked => "key.revoked",
+    KeyRegenerated => "key.regenerated",
+    KeyLeaked => "key.leaked",
+    KeyRefused => "key.refused",
 });
 
 impl Subject {

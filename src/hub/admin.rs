@@ -6,8 +6,11 @@ use sha2::{Digest, Sha256};
 
 use crate::activity::log::ActivityFilter;
 use crate::activity::model::{Activity, ActivityKind};
+use crate::api_keys::scope::Rights;
+use crate::api_keys::service::ApiKeyAdmin;
 use crate::error::{Error, ErrorKind, Problem, Result};
 use crate::events::compiled::CatalogEntry;
+use crate::hub::keys::Keys;
 use crate::primitives::page::{Page, PageRequest};
 use crate::tenancy::model::{Actor, TenantId};
 use crate::webhooks::context::Context;
@@ -36,12 +39,15 @@ use crate::webhooks::service::{DefaultsUpdate, DefaultsView, DeliveryAdmin, Repl
 #[derive(Clone, Debug)]
 pub struct Admin {
     context: Arc<Context>,
+    keys: Keys,
     actor: Actor,
+    /// What keys can be given at most: the rights of the key that acts, if it is one.
+    at_most: Option<Rights>,
 }
 
 impl Admin {
-    pub(super) fn new(context: Arc<Context>, actor: Actor) -> Self {
-        Self { context, actor }
+    pub(super) fn new(context: Arc<Context>, keys: Keys, actor: Actor, at_most: Option<Rights>) -> Self {
+        Self { context, keys, actor, at_most }
     }
 
     /// Who looks and changes.
@@ -62,6 +68,13 @@ impl Admin {
     /// The tenant's replays.
     pub fn replays(&self) -> ReplayAdmin {
         ReplayAdmin::new(Arc::clone(&self.context), self.actor.clone())
+    }
+
+    /// The tenant's API keys.
+    pub fn api_keys(&self) -> ApiKeyAdmin {
+        let Keys { gate, activity } = self.keys.clone();
+        let access = self.context.access.clone();
+        ApiKeyAdmin::new(gate, access, activity, self.actor.clone(), self.at_most.clone())
     }
 
     /// The event types that this actor may know of, groups together.

@@ -10,23 +10,31 @@ use crate::activity::log::ActivityLog;
 // lives in the same memory.
 use crate::adapters::memory::MemoryStore;
 use crate::adapters::vault::EphemeralVault;
-use crate::error::{Error, Problem, Result};
+use crate::api_keys::gate::Gate;
+use crate::api_keys::pepper::Peppers;
+use crate::api_keys::settings::ApiKeySettings;
+use crate::api_keys::store::KeyStore;
+use crate::api_keys::unconfigured::NoKeyStore;
+use crate::error::{Error, ErrorKind, Problem, Result};
 use crate::events::catalog::EventCatalog;
 use crate::events::envelope::CustomFormat;
 use crate::events::envelope::named::NamedFormats;
 use crate::events::schema::SchemaEngine;
 use crate::hub::defaults::{Absent, Defaults};
 use crate::hub::handle::Hub;
+use crate::hub::keys::Keys;
 use crate::hub::system::{LocalWake, SystemClock, SystemEntropy};
 use crate::ports::{Clock, Entropy, Exchange, Vault, Wake};
+use crate::primitives::durability::Durability;
 use crate::primitives::egress::EgressPolicy;
+use crate::primitives::secret::Secret;
 use crate::tenancy::policy::AccessPolicy;
 use crate::webhooks::context::Context;
 use crate::webhooks::dispatch::Dispatcher;
 use crate::webhooks::notice::Notices;
 use crate::webhooks::notice_events::{NoticeEvents, notice_types};
 use crate::webhooks::queue::DeliveryQueue;
-use crate::webhooks::repository::{Durability, WebhookRepository};
+use crate::webhooks::repository::WebhookRepository;
 use crate::webhooks::settings::Settings;
 
 /// Collects a host's choices; what is not chosen has a default.
@@ -61,6 +69,15 @@ pub struct HubBuilder {
     settings: Settings,
     user_agent: Option<String>,
     notice_events: NoticeEvents,
+    key_store: Option<StoreOfKeys>,
+    peppers: Option<Peppers>,
+    api_keys: ApiKeySettings,
+}
+
+/// Where keys are kept, and the log of what happens to them.
+struct StoreOfKeys {
+    keys: Arc<dyn KeyStore>,
+    activity: Arc<dyn ActivityLog>,
 }
 
 /// One store under its three names.
@@ -180,6 +197,27 @@ impl HubBuilder {
         self
     }
 
+    /// Where API keys are kept: the same store as everything else, if it can keep them, so that there is one activity log. Without a
+    /// store of the host's own they are kept in memory; with one, API keys cannot be used until this is given.
+    pub fn key_store<S: KeyStore + ActivityLog>(mut self, store: S) -> Self {
+        let store = Arc::new(store);
+        self.key_store = Some(StoreOfKeys { keys: store.clone(), activity: store });
+        self
+    }
+
+    /// Under which peppers the secrets of API keys are kept; by default one that ends with the process. A key store that lasts needs
+    /// some that last too.
+    pub fn peppers(mut self, peppers: Peppers) -> Self {
+        self.peppers = Some(peppers);
+        self
+    }
+
+    /// How the keys of the host's API look, and what holds for them.
+    pub fn api_keys(mut self, settings: ApiKeySettings) -> Self {
+        self.api_keys = settings;
+        self
+    }
+
     /// Publishes notices as events of their own (`webhook.disabled`, `webhook.failing`, …), so that tenants can subscribe them.
     pub fn publish_notices(mut self) -> Self {
         self.notice_events = NoticeEvents::on();
@@ -190,7 +228,7 @@ impl HubBuilder {
     ///
     /// # Errors
     /// `Invalid` with everything that is wrong, at once: event types and schemas, names of formats, numbers, the user agent, a store that
-    /// lasts with a vault that does not.
+    /// lasts with a vault or with peppers that do not.
     pub fn build(mut self) -> Result<Hub> {
         let mut problems = Vec::new();
         self.take_user_agent(&mut problems);
@@ -213,11 +251,15 @@ impl HubBuilder {
             events.compile(engine.as_deref()).map_err(|error| problems.extend_from_slice(error.problems()));
 
         let entropy = self.entropy.unwrap_or_else(|| Arc::new(SystemEntropy));
-        let store = self.store.unwrap_or_else(|| Store::of(MemoryStore::new()));
+        let (store, key_store) = Store::and_keys(self.store, self.key_store);
+        let form = self.api_keys.check().map_err(|wrong| problems.extend(wrong));
+        if self.peppers.is_none() && key_store.keys.durability() == Durability::Lasting {
+            problems.push(no_lasting_pepper());
+        }
         if self.vault.is_none() && store.repository.durability() == Durability::Lasting {
             problems.push(no_lasting_key());
         }
-        let Ok(catalog) = catalog else { return Err(Error::invalid(STEP, problems)) };
+        let (Ok(catalog), Ok(form)) = (catalog, form) else { return Err(Error::invalid(STEP, problems)) };
         if !problems.is_empty() {
             return Err(Error::invalid(STEP, problems));
         }
@@ -228,12 +270,20 @@ impl HubBuilder {
             (None, BuiltIns::Wanted) => Defaults.exchange(&self.egress)?,
             (None, BuiltIns::Unwanted) => Absent::exchange(&Defaults, &self.egress)?,
         };
+        let clock = self.clock.unwrap_or_else(|| Arc::new(SystemClock::new()));
+        let peppers = match self.peppers {
+            Some(peppers) => peppers,
+            None => passing_pepper(&*entropy)?,
+        };
+        let gate =
+            Gate::new(key_store.keys, Arc::clone(&clock), Arc::clone(&entropy), form, peppers, self.api_keys);
+        let keys = Keys { gate, activity: key_store.activity };
         let dispatcher = Dispatcher::new(Arc::clone(&vault), exchange, formats, &self.settings);
         let context = Context {
             repository: store.repository,
             queue: store.queue,
             activity: store.activity,
-            clock: self.clock.unwrap_or_else(|| Arc::new(SystemClock::new())),
+            clock,
             entropy,
             wake: self.wake.unwrap_or_else(|| Arc::new(LocalWake::default())),
             due: Arc::new(LocalWake::default()),
@@ -246,7 +296,7 @@ impl HubBuilder {
             notice_events: self.notice_events,
             settings: self.settings,
         };
-        Ok(Hub { context: Arc::new(context) })
+        Ok(Hub { context: Arc::new(context), keys })
     }
 
     fn take_user_agent(&mut self, problems: &mut Vec<Problem>) {
@@ -274,7 +324,42 @@ fn no_lasting_key() -> Problem {
     )
 }
 
+fn no_lasting_pepper() -> Problem {
+    Problem::new(
+        "peppers",
+        "a key store that lasts needs peppers that last as well: without them, no API key is known after a restart",
+        "make one with `openssl rand -base64 32`, keep it where the store is not, and give it with \
+         `.peppers(Peppers::new(\"2026-01\", &*pepper)?)`; the type is in `crossdock::api_keys`",
+    )
+}
+
+/// A pepper that ends with the process, as the keys do that are kept under it.
+fn passing_pepper(entropy: &dyn Entropy) -> Result<Peppers> {
+    let mut bytes = vec![0; 32];
+    entropy.fill(&mut bytes);
+    Peppers::new("passing", Secret::new(bytes))
+        .map_err(|invalid| Error::new(ErrorKind::Internal, STEP).with_source(invalid))
+}
+
 impl Store {
+    /// Where everything is kept, and the keys.
+    fn and_keys(store: Option<Self>, keys: Option<StoreOfKeys>) -> (Self, StoreOfKeys) {
+        match (store, keys) {
+            (Some(store), Some(keys)) => (store, keys),
+            (Some(store), None) => {
+                let keys = StoreOfKeys { keys: Arc::new(NoKeyStore), activity: Arc::clone(&store.activity) };
+                (store, keys)
+            }
+            (None, keys) => {
+                let memory = MemoryStore::new();
+                let own =
+                    || StoreOfKeys { keys: Arc::new(memory.clone()), activity: Arc::new(memory.clone()) };
+                let keys = keys.unwrap_or_else(own);
+                (Self::of(memory), keys)
+            }
+        }
+    }
+
     fn of<S: WebhookRepository + DeliveryQueue + ActivityLog>(store: S) -> Self {
         let store = Arc::new(store);
         Self { repository: store.clone(), queue: store.clone(), activity: store }

@@ -7,6 +7,7 @@ use crate::events::compiled::CompiledCatalog;
 use crate::events::new_event::{CheckedEvent, NewEvent};
 use crate::hub::admin::Admin;
 use crate::hub::builder::HubBuilder;
+use crate::hub::keys::Keys;
 use crate::tenancy::model::Actor;
 use crate::webhooks::context::Context;
 use crate::webhooks::host_transaction::Publications;
@@ -36,6 +37,7 @@ use crate::webhooks::settings::Settings;
 #[derive(Clone, Debug)]
 pub struct Hub {
     pub(super) context: Arc<Context>,
+    pub(super) keys: Keys,
 }
 
 impl Hub {
@@ -144,6 +146,6 @@ impl Hub {
 
     /// The tenant's integrations as this actor may see and change them.
     pub fn admin(&self, actor: Actor) -> Admin {
-        Admin::new(Arc::clone(&self.context), actor)
+        Admin::new(Arc::clone(&self.context), self.keys.clone(), actor, None)
     }
 }

@@ -8,6 +8,8 @@
 //! | [`Hub::check`] | the host's own code: what does the catalogue have against it? |
 //! | [`Hub::explain`] | the host's support: who would hear of it? |
 //! | [`Hub::event_types`] | the host's own code: what can be published |
+//! | [`Hub::gate`], [`Hub::authenticate`] | the host's own API: who calls, and may they? |
+//! | [`Hub::admin_by_key`] | people who administer with a key |
 //! | [`Hub::admin`] | people: everything that the access policy lets them see and change |
 //! | [`Hub::doctor`] | the operator: how it stands now, what is wrong, and what to do |
 //! | [`Hub::rewrap`], [`Hub::rewrap_step`] | the operator: keys have changed, and an old one is to be dropped |
@@ -53,6 +55,7 @@ mod doctor;
 mod handle;
 #[cfg(feature = "http-client")]
 mod http;
+mod keys;
 #[cfg(feature = "schemas")]
 mod schemas;
 mod symptom;

@@ -92,6 +92,10 @@ id!(
     ReplayId, "rpl_"
 );
 id!(
+    /// Names one API key: `key_…`. It is no part of the token.
+    ApiKeyId, "key_"
+);
+id!(
     /// Names one entry of the activity log: `act_…`.
     ActivityId, "act_"
 );

@@ -10,6 +10,7 @@ use crate::activity::model::Activity;
 use crate::error::Result;
 use crate::events::model::Event;
 use crate::ports::Sealed;
+pub use crate::primitives::durability::Durability;
 use crate::primitives::id::{DeliveryId, EventId, ReplayId, WebhookId};
 use crate::primitives::page::{Page, PageRequest};
 use crate::tenancy::model::TenantId;
@@ -82,15 +83,6 @@ pub enum StoppedHead {
     Retry,
     /// They become dead letters, and the next ones go.
     Skip,
-}
-
-/// Whether what a store keeps outlives the process.
-#[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
-pub enum Durability {
-    /// It ends with the process; so may the key that seals its secrets.
-    Process,
-    /// It lasts: a hub on it needs a vault whose key lasts as well.
-    Lasting,
 }
 
 /// A secret that was sealed anew, such as under a newer key.

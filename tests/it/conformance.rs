@@ -2,6 +2,7 @@
 //! which the suites must find.
 
 mod defects;
+mod key_defects;
 
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
@@ -13,8 +14,8 @@ use crossdock::adapters::vault::{EnvelopeVault, EphemeralVault, KeyProvider, Sta
 use crossdock::ports::{Clock, Entropy, Exchange, Vault, Wake};
 use crossdock::primitives::EgressPolicy;
 use crossdock::testing::conformance::{
-    Check, ClockHarness, StoreHarness, Stores, VaultHarness, clock_suite, entropy_suite, exchange_suite,
-    key_provider_suite, store_suite, vault_suite, wake_suite,
+    Check, ClockHarness, KeyStoreHarness, KeyStores, StoreHarness, Stores, VaultHarness, clock_suite,
+    entropy_suite, exchange_suite, key_provider_suite, key_store_suite, store_suite, vault_suite, wake_suite,
 };
 use crossdock::testing::{ManualClock, SeededEntropy};
 use crossdock::{LocalWake, Result, SystemClock, SystemEntropy};
@@ -26,7 +27,9 @@ use crate::rule;
 pub(crate) fn trials() -> Vec<Trial> {
     [
         suite("memory", store_suite(), || Arc::new(InMemory) as Arc<dyn StoreHarness>),
+        suite("memory", key_store_suite(), || Arc::new(InMemory) as Arc<dyn KeyStoreHarness>),
         suite("sqlite", store_suite(), || Arc::new(InFiles::default()) as Arc<dyn StoreHarness>),
+        suite("sqlite", key_store_suite(), || Arc::new(InFiles::default()) as Arc<dyn KeyStoreHarness>),
         suite("manual_clock", clock_suite(), || {
             Arc::new(ByHand(ManualClock::new())) as Arc<dyn ClockHarness>
         }),
@@ -39,6 +42,7 @@ pub(crate) fn trials() -> Vec<Trial> {
         suite("static_keys", key_provider_suite(), || Arc::new(one_key("2026-01")) as Arc<dyn KeyProvider>),
         suite("http_client", exchange_suite(), || Arc::new(http_client()) as Arc<dyn Exchange>),
         defects::trials(),
+        key_defects::trials(),
     ]
     .into_iter()
     .flatten()
@@ -75,6 +79,13 @@ impl StoreHarness for InMemory {
     }
 }
 
+#[async_trait::async_trait]
+impl KeyStoreHarness for InMemory {
+    async fn fresh(&self) -> Result<KeyStores> {
+        Ok(KeyStores::of(MemoryStore::new()))
+    }
+}
+
 /// Each store has a file of its own, which is gone with the harness.
 #[derive(Debug, Default)]
 struct InFiles(Mutex<Vec<TempDir>>);
@@ -86,6 +97,16 @@ impl StoreHarness for InFiles {
         let store = SqliteStore::open(folder.path().join("hub.db"))?;
         self.0.lock().expect("a list").push(folder);
         Ok(Stores::of(store))
+    }
+}
+
+#[async_trait::async_trait]
+impl KeyStoreHarness for InFiles {
+    async fn fresh(&self) -> Result<KeyStores> {
+        let folder = tempfile::tempdir().expect("a folder");
+        let store = SqliteStore::open(folder.path().join("hub.db"))?;
+        self.0.lock().expect("a list").push(folder);
+        Ok(KeyStores::of(store))
     }
 }
 

@@ -16,6 +16,7 @@ mod enumeration;
 mod history;
 mod http_client;
 mod http_pool;
+mod keys;
 mod kills;
 mod lookups;
 mod loopback;
@@ -56,6 +57,7 @@ fn main() -> ExitCode {
     trials.extend(history::trials());
     trials.extend(http_client::trials());
     trials.extend(http_pool::trials());
+    trials.extend(keys::trials());
     trials.extend(kills::trials());
     trials.extend(lookups::trials());
     trials.extend(manifest::trials());

@@ -8,6 +8,7 @@
 //! | `webhooks`, `deliveries`, `replays` | what an administrator sees and changes |
 //! | `retention`, `fair` | what goes, when, and whose |
 //! | `examine` | how the queue stands |
+//! | `keys` | API keys and their use |
 //! | `ports` | the ports, each method one step under the lock |
 
 use std::ops::{Deref, DerefMut};
@@ -20,6 +21,7 @@ mod examine;
 mod fair;
 mod group;
 mod id_map;
+mod keys;
 mod lane;
 mod ports;
 mod publish;

@@ -9,6 +9,7 @@ use crate::activity::model::Activity;
 use crate::adapters::memory::fair::Fair;
 use crate::adapters::memory::group::{Caps, Group};
 use crate::adapters::memory::id_map::IdMap;
+use crate::adapters::memory::keys::Keys;
 use crate::adapters::memory::slab::{Slab, Slot};
 use crate::events::model::Event;
 use crate::lanes::lease::LeaseToken;
@@ -51,6 +52,7 @@ pub(super) struct State {
     pub(super) oldest: Oldest,
     /// When leases ended that were claimed anew, as long as anybody may ask for them.
     pub(super) lapses: VecDeque<DateTime<Utc>>,
+    pub(super) keys: Keys,
 }
 
 /// Nothing is older than this: retention need not look before then.
@@ -176,6 +178,7 @@ impl State {
             forgotten: Forgotten::default(),
             oldest: Oldest { row: DateTime::<Utc>::MAX_UTC, payload: DateTime::<Utc>::MAX_UTC },
             lapses: VecDeque::new(),
+            keys: Keys::default(),
         }
     }
 

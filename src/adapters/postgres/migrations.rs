@@ -104,7 +104,10 @@ impl PostgresStore {
     /// What [`migrate`](Self::migrate) would run on an empty database, for hosts with a tool of their own; the first partitions are
     /// made as well. With row-level security, [`policies`](Self::policies) come after them.
     pub fn migrations(&self) -> Vec<Migration> {
-        vec![Migration { version: 1, name: "first", sql: self.sql(FIRST) }]
+        vec![
+            Migration { version: 1, name: "first", sql: self.sql(FIRST) },
+            Migration { version: 2, name: "API keys", sql: self.sql(KEYS) },
+        ]
     }
 
     /// The statements that set the policies of row-level security, for hosts with a tool of their own: to be run after the migrations,
@@ -197,7 +200,7 @@ fn unguarded(tables: u32) -> Error {
     Error::new(ErrorKind::Unconfigured, CHECK).with_source(cause).with_problem(problem)
 }
 
-const LATEST: u32 = 1;
+const LATEST: u32 = 2;
 const MIGRATE: &str = "migrate the schema";
 const CHECK: &str = "check the schema";
 const VERSION: &str = r#"SELECT COALESCE(max(version), 0) FROM "crossdock".migration"#;
@@ -208,6 +211,7 @@ const UNGUARDED: &str = "SELECT count(*) FROM pg_class c
     WHERE n.nspname = $1 AND c.relkind IN ('r', 'p') AND NOT c.relispartition
       AND NOT (c.relrowsecurity AND c.relforcerowsecurity)";
 const FIRST_PARTITIONS: &str = r#"SELECT "crossdock".keep_partitions(clock_timestamp(), 1, '-infinity', '-infinity') FROM generate_series(1, 8)"#;
+const KEYS: &str = include_str!("sql/keys.sql");
 const ROW_LEVEL_SECURITY: &str = include_str!("sql/row_level_security.sql");
 const FIRST: &str = concat!(
     include_str!("sql/tables.sql"),

@@ -47,6 +47,8 @@ mod entries;
 mod examine;
 mod failure;
 mod host_transaction;
+mod key_usage;
+mod keys;
 mod listing;
 mod migrations;
 mod outbox;

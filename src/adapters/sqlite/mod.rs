@@ -13,7 +13,8 @@
 //! | `webhooks`, `deliveries`, `repair`, `replays`, `activity` | what an administrator sees and changes |
 //! | `retention` | what goes, and when |
 //! | `examine` | how the queue stands |
-//! | `queue_port`, `repository_port` | the ports, each method one step of the writer or of a reader |
+//! | `keys.sql`, `keys` | API keys and their use |
+//! | `queue_port`, `repository_port`, `keys_port` | the ports, each method one step of the writer or of a reader |
 //!
 //! # The file
 //! All tables begin with `crossdock_`, so that they can be, and for publishing inside the host's transaction must be, in the
@@ -82,6 +83,8 @@ mod deliveries;
 mod examine;
 mod fault;
 mod host_transaction;
+mod keys;
+mod keys_port;
 mod lane;
 mod migrations;
 mod order;

@@ -18,6 +18,8 @@ pub use login_hosts::LoginHosts;
 pub use replay::{Replay, ReplayFilter, ReplayState};
 pub use settlement::{BrakeChange, Claim, Fate, HealthChange, Publication, Published, Settlement};
 pub use webhook::{
-    DisableReason, LaneStop, OrderKey, Ordered, Ordering, StoredAuth, StoredSecret, TenantDefaults, Version,
-    Webhook, WebhookState,
+    DisableReason, LaneStop, OrderKey, Ordered, Ordering, StoredAuth, StoredSecret, TenantDefaults, Webhook,
+    WebhookState,
 };
+
+pub use crate::primitives::version::Version;

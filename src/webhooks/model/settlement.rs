@@ -10,10 +10,11 @@ use crate::events::model::Event;
 use crate::lanes::lease::Lease;
 use crate::lanes::throttle::Brake;
 use crate::primitives::id::{DeliveryId, EventId, WebhookId};
+use crate::primitives::version::Version;
 use crate::tenancy::model::TenantId;
 use crate::webhooks::model::attempt::Attempt;
 use crate::webhooks::model::delivery::{DeadReason, Origin};
-use crate::webhooks::model::webhook::{DisableReason, TenantDefaults, Version, Webhook};
+use crate::webhooks::model::webhook::{DisableReason, TenantDefaults, Webhook};
 
 /// An event ready to be written: checked, named and timed. This is all that a store, or a host with a transaction of
 /// its own, has to write.

@@ -15,6 +15,7 @@ use crate::ports::Sealed;
 use crate::primitives::egress::TenantUrl;
 use crate::primitives::id::WebhookId;
 use crate::primitives::stored::word::words;
+use crate::primitives::version::Version;
 use crate::tenancy::model::{Entitlement, TenantId};
 use crate::webhooks::model::delivery::SkipReason;
 use crate::webhooks::model::login_hosts::LoginHosts;
@@ -76,10 +77,6 @@ pub struct Webhook {
     /// When it was last changed.
     pub updated_at: DateTime<Utc>,
 }
-
-/// Counts the changes of a record, from 1.
-#[derive(Clone, Copy, Debug, Eq, Hash, Ord, PartialEq, PartialOrd)]
-pub struct Version(u64);
 
 /// Whether a webhook's deliveries are made.
 #[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
@@ -282,28 +279,6 @@ impl Webhook {
                 Some(ordering_key.map_or(OrderKey::WHOLE, OrderKey::of))
             }
         }
-    }
-}
-
-impl Version {
-    /// Nothing was ever stored.
-    pub const NONE: Self = Self(0);
-    /// A new record's.
-    pub const FIRST: Self = Self(1);
-
-    /// The version with this number, as a store has kept it or a client names it.
-    pub const fn new(number: u64) -> Self {
-        Self(number)
-    }
-
-    /// The number.
-    pub const fn number(self) -> u64 {
-        self.0
-    }
-
-    /// The version after the next change.
-    pub const fn next(self) -> Self {
-        Self(self.0.saturating_add(1))
     }
 }
 

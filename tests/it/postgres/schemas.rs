@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use crossdock::adapters::PostgresStore;
-use crossdock::testing::conformance::{StoreHarness, Stores};
+use crossdock::testing::conformance::{KeyStoreHarness, KeyStores, StoreHarness, Stores};
 use crossdock::{Error, ErrorKind, Result};
 use futures_util::FutureExt;
 use sqlx::PgPool;
@@ -110,6 +110,13 @@ impl Schemas {
 impl StoreHarness for Schemas {
     async fn fresh(&self) -> Result<Stores> {
         Ok(Stores::of(self.place().await?.store))
+    }
+}
+
+#[async_trait]
+impl KeyStoreHarness for Schemas {
+    async fn fresh(&self) -> Result<KeyStores> {
+        Ok(KeyStores::of(self.place().await?.store))
     }
 }
 

@@ -1,7 +1,7 @@
 //! The store keeps every contract: on the server itself, with and without transactions around single statements, and through a
 //! transaction-mode pooler.
 
-use crossdock::testing::conformance::{Check, StoreHarness, store_suite};
+use crossdock::testing::conformance::{Check, KeyStoreHarness, StoreHarness, key_store_suite, store_suite};
 use libtest_mimic::Trial;
 
 use crate::postgres::play::play;
@@ -14,6 +14,9 @@ pub(crate) fn trials() -> Vec<Trial> {
         suite("postgres_in_transactions", server, Way::Pooled),
         suite("postgres_pooled", pooler, Way::Pooled),
         suite("postgres_with_row_level_security", server, Way::WithPolicies),
+        key_suite("postgres", server, Way::Direct),
+        key_suite("postgres_pooled", pooler, Way::Pooled),
+        key_suite("postgres_with_row_level_security", server, Way::WithPolicies),
     ]
     .into_iter()
     .flatten()
@@ -29,6 +32,15 @@ fn suite(name: &str, need: fn() -> Result<String, String>, way: Way) -> Vec<Tria
     let is_wanted =
         |name: &str| way != Way::WithPolicies || MANAGEMENT.iter().any(|part| name.starts_with(part));
     store_suite().into_iter().filter(|check| is_wanted(check.name())).map(trial).collect()
+}
+
+fn key_suite(name: &str, need: fn() -> Result<String, String>, way: Way) -> Vec<Trial> {
+    let trial = |check: Check<dyn KeyStoreHarness>| {
+        rule_with(&format!("conformance::{name}::{}", check.name()), need, move |url| {
+            play(Schemas::lend(url, way, async move |schemas| Ok(check.run(schemas).await?)))
+        })
+    };
+    key_store_suite().into_iter().map(trial).collect()
 }
 
 /// What policies could break: whatever says whose rows it wants, and the engine beside it.

@@ -1,10 +1,9 @@
 //! The webhook's own allow-list of addresses.
 
-use std::net::IpAddr;
-
 use ipnet::{IpNet, Ipv4Net};
 
 use crate::error::Problem;
+use crate::primitives::network::read_network;
 
 /// The networks, each once.
 pub(super) fn check(networks: &[String], problems: &mut Vec<Problem>) -> Vec<IpNet> {
@@ -26,13 +25,9 @@ pub(super) fn check(networks: &[String], problems: &mut Vec<Problem>) -> Vec<IpN
 
 fn parse(text: &str) -> Result<IpNet, (&'static str, String)> {
     let text = text.trim();
-    let network = match (text.parse::<IpNet>(), text.parse::<IpAddr>()) {
-        (Ok(network), _) => network,
-        (_, Ok(address)) => IpNet::from(address),
-        _ => {
-            let fix = "write it as `198.51.100.0/24`, `2001:db8::/32` or `198.51.100.7`".to_owned();
-            return Err(("a destination is a network in CIDR notation or an address", fix));
-        }
+    let Some(network) = read_network(text) else {
+        let fix = "write it as `198.51.100.0/24`, `2001:db8::/32` or `198.51.100.7`".to_owned();
+        return Err(("a destination is a network in CIDR notation or an address", fix));
     };
     if network.addr() != network.network() {
         let rule = "a network's address has no bits set behind its prefix";
@@ -83,9 +78,15 @@ mod tests {
 
     #[test]
     fn what_is_no_network_is_refused() {
-        for text in
-            ["", "example.com", "198.51.100.0/33", "198.51.100", "198.51.100.0/-1", "::ffff:198.51.100.0/120"]
-        {
+        for text in [
+            "",
+            "example.com",
+            "010.0.0.0/8",
+            "198.51.100.0/33",
+            "198.51.100",
+            "198.51.100.0/-1",
+            "::ffff:198.51.100.0/120",
+        ] {
             assert!(checked(&[text]).is_err(), "{text}");
         }
         assert!(checked(&["198.51.100.7"; 101]).is_err());

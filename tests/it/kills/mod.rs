@@ -21,6 +21,7 @@
 //! | `orders` | what they publish, and who hears of it |
 //! | `receiver` | where it all arrives |
 //! | `ledger` | what was said on both sides, and the judgement |
+//! | `together` | two processes, and nobody is killed |
 //! | `eager` | an engine that acknowledges before it writes, which must be found out |
 
 mod eager;
@@ -33,6 +34,7 @@ mod process;
 mod publisher;
 mod receiver;
 mod run;
+mod together;
 mod verdicts;
 mod worker;
 
@@ -57,6 +59,14 @@ pub(crate) fn trials() -> Vec<Trial> {
         rule_with("kills::postgres::what_was_acknowledged_arrives", Ground::postgres, |ground| {
             nothing_is_lost(&Plan::from_environment()?, &ground)
         }),
+        rule("kills::sqlite::two_processes_send_nothing_twice_and_keep_one_limit", || {
+            together::two_processes(&Ground::sqlite()?)
+        }),
+        rule_with(
+            "kills::postgres::two_processes_send_nothing_twice_and_keep_one_limit",
+            Ground::postgres,
+            |ground| together::two_processes(&ground),
+        ),
         rule("kills::sqlite::an_engine_that_acknowledges_before_it_writes_is_found", || {
             something_is_lost(&eager()?, &Ground::sqlite()?)
         }),

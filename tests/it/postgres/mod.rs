@@ -15,6 +15,7 @@ mod schema;
 mod schemas;
 pub(crate) mod server;
 mod servers;
+mod sharing;
 mod store;
 mod wake;
 pub(crate) mod world;
@@ -34,6 +35,7 @@ pub(crate) fn trials() -> Vec<Trial> {
         store::trials(),
         races::trials(),
         host::trials(),
+        sharing::trials(),
         schema::trials(),
         faults::trials(),
         damage::trials(),

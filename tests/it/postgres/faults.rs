@@ -126,10 +126,18 @@ async fn cut(url: String) -> Outcome {
     let options = PgPoolOptions::new().max_connections(1).test_before_acquire(false);
     let pool = options.connect(&world.url).await?;
     let store = PostgresStore::builder(pool.clone()).schema(&world.name).build()?;
-    let pid: i32 = sqlx::query_scalar("SELECT pg_backend_pid()").fetch_one(&pool).await?;
     store.outbox(1, at(0)).await?;
+    let pid: i32 = sqlx::query_scalar("SELECT pg_backend_pid()").fetch_one(&pool).await?;
+    // The pool asks a connection that it takes back whether it lives: that must be over.
+    while pool.num_idle() == 0 {
+        tokio::time::sleep(Duration::from_millis(1)).await;
+    }
 
-    world.number(&format!("SELECT pg_terminate_backend({pid})::int::bigint")).await?;
+    assert_eq!(world.number(&format!("SELECT pg_terminate_backend({pid})::int::bigint")).await?, 1);
+    // It was told to end, and ends a little later.
+    while world.number(&format!("SELECT count(*) FROM pg_stat_activity WHERE pid = {pid}")).await? > 0 {
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
 
     passes(store.outbox(1, at(0)).await.map(|_| ()).expect_err("a refusal"));
     store.outbox(1, at(0)).await?;

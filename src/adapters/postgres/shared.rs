@@ -1,4 +1,4 @@
-//! What many publish at once shares a statement, and so a commit: publishing one by one costs the server a hundred times as much.
+//! What many publish at once shares a statement, and so a commit: one by one, publishing took five times as much of the server.
 //!
 //! Only events without an idempotency key share: whoever publishes with one may have to wait for another transaction that has
 //! the same, and nobody else is to wait with them.

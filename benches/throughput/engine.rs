@@ -75,9 +75,23 @@ impl Engine {
         Ok(engine)
     }
 
+    /// The same on a place that is there already.
+    pub(crate) async fn start_on(
+        site: Site,
+        options: &Options,
+        sources: Vec<Source>,
+    ) -> Result<Self, Failure> {
+        let mut engine = Self::idle_on(site, sources).await?;
+        engine.work(options).await?;
+        Ok(engine)
+    }
+
     /// One that does not deliver yet.
     pub(crate) async fn idle(ground: &Ground, sources: Vec<Source>) -> Result<Self, Failure> {
-        let site = ground.site().await?;
+        Self::idle_on(ground.site().await?, sources).await
+    }
+
+    async fn idle_on(site: Site, sources: Vec<Source>) -> Result<Self, Failure> {
         let types: BTreeSet<_> = sources.iter().map(|source| source.event_type.clone()).collect();
         let hub = hub(&site, types).await?;
         for source in &sources {
@@ -218,6 +232,41 @@ impl Engine {
             source.all_arrived().await?;
         }
         Ok(())
+    }
+
+    /// Publishes so many events a second, whatever becomes of them, and waits until all have arrived.
+    pub(crate) async fn flow(&self, per_second: u32, time: Duration) -> Result<(), Failure> {
+        let end = Instant::now() + time;
+        let tasks = u32::try_from(self.sources.len())?;
+        let mut publishers = JoinSet::new();
+        for (number, source) in (0..tasks).zip(&self.sources) {
+            let (hub, source) = (self.hub.clone(), source.clone());
+            publishers.spawn(async move {
+                let pace = Duration::from_secs(1) * tasks / per_second;
+                let mut ticks = tokio::time::interval_at(Instant::now() + pace * number / tasks, pace);
+                let share = u32::try_from(source.webhooks)?;
+                let mut published = 0;
+                while Instant::now() < end {
+                    ticks.tick().await;
+                    hub.publish(source.event()?).await?;
+                    published += share;
+                }
+                // Each arrival has given a place; whoever publishes in a closed loop later finds as many as before.
+                source.receiver.places.acquire_many(published).await?.forget();
+                Ok::<_, Failure>(())
+            });
+        }
+        while let Some(ended) = publishers.join_next().await {
+            ended??;
+        }
+        for source in &self.sources {
+            source.all_arrived().await?;
+        }
+        Ok(())
+    }
+
+    pub(crate) fn admin(&self, source: &Source) -> crossdock::hub::Admin {
+        self.hub.admin(Actor::org_admin(source.tenant.clone(), "bench"))
     }
 
     pub(crate) fn arrived(&self, sources: usize) -> u64 {

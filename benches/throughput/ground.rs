@@ -1,19 +1,23 @@
 //! Where the engine keeps its work: a new place for every measurement, as empty as the one before.
 
 use std::path::PathBuf;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use crossdock::adapters::memory::MemoryStore;
 use crossdock::adapters::postgres::PostgresWake;
 use crossdock::adapters::{EnvelopeVault, PostgresStore, SqliteStore, StaticKeys};
+use crossdock::webhooks::DeliveryQueue;
 use crossdock::{Hub, HubBuilder};
 use sqlx::postgres::PgPoolOptions;
 use sqlx::{PgPool, Row};
 use tempfile::TempDir;
 
 use crate::engine::Failure;
+use crate::latency::Latencies;
 use crate::options::{Options, Store};
 use crate::server::{NAMED, Server};
+use crate::timed::Timed;
 
 /// What all places of one run stand on.
 #[derive(Debug)]
@@ -28,9 +32,16 @@ pub(crate) struct Ground {
 /// One place; other processes find it by its name.
 #[derive(Clone, Debug)]
 pub(crate) enum Site {
-    Memory { history: usize },
+    Memory {
+        history: usize,
+    },
     Sqlite(PathBuf),
-    Postgres { url: String, schema: String },
+    /// With a count of how long claims take, if somebody wants to know.
+    Postgres {
+        url: String,
+        schema: String,
+        claims: Option<Arc<Latencies>>,
+    },
 }
 
 /// What a database has done so far.
@@ -65,12 +76,9 @@ impl Ground {
         Ok(match (self.store, &self.postgres) {
             (Store::Postgres, Some((_, url))) => {
                 let schema = format!("bench_{}_{number}", std::process::id());
-                let site = Site::Postgres { url: url.clone(), schema };
-                if let Site::Postgres { url, schema } = &site {
-                    let pool = PgPool::connect(url).await?;
-                    PostgresStore::builder(pool).schema(schema).build()?.migrate().await?;
-                }
-                site
+                let pool = PgPool::connect(url).await?;
+                PostgresStore::builder(pool).schema(&schema).build()?.migrate().await?;
+                Site::Postgres { url: url.clone(), schema, claims: None }
             }
             (Store::Sqlite, _) => Site::Sqlite(self.folder.path().join(format!("{number}.db"))),
             _ => Site::Memory { history: self.history },
@@ -114,18 +122,26 @@ impl Site {
         Ok(match self {
             Self::Memory { history } => builder.store(MemoryStore::builder().history(*history).build()),
             Self::Sqlite(path) => builder.store(SqliteStore::open(path)?).vault(EnvelopeVault::new(keys)),
-            Self::Postgres { url, schema } => {
+            Self::Postgres { url, schema, claims } => {
                 let pool = PgPoolOptions::new().max_connections(CONNECTIONS).connect(url).await?;
                 let store = PostgresStore::builder(pool).schema(schema).direct().build()?;
                 let wake = PostgresWake::start(url.parse()?, schema)?;
-                builder.store(store).wake(wake).vault(EnvelopeVault::new(keys))
+                let builder = match claims {
+                    Some(claims) => {
+                        let inner: Arc<dyn DeliveryQueue> = Arc::new(store.clone());
+                        let timed = Timed { inner, claims: Arc::clone(claims) };
+                        builder.store_parts(Arc::new(store.clone()), Arc::new(timed), Arc::new(store))
+                    }
+                    None => builder.store(store),
+                };
+                builder.wake(wake).vault(EnvelopeVault::new(keys))
             }
         })
     }
 
     /// What the database has done since it was made; nothing for one that does not count.
     pub(crate) async fn counters(&self) -> Result<Option<Counters>, Failure> {
-        let Self::Postgres { url, schema } = self else { return Ok(None) };
+        let Self::Postgres { url, schema, .. } = self else { return Ok(None) };
         let pool = PgPool::connect(url).await?;
         sqlx::query("CREATE EXTENSION IF NOT EXISTS pg_stat_statements").execute(&pool).await?;
         let row = sqlx::query(
@@ -139,12 +155,20 @@ impl Site {
         Ok(Some(Counters { statements: number(row.try_get(0)?), wal_bytes: number(row.try_get(1)?) }))
     }
 
+    /// The same place; how long its claims take is counted there.
+    pub(crate) fn timed(mut self, counts: &Arc<Latencies>) -> Self {
+        if let Self::Postgres { claims, .. } = &mut self {
+            *claims = Some(Arc::clone(counts));
+        }
+        self
+    }
+
     /// As a word that another process understands.
     pub(crate) fn name(&self) -> String {
         match self {
             Self::Memory { history } => format!("memory {history}"),
             Self::Sqlite(path) => format!("sqlite {}", path.display()),
-            Self::Postgres { url, schema } => format!("postgres {schema} {url}"),
+            Self::Postgres { url, schema, .. } => format!("postgres {schema} {url}"),
         }
     }
 
@@ -154,7 +178,7 @@ impl Site {
             "sqlite" => Self::Sqlite(rest.into()),
             "postgres" => {
                 let (schema, url) = rest.split_once(' ').ok_or("a schema without a server")?;
-                Self::Postgres { url: url.to_owned(), schema: schema.to_owned() }
+                Self::Postgres { url: url.to_owned(), schema: schema.to_owned(), claims: None }
             }
             _ => return Err(format!("other processes do not reach {name}").into()),
         })

@@ -6,6 +6,7 @@
 
 #[path = "../../tests/it/postgres/account.rs"]
 mod account;
+mod aged;
 mod allocations;
 mod bare;
 mod cpu;
@@ -15,12 +16,17 @@ mod hanging;
 mod latency;
 mod memory;
 mod options;
+mod pinned;
 mod process;
 mod publishing;
 mod receiver;
+#[path = "../../tests/it/relay.rs"]
+#[expect(unused_imports, reason = "one port of several is relayed here")]
+mod relay;
 mod report;
 mod server;
 mod speed;
+mod timed;
 
 use std::process::ExitCode;
 
@@ -72,6 +78,12 @@ async fn run(options: &Options) -> Result<ExitCode, Failure> {
         if wanted(TableName::Memory) { Some(memory::measure(options, &ground).await?) } else { None };
     if wanted(TableName::Limits) {
         publishing::measure(options, &ground).await?.print(options.output);
+    }
+    if wanted(TableName::History) {
+        aged::measure(options, &ground).await?.print(options.output);
+    }
+    if wanted(TableName::Pinned) {
+        pinned::measure(options, &ground).await?.print(options.output);
     }
     let limit = if wanted(TableName::Throughput) {
         let (report, limit) = speed::measure(options, &ground).await?;

@@ -35,6 +35,12 @@ pub(crate) struct Options {
     pub(crate) hanging: (Duration, usize),
     /// After how many deliveries the memory is looked at.
     pub(crate) memory: (u64, u64),
+    /// How many deliveries of history the table of that name writes.
+    pub(crate) rows: u64,
+    /// How many events a second are published beside history, and while a snapshot is pinned.
+    pub(crate) pace: u32,
+    /// How long a snapshot is pinned.
+    pub(crate) pinned: Duration,
 }
 
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -56,6 +62,8 @@ pub(crate) enum TableName {
     Limits,
     Hanging,
     Memory,
+    History,
+    Pinned,
 }
 
 pub(crate) const USAGE: &str = "\
@@ -66,7 +74,7 @@ cargo bench --bench throughput -- [OPTIONS]
   --processes N         processes that deliver, this one among them; not with memory [1]
   --json                one JSON object per line instead of tables
   --quick               seconds instead of minutes: for a look whether it works, not for figures
-  --table NAME          only this table: throughput, limits, hanging or memory; may be repeated
+  --table NAME          only this table: throughput, limits, hanging, memory, history or pinned; may be repeated
   --events N            events per round [60000; on a database 20000]
   --rounds N            rounds, alternating between bare loop and engine [5]
   --tenants N           tenants, each with its own webhooks and its own receiver [4; on a database 16]
@@ -77,7 +85,10 @@ cargo bench --bench throughput -- [OPTIONS]
   --publishers N        tasks that publish, one event per call [one per tenant; on a database 64]
   --runners N           loops of the worker [the worker's own default]
   --history N           deliveries that the store keeps after they have ended [10000]
-  --memory FIRST,LAST   after how many deliveries memory is compared [100000,1000000]";
+  --memory FIRST,LAST   after how many deliveries memory is compared [100000,1000000]
+  --rows N              deliveries of history that the table history writes [5000000]
+  --pace N              events a second in the tables history and pinned [500]
+  --pinned SECONDS      how long the table pinned holds a snapshot [600]";
 
 impl Default for Options {
     fn default() -> Self {
@@ -99,6 +110,9 @@ impl Default for Options {
             low_load: Duration::from_secs(10),
             hanging: (Duration::from_secs(2), 4),
             memory: (100_000, 1_000_000),
+            rows: 5_000_000,
+            pace: 500,
+            pinned: Duration::from_secs(600),
         }
     }
 }
@@ -138,6 +152,9 @@ impl Options {
                 "--processes" => options.processes = at_least_one(&value()?)?,
                 "--runners" => options.runners = Some(at_least_one(&value()?)?),
                 "--history" => options.history = number(&value()?)?,
+                "--rows" => options.rows = at_least_one(&value()?)?,
+                "--pace" => options.pace = at_least_one(&value()?)?,
+                "--pinned" => options.pinned = Duration::from_secs(at_least_one(&value()?)?),
                 "--memory" => options.memory = pair(&value()?)?,
                 _ => return Err(format!("unknown option {argument}")),
             }
@@ -222,6 +239,8 @@ impl FromStr for TableName {
             "limits" => Ok(Self::Limits),
             "hanging" => Ok(Self::Hanging),
             "memory" => Ok(Self::Memory),
+            "history" => Ok(Self::History),
+            "pinned" => Ok(Self::Pinned),
             _ => Err(format!("unknown table {text}")),
         }
     }

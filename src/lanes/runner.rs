@@ -207,14 +207,15 @@ impl<'a, W: LaneWork> Turn<'a, W, ()> {
 }
 
 impl<'a, W: LaneWork, F: Future<Output = Landing<W::Outcome>>> Turn<'a, W, F> {
-    /// One step of the store at a time: a claim passes over what another step works on, and would come back with less.
+    /// A claim is the only step of the store while it runs: it passes over what another step works on, and would come back with
+    /// less. Settling may begin beside one that is under way.
     fn start_what_can_start(&mut self) {
-        if self.rest_until.is_some() || self.settling.is_some() || self.claiming.is_some() {
+        if self.rest_until.is_some() || self.settling.is_some() {
             return;
         }
         let free = self.runner.slots - self.flights.len();
-        let claims = self.may_have_work && self.deadline.is_none() && free > 0;
-        if claims && (self.settled_last || self.landed.is_empty()) {
+        let claims = self.claiming.is_none() && self.may_have_work && self.deadline.is_none() && free > 0;
+        if claims && (self.settled_last || self.landed.is_empty() || self.gathers()) {
             self.settled_last = false;
             let (limit, full) = self.shares.room(free);
             self.claiming = Some((limit, self.runner.work.claim(limit, full).boxed()));
@@ -302,6 +303,7 @@ impl<'a, W: LaneWork, F: Future<Output = Landing<W::Outcome>>> Turn<'a, W, F> {
         self.runner.work.failed(error);
         // Nothing more is claimed until it succeeds: that would look as if the store were well.
         self.settled_last = false;
+        self.gathers_until = None;
         if error.is_transient() {
             self.rest();
             if self.failures >= FAILURES_TOGETHER {

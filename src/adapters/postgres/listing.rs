@@ -53,6 +53,7 @@ impl PostgresStore {
             .bind(filter.from.map(stored_time))
             .bind(filter.to.map(stored_time))
             .bind((!types.is_empty()).then_some(types))
+            .bind(kinds == [kind_number(StatusKind::DeadLetter)])
             .bind((kinds.len() < ALL_KINDS.len()).then_some(kinds));
         let rows = session.rows(statement).await?;
         let (rows, next) = cut(rows, page, "id")?;
@@ -233,7 +234,7 @@ const LIST: &str = concat!(
     WHERE d.tenant_id = $1 AND ($2::uuid IS NULL OR d.id < $2) AND ($4::uuid IS NULL OR d.webhook_id = $4)
         AND ($5::uuid IS NULL OR d.event_id = $5) AND ($6::timestamptz IS NULL OR d.created_at >= $6)
         AND ($7::timestamptz IS NULL OR d.created_at < $7) AND ($8::text[] IS NULL OR d.event_type = ANY ($8))
-        AND ($9::smallint[] IS NULL OR d.kind = ANY ($9))
+        AND (NOT $9 OR d.dead) AND ($10::smallint[] IS NULL OR d.kind = ANY ($10))
         AND ($6::timestamptz IS NULL OR d.id >= "crossdock".first_id($6 - interval '1 day'))
         AND ($7::timestamptz IS NULL OR d.id < "crossdock".first_id($7 + interval '1 day'))
     ORDER BY d.id DESC LIMIT $3

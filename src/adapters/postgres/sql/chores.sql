@@ -1,3 +1,13 @@
+-- What has waited for too long and is not being worked on, oldest first. An id is as old as its record, to within what two clocks may
+-- differ by: this much an index answers, and what it passes over ends an hour later.
+CREATE FUNCTION "crossdock".overdue(p_before timestamptz, p_at timestamptz, p_most int) RETURNS TABLE (delivery_id uuid, lane_id bigint)
+LANGUAGE sql STABLE SET enable_hashjoin = off SET enable_mergejoin = off SET jit = off AS $$
+  SELECT q.delivery_id, q.lane_id FROM "crossdock".queue q
+  WHERE q.delivery_id < "crossdock".first_id(p_before + interval '1 hour') AND q.created_at < p_before
+    AND NOT (q.state = 1 AND q.due_at > p_at)
+  ORDER BY q.delivery_id LIMIT p_most;
+$$;
+
 -- Ends what has waited for too long as dead letters, and what cannot wait as skipped; answers the dead letters, and in a row of its
 -- own how many were skipped.
 CREATE FUNCTION "crossdock".expire(p_before timestamptz, p_at timestamptz, p_most int)
@@ -17,9 +27,7 @@ BEGIN
         WHERE q.lane_id = l.id AND q.state = 1 AND q.due_at <= p_at AND q.erased)
       OR l.state IN (0, 3) AND EXISTS (
         SELECT 1 FROM "crossdock".queue q WHERE q.lane_id = l.id AND NOT (q.state = 1 AND q.due_at > p_at))
-      OR EXISTS (
-        SELECT 1 FROM "crossdock".queue q
-        WHERE q.lane_id = l.id AND q.created_at < p_before AND NOT (q.state = 1 AND q.due_at > p_at))
+      OR l.id IN (SELECT o.lane_id FROM "crossdock".overdue(p_before, p_at, p_most) o)
     ORDER BY l.id LIMIT p_most FOR NO KEY UPDATE
   ) l;
   IF v_lanes IS NULL THEN RETURN; END IF;
@@ -37,14 +45,8 @@ BEGIN
     v_skipped := cardinality(v_ids);
   END IF;
 
-  SELECT array_agg(x.delivery_id) INTO v_ids FROM (
-    SELECT q.delivery_id FROM "crossdock".lane l CROSS JOIN LATERAL (
-      SELECT q.delivery_id, q.created_at FROM "crossdock".queue q
-      WHERE q.lane_id = l.id AND q.created_at < p_before AND NOT (q.state = 1 AND q.due_at > p_at)
-      ORDER BY q.created_at LIMIT p_most
-    ) q
-    WHERE l.id = ANY (v_lanes) ORDER BY q.created_at LIMIT p_most - v_skipped
-  ) x;
+  SELECT array_agg(o.delivery_id) INTO v_ids FROM "crossdock".overdue(p_before, p_at, (p_most - v_skipped)::int) o
+  WHERE o.lane_id = ANY (v_lanes);
   IF v_ids IS NOT NULL THEN
     PERFORM "crossdock".finish(v_ids, array_fill('dead_letter.expired'::text, ARRAY[cardinality(v_ids)]), p_at);
   END IF;
@@ -123,12 +125,14 @@ BEGIN
     SELECT p.event_id FROM "crossdock".payload p JOIN "crossdock".event e ON e.id = p.event_id
     WHERE p.event_id < "crossdock".first_id(p_payloads + interval '1 day') AND e.published_at < p_payloads
       AND NOT EXISTS (SELECT 1 FROM "crossdock".outbox o WHERE o.event_id = p.event_id)
-      AND NOT EXISTS (SELECT 1 FROM "crossdock".queue q WHERE q.event_id = p.event_id)
+      AND NOT EXISTS (
+        SELECT 1 FROM "crossdock".delivery d JOIN "crossdock".queue q ON q.delivery_id = d.id WHERE d.event_id = p.event_id)
     ORDER BY p.event_id LIMIT p_most FOR UPDATE OF p SKIP LOCKED
   ) x;
   IF v_ids IS NOT NULL THEN
     SELECT array_agg(u.id) INTO v_ids FROM unnest(v_ids) AS u(id)
-    WHERE NOT EXISTS (SELECT 1 FROM "crossdock".queue q WHERE q.event_id = u.id);
+    WHERE NOT EXISTS (
+      SELECT 1 FROM "crossdock".delivery d JOIN "crossdock".queue q ON q.delivery_id = d.id WHERE d.event_id = u.id);
     DELETE FROM "crossdock".payload p USING unnest(v_ids) AS u(id) WHERE p.event_id = u.id;
     GET DIAGNOSTICS v_count = ROW_COUNT;
     v_gone := v_gone + v_count;
@@ -169,7 +173,10 @@ BEGIN
         EXECUTE format('SELECT EXISTS (SELECT 1 FROM "crossdock".%1$I x WHERE x.%2$I >= $1 AND x.%2$I < $2)', v_table || '_default',
           CASE v_table WHEN 'payload' THEN 'event_id' ELSE 'id' END) INTO v_needed USING v_low, v_high;
         CONTINUE WHEN v_needed;
-        EXECUTE format('CREATE TABLE "crossdock".%I (LIKE "crossdock".%I INCLUDING DEFAULTS INCLUDING CONSTRAINTS)', v_name, v_table);
+        EXECUTE format('CREATE TABLE "crossdock".%I (LIKE "crossdock".%I INCLUDING DEFAULTS INCLUDING CONSTRAINTS INCLUDING GENERATED)',
+          v_name, v_table);
+        -- Each row is written twice, and the second time onto its own page.
+        IF v_table = 'delivery' THEN EXECUTE format('ALTER TABLE "crossdock".%I SET (fillfactor = 70)', v_name); END IF;
         EXECUTE format('ALTER TABLE "crossdock".%I ATTACH PARTITION "crossdock".%I FOR VALUES FROM (%L) TO (%L)',
           v_table, v_name, v_low, v_high);
         -- One by one: it locks the default partition, and whoever reads two tables would wait for one of us while we wait for them.

@@ -219,9 +219,10 @@ BEGIN
     ) ORDER BY l.id FOR NO KEY UPDATE
   ) l;
   PERFORM "crossdock".forget_contents(v_events);
-  UPDATE "crossdock".queue q SET erased = true WHERE q.event_id = ANY (v_events);
-  SELECT array_agg(q.delivery_id) INTO v_ids FROM "crossdock".queue q
-  WHERE q.event_id = ANY (v_events) AND NOT (q.state = 1 AND q.due_at > p_at);
+  UPDATE "crossdock".queue q SET erased = true
+  FROM "crossdock".delivery d WHERE d.event_id = ANY (v_events) AND q.delivery_id = d.id;
+  SELECT array_agg(q.delivery_id) INTO v_ids FROM "crossdock".delivery d JOIN "crossdock".queue q ON q.delivery_id = d.id
+  WHERE d.event_id = ANY (v_events) AND NOT (q.state = 1 AND q.due_at > p_at);
   IF v_ids IS NOT NULL THEN
     PERFORM "crossdock".finish(v_ids, array_fill('skipped.erased'::text, ARRAY[cardinality(v_ids)]), p_at);
   END IF;

@@ -5,7 +5,7 @@
 //! | `migrations`, `sql/` | what is kept, and the steps that run inside the server |
 //! | `schema`, `session` | which schema, and on which connection |
 //! | `failure` | what an error of the driver means |
-//! | `queue`, `outbox`, `claim`, `settle`, `chores`, `examine` | the engine's steps |
+//! | `queue`, `outbox`, `outbox_floor`, `claim`, `settle`, `chores`, `examine` | the engine's steps |
 //! | `publications`, `shared` | publishing by the store itself; what many publish at once shares a commit |
 //! | `publish`, `host_transaction`, `tokio_postgres` | publishing in a transaction of the host's own |
 //! | `repository`, `save`, `test_record`, `listing`, `activity` | what an administrator sees and changes |
@@ -52,6 +52,7 @@ mod keys;
 mod listing;
 mod migrations;
 mod outbox;
+mod outbox_floor;
 mod publications;
 mod publish;
 mod queue;
@@ -69,11 +70,12 @@ mod tokio_postgres;
 mod wake;
 
 use std::fmt;
-use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
+use std::sync::{Arc, Mutex};
 
 use sqlx::PgPool;
 
+use crate::adapters::postgres::outbox_floor::OutboxFloor;
 use crate::adapters::postgres::records::Records;
 use crate::adapters::postgres::schema::{Schema, USUAL};
 use crate::adapters::postgres::shared::Queue;
@@ -130,6 +132,7 @@ struct Inner {
     row_level_security: bool,
     records: Records,
     publishing: Queue,
+    outbox_floor: Mutex<OutboxFloor>,
     /// Whether the schema was found to be the one that this version knows.
     is_checked: AtomicBool,
 }
@@ -153,6 +156,7 @@ impl PostgresStore {
             row_level_security: false,
             records: Records::default(),
             publishing: Queue::default(),
+            outbox_floor: Mutex::default(),
             is_checked: AtomicBool::new(false),
         };
         Self { inner: Arc::new(inner) }
@@ -204,6 +208,7 @@ impl PostgresStoreBuilder {
             row_level_security: self.row_level_security,
             records: Records::default(),
             publishing: Queue::default(),
+            outbox_floor: Mutex::default(),
             is_checked: AtomicBool::new(false),
         };
         Ok(PostgresStore { inner: Arc::new(inner) })

@@ -1,9 +1,12 @@
 //! The outbox, read.
 
 use std::collections::{BTreeSet, HashMap};
-use std::sync::Arc;
+use std::sync::{Arc, MutexGuard, PoisonError};
+
+use chrono::{DateTime, Utc};
 
 use crate::adapters::postgres::PostgresStore;
+use crate::adapters::postgres::outbox_floor::OutboxFloor;
 use crate::adapters::postgres::records::Found;
 use crate::adapters::postgres::rows::{Field, read_head};
 use crate::adapters::postgres::session::Session;
@@ -25,10 +28,11 @@ struct Reading {
 impl PostgresStore {
     /// The oldest entries. One that cannot be read is passed over and stays, and so are those of a tenant of whose webhooks one
     /// cannot be read: they neither stand in others' way nor are lost.
-    pub(super) async fn read_outbox(&self, limit: usize) -> Result<Outbox> {
+    pub(super) async fn read_outbox(&self, limit: usize, now: DateTime<Utc>) -> Result<Outbox> {
         let mut session = self.one_statement(STEP).await?;
         let mut reading = Reading::default();
-        let mut behind = 0_i64;
+        let mut behind = self.outbox_floor().begin(now);
+        let mut first = None;
         while reading.entries.len() < limit {
             let most = limit - reading.entries.len();
             let statement = session
@@ -40,6 +44,7 @@ impl PostgresStore {
             let mut tenants = BTreeSet::new();
             for row in &rows {
                 behind = row.field("seq")?;
+                first.get_or_insert(behind);
                 match read_head(row) {
                     Ok(head) => {
                         tenants.insert(head.tenant.clone());
@@ -55,8 +60,13 @@ impl PostgresStore {
             }
         }
         session.end().await?;
+        self.outbox_floor().read(first.map(|first| (first, behind)), now);
         let webhooks = reading.webhooks.into_iter().map(|(tenant, all)| (tenant, all.into())).collect();
         Ok(Outbox::new(reading.entries, webhooks))
+    }
+
+    fn outbox_floor(&self) -> MutexGuard<'_, OutboxFloor> {
+        self.inner.outbox_floor.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Read after the entries: whatever was saved before one of them was published is there.
@@ -96,5 +106,5 @@ impl PostgresStore {
 
 const STEP: &str = "read the outbox";
 const OUTBOX: &str = r#"SELECT o.seq, o.head FROM "crossdock".read_outbox($1, $2, $3) AS o"#;
-const STAMPS: &str = r#"SELECT l.tenant_id, l.webhook_id, l.stamp FROM "crossdock".lane l
-    WHERE l.tenant_id = ANY ($1) AND l.state <> 0 ORDER BY l.tenant_id, l.webhook_id"#;
+const STAMPS: &str = r#"SELECT w.tenant_id, w.id AS webhook_id, w.stamp FROM "crossdock".webhook w
+    WHERE w.tenant_id = ANY ($1) ORDER BY w.tenant_id, w.id"#;

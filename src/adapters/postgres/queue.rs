@@ -38,8 +38,8 @@ impl DeliveryQueue for PostgresStore {
         self.publish_now(publications.iter().map(|publication| (publication, at)).collect()).await
     }
 
-    async fn outbox(&self, limit: usize, _now: DateTime<Utc>) -> Result<Outbox> {
-        self.read_outbox(limit).await
+    async fn outbox(&self, limit: usize, now: DateTime<Utc>) -> Result<Outbox> {
+        self.read_outbox(limit, now).await
     }
 
     async fn fan_out(&self, entries: Vec<(Sequence, FanOut)>, now: DateTime<Utc>) -> Result<usize> {

@@ -14,6 +14,7 @@ pub(crate) fn trials() -> Vec<Trial> {
         suite("postgres_in_transactions", server, Way::Pooled),
         suite("postgres_pooled", pooler, Way::Pooled),
         suite("postgres_with_row_level_security", server, Way::WithPolicies),
+        suite("postgres_behind_a_snapshot", server, Way::Crowded),
         key_suite("postgres", server, Way::Direct),
         key_suite("postgres_pooled", pooler, Way::Pooled),
         key_suite("postgres_with_row_level_security", server, Way::WithPolicies),
@@ -29,8 +30,12 @@ fn suite(name: &str, need: fn() -> Result<String, String>, way: Way) -> Vec<Tria
             play(Schemas::lend(url, way, async move |schemas| Ok(check.run(schemas).await?)))
         })
     };
-    let is_wanted =
-        |name: &str| way != Way::WithPolicies || MANAGEMENT.iter().any(|part| name.starts_with(part));
+    let parts: &[&str] = match way {
+        Way::WithPolicies => &MANAGEMENT,
+        Way::Crowded => &CLAIMING,
+        Way::Direct | Way::Pooled => &[""],
+    };
+    let is_wanted = |name: &str| parts.iter().any(|part| name.starts_with(part));
     store_suite().into_iter().filter(|check| is_wanted(check.name())).map(trial).collect()
 }
 
@@ -43,6 +48,8 @@ fn key_suite(name: &str, need: fn() -> Result<String, String>, way: Way) -> Vec<
     key_store_suite().into_iter().map(trial).collect()
 }
 
+/// What is claimed in another way then.
+const CLAIMING: [&str; 2] = ["claim::", "fairness::"];
 /// What policies could break: whatever says whose rows it wants, and the engine beside it.
 const MANAGEMENT: [&str; 6] =
     ["isolation::", "save::", "deliveries::", "erase_subject::", "repair::", "settle::"];

@@ -24,7 +24,7 @@ BEGIN
     SELECT l.id FROM "crossdock".lane l
     WHERE EXISTS (
         SELECT 1 FROM "crossdock".queue q
-        WHERE q.lane_id = l.id AND q.state = 1 AND q.due_at <= p_at AND q.erased)
+        WHERE q.lane_id = l.id AND q.state = 1 AND q.due_at >= l.lease_from AND q.due_at <= p_at AND q.erased)
       OR l.state IN (0, 3) AND EXISTS (
         SELECT 1 FROM "crossdock".queue q WHERE q.lane_id = l.id AND NOT (q.state = 1 AND q.due_at > p_at))
       OR l.id IN (SELECT o.lane_id FROM "crossdock".overdue(p_before, p_at, p_most) o)

@@ -29,7 +29,9 @@ BEGIN
 END $$;
 
 -- The next tenants behind this one that have something due, round to where it began.
-CREATE FUNCTION "crossdock".due_tenants(p_place text, p_at timestamptz, p_most int, p_tried bigint[], p_except text[]) RETURNS text[]
+CREATE FUNCTION "crossdock".due_tenants(
+  p_place text, p_at timestamptz, p_most int, p_tried bigint[], p_except text[], p_known bigint[]
+) RETURNS text[]
 LANGUAGE plpgsql AS $$
 DECLARE
   v_found text[] := '{}';
@@ -37,6 +39,14 @@ DECLARE
   v_place text COLLATE "C" := COALESCE(p_place, '');
   v_end text COLLATE "C";
 BEGIN
+  IF p_known IS NOT NULL THEN
+    SELECT array_agg(t.tenant_id ORDER BY t.is_before, t.tenant_id) INTO v_found FROM (
+      SELECT l.tenant_id, l.tenant_id <= v_place AS is_before FROM "crossdock".lanes(p_known) l
+      WHERE l.next_due_at <= p_at AND l.id <> ALL (p_tried) AND l.tenant_id <> ALL (p_except)
+      GROUP BY l.tenant_id ORDER BY 2, 1 LIMIT p_most
+    ) t;
+    RETURN COALESCE(v_found, '{}');
+  END IF;
   WHILE cardinality(v_found) < p_most LOOP
     SELECT l.tenant_id INTO v_next FROM "crossdock".lane l
     WHERE l.tenant_id > v_place AND (v_end IS NULL OR l.tenant_id <= v_end)
@@ -53,6 +63,32 @@ BEGIN
     END IF;
   END LOOP;
   RETURN v_found;
+END $$;
+
+-- Whether old versions of lanes have piled up, because somebody holds a snapshot of the server: then indexes of what lanes wait for are
+-- full of times that are over.
+CREATE FUNCTION "crossdock".is_crowded() RETURNS boolean LANGUAGE sql STABLE AS $$
+  SELECT pg_stat_get_dead_tuples(c.oid) > 2000 + 50 * pg_stat_get_live_tuples(c.oid)
+  FROM (SELECT '"crossdock".lane'::regclass::oid AS oid) c;
+$$;
+
+-- Every lane that waits for something, from one lane to the next and past all old versions.
+CREATE FUNCTION "crossdock".waiting_lanes() RETURNS bigint[]
+LANGUAGE plpgsql AS $$
+DECLARE
+  v_lanes bigint[] := '{}';
+  v_tenant text COLLATE "C" := '';
+  v_webhook uuid := '00000000-0000-0000-0000-000000000000';
+  v_lane bigint;
+  v_due timestamptz;
+BEGIN
+  LOOP
+    SELECT l.tenant_id, l.webhook_id, l.id, l.next_due_at INTO v_tenant, v_webhook, v_lane, v_due FROM "crossdock".lane l
+    WHERE (l.tenant_id, l.webhook_id) > (v_tenant, v_webhook) ORDER BY l.tenant_id, l.webhook_id, l.rev DESC LIMIT 1;
+    EXIT WHEN NOT FOUND;
+    IF v_due < 'infinity' THEN v_lanes := v_lanes || v_lane; END IF;
+  END LOOP;
+  RETURN v_lanes;
 END $$;
 
 -- Leases what is due. Lanes are locked, not deliveries; and because a lane's leases are counted in a statement that begins after
@@ -81,11 +117,14 @@ DECLARE
   v_served bigint[];
   v_holds boolean;
   v_next timestamptz;
+  v_known bigint[];
+  v_more boolean;
   i int;
 BEGIN
   v_holds := "crossdock".adopt_limits(p_cap, p_replays, p_at);
+  IF "crossdock".is_crowded() THEN v_known := "crossdock".waiting_lanes(); END IF;
   WHILE v_left > 0 LOOP
-    v_tenants := "crossdock".due_tenants(v_place, p_at, v_left, v_tried, p_except);
+    v_tenants := "crossdock".due_tenants(v_place, p_at, v_left, v_tried, p_except, v_known);
     EXIT WHEN v_tenants = '{}';
     v_quota := ceil(v_left::numeric / cardinality(v_tenants));
 
@@ -95,30 +134,45 @@ BEGIN
     WITH candidate AS MATERIALIZED (
       SELECT t.tenant_id, x.id, x.served FROM unnest(v_tenants) AS t(tenant_id) CROSS JOIN LATERAL (
         SELECT l.id, l.served FROM "crossdock".lane l
-        WHERE l.tenant_id = t.tenant_id COLLATE "C" AND l.next_due_at <= p_at AND l.next_due_at < 'infinity' AND l.id <> ALL (v_tried)
+        WHERE v_known IS NULL AND l.tenant_id = t.tenant_id COLLATE "C" AND l.next_due_at <= p_at AND l.next_due_at < 'infinity'
+          AND l.id <> ALL (v_tried)
         ORDER BY l.served, l.id LIMIT 2 * v_quota
       ) x
+      UNION ALL
+      SELECT l.tenant_id::text, l.id, l.served FROM "crossdock".lanes(v_known) l
+      WHERE l.tenant_id = ANY (v_tenants) AND l.next_due_at <= p_at AND l.id <> ALL (v_tried)
     )
     SELECT array_agg(x.id) INTO v_locked
     FROM unnest(v_tenants) AS t(tenant_id) CROSS JOIN LATERAL (
-      SELECT l.id FROM candidate c JOIN "crossdock".lane l ON l.id = c.id
-      WHERE c.tenant_id = t.tenant_id ORDER BY c.served, c.id LIMIT v_quota FOR NO KEY UPDATE OF l SKIP LOCKED
+      SELECT l.id FROM (
+        SELECT c.id FROM candidate c WHERE c.tenant_id = t.tenant_id ORDER BY c.served, c.id
+      ) c CROSS JOIN LATERAL (
+        SELECT x.id FROM "crossdock".lane x WHERE x.id = c.id ORDER BY x.rev DESC LIMIT 1 FOR NO KEY UPDATE SKIP LOCKED
+      ) l LIMIT v_quota
     ) x;
     IF v_locked IS NULL THEN
       EXIT WHEN v_holds;
       -- Others are at work on all that is due: wait for one of them. Only while nothing is held, and in the order in which everybody
       -- else waits for lanes, so that no two ever wait for each other.
       v_holds := true;
-      PERFORM 1 FROM "crossdock".lane l
-      WHERE l.tenant_id = ANY (v_tenants) AND l.next_due_at <= p_at AND l.next_due_at < 'infinity'
-      ORDER BY l.id LIMIT 1 FOR NO KEY UPDATE;
+      IF v_known IS NULL THEN
+        PERFORM 1 FROM "crossdock".lane l
+        WHERE l.tenant_id = ANY (v_tenants) AND l.next_due_at <= p_at AND l.next_due_at < 'infinity'
+        ORDER BY l.id LIMIT 1 FOR NO KEY UPDATE;
+      ELSE
+        PERFORM "crossdock".hold(ARRAY(
+          SELECT l.id FROM "crossdock".lanes(v_known) l
+          WHERE l.tenant_id = ANY (v_tenants) AND l.next_due_at <= p_at AND l.id <> ALL (v_tried) ORDER BY l.id LIMIT 1
+        ));
+      END IF;
       CONTINUE;
     END IF;
     v_holds := true;
 
     -- What was erased while it was claimed is not given again.
     SELECT array_agg(q.delivery_id) INTO v_erased
-    FROM "crossdock".queue q WHERE q.lane_id = ANY (v_locked) AND q.state = 1 AND q.due_at <= p_at AND q.erased;
+    FROM "crossdock".lanes(v_locked) l JOIN "crossdock".queue q ON q.lane_id = l.id
+    WHERE q.state = 1 AND q.due_at >= l.lease_from AND q.due_at <= p_at AND q.erased;
     IF v_erased IS NOT NULL THEN
       PERFORM "crossdock".finish(v_erased, array_fill('skipped.erased'::text, ARRAY[cardinality(v_erased)]), p_at);
     END IF;
@@ -127,16 +181,16 @@ BEGIN
       SELECT b.*, LEAST(v_quota, GREATEST(0, LEAST(b.cap - f.live, floor(b.tokens_now)::int)))::int AS most,
         GREATEST(0, LEAST(v_quota, p_replays - f.replays))::int AS replays
       FROM (
-        SELECT l.id, l.tenant_id, l.served, l.replayed_last, array_position(v_tenants, l.tenant_id::text) AS place,
+        SELECT l.id, l.rev, l.tenant_id, l.served, l.replayed_last, l.due_from, l.lease_from, array_position(v_tenants, l.tenant_id::text) AS place,
           LEAST(COALESCE(l.max_in_flight, p_cap), l.brake_limit) AS cap,
           LEAST(l.burst, l.tokens + GREATEST(0, extract(epoch FROM p_at - l.tokens_at)::float8) * l.rate_per_s) AS tokens_now
-        FROM "crossdock".lane l
-        WHERE l.id = ANY (v_locked) AND l.state = 1
+        FROM "crossdock".lanes(v_locked) l
+        WHERE l.state = 1
           AND (l.held_until IS NULL OR l.held_until <= p_at) AND (l.brake_open_until IS NULL OR l.brake_open_until <= p_at)
       ) b
       CROSS JOIN LATERAL (
         SELECT count(*)::int AS live, (count(*) FILTER (WHERE q.kind = 1))::int AS replays
-        FROM "crossdock".queue q WHERE q.lane_id = b.id AND q.state = 1 AND q.due_at > p_at
+        FROM "crossdock".queue q WHERE q.lane_id = b.id AND q.state = 1 AND q.due_at > p_at AND q.due_at >= b.lease_from
       ) f
     ), lined AS (
       -- The two lanes of a webhook take turns.
@@ -145,7 +199,7 @@ BEGIN
       FROM budget b CROSS JOIN LATERAL (
         SELECT d.*, row_number() OVER (ORDER BY d.due_at, d.arrival) AS n FROM (
           SELECT q.delivery_id, q.kind, q.state, q.due_at, q.arrival FROM "crossdock".queue q
-          WHERE q.lane_id = b.id AND q.kind = 0 AND q.offered AND q.due_at <= p_at
+          WHERE q.lane_id = b.id AND q.kind = 0 AND q.offered AND q.due_at >= b.due_from AND q.due_at <= p_at
             AND (q.order_key IS NULL OR NOT EXISTS (
               SELECT 1 FROM "crossdock".queue o
               WHERE o.lane_id = q.lane_id AND o.order_key = q.order_key AND o.state = 1 AND o.due_at > p_at))
@@ -154,7 +208,7 @@ BEGIN
         UNION ALL
         SELECT d.*, row_number() OVER (ORDER BY d.due_at, d.arrival) AS n FROM (
           SELECT q.delivery_id, q.kind, q.state, q.due_at, q.arrival FROM "crossdock".queue q
-          WHERE q.lane_id = b.id AND q.kind = 1 AND q.offered AND q.due_at <= p_at
+          WHERE q.lane_id = b.id AND q.kind = 1 AND q.offered AND q.due_at >= b.due_from AND q.due_at <= p_at
           ORDER BY q.due_at, q.arrival LIMIT LEAST(b.most, b.replays)
         ) d
       ) p
@@ -170,12 +224,12 @@ BEGIN
       INSERT INTO "crossdock".lapse (ended_at) SELECT c.due_at FROM chosen c WHERE c.state = 1
     ), served AS (
       UPDATE "crossdock".lane l
-      SET served = nextval('"crossdock".served'), replayed_last = t.replayed_last,
+      SET rev = l.rev + 1, served = nextval('"crossdock".served'), replayed_last = t.replayed_last,
         tokens = b.tokens_now - t.count, tokens_at = CASE WHEN b.tokens_now IS NULL THEN l.tokens_at ELSE GREATEST(l.tokens_at, p_at) END
       FROM (
         SELECT c.id, count(*) AS count, (array_agg(c.kind ORDER BY c.k DESC))[1] = 1 AS replayed_last FROM chosen c GROUP BY c.id
       ) t JOIN budget b ON b.id = t.id
-      WHERE l.id = t.id
+      WHERE l.id = b.id AND l.rev = b.rev
     )
     SELECT (SELECT array_agg(c.delivery_id ORDER BY c.place, c.share) FROM chosen c),
       (SELECT array_agg(n.count ORDER BY n.place) FROM (
@@ -184,7 +238,8 @@ BEGIN
       ) n),
       (SELECT array_agg(DISTINCT c.id) FROM chosen c)
     INTO v_new, v_counts, v_served;
-    PERFORM "crossdock".schedule(v_locked, p_at);
+    -- Behind what was erased, something of an order may be on offer that was not.
+    PERFORM "crossdock".schedule(v_locked, p_at, CASE WHEN v_erased IS NULL THEN 'infinity' ELSE '-infinity' END::timestamptz, p_until);
 
     -- Whoever was cut short is the first of the next round.
     FOR i IN 1 .. cardinality(v_tenants) LOOP
@@ -198,9 +253,17 @@ BEGIN
     v_tried := v_tried || ARRAY(SELECT x.id FROM unnest(v_locked) AS x(id) WHERE x.id <> ALL (COALESCE(v_served, '{}')));
   END LOOP;
 
-  SELECT l.next_due_at INTO v_next FROM "crossdock".lane l
-  WHERE l.next_due_at > p_at AND l.next_due_at < 'infinity' ORDER BY l.next_due_at LIMIT 1;
-  IF v_left > 0 AND EXISTS (SELECT 1 FROM "crossdock".lane l WHERE l.next_due_at <= p_at AND l.tenant_id <> ALL (p_except)) THEN
+  IF v_known IS NULL THEN
+    SELECT l.next_due_at INTO v_next FROM "crossdock".lane l
+    WHERE l.next_due_at > p_at AND l.next_due_at < 'infinity' ORDER BY l.next_due_at LIMIT 1;
+    v_more := v_left > 0 AND EXISTS (
+      SELECT 1 FROM "crossdock".lane l WHERE l.next_due_at <= p_at AND l.next_due_at < 'infinity' AND l.tenant_id <> ALL (p_except));
+  ELSE
+    SELECT NULLIF(min(l.next_due_at) FILTER (WHERE l.next_due_at > p_at), 'infinity'),
+      COALESCE(v_left > 0 AND bool_or(l.next_due_at <= p_at AND l.tenant_id <> ALL (p_except)), false)
+    INTO v_next, v_more FROM "crossdock".lanes(v_known) l;
+  END IF;
+  IF v_more THEN
     -- Somebody else holds what is due.
     v_next := LEAST(v_next, p_at + interval '100 milliseconds');
   END IF;
@@ -211,7 +274,7 @@ BEGIN
     -- Fenced, because there is but one way to read them, and thinking of others took longer than reading.
     FROM unnest(v_picked) WITH ORDINALITY AS u(id, n)
     CROSS JOIN LATERAL (SELECT q.* FROM "crossdock".queue q WHERE q.delivery_id = u.id OFFSET 0) q
-    CROSS JOIN LATERAL (SELECT l.* FROM "crossdock".lane l WHERE l.id = q.lane_id OFFSET 0) l
+    CROSS JOIN LATERAL (SELECT l.* FROM "crossdock".lane l WHERE l.id = q.lane_id ORDER BY l.rev DESC LIMIT 1) l
     CROSS JOIN LATERAL (SELECT d.origin FROM "crossdock".delivery d WHERE d.id = u.id OFFSET 0) d
     CROSS JOIN LATERAL (SELECT e.head FROM "crossdock".event e WHERE e.id = q.event_id OFFSET 0) e
     CROSS JOIN LATERAL (SELECT p.body FROM "crossdock".payload p WHERE p.event_id = q.event_id OFFSET 0) p
@@ -230,10 +293,8 @@ DECLARE
   v_ids uuid[];
   v_ends text[];
 BEGIN
-  SELECT array_agg(l.id) INTO v_lanes FROM (
-    SELECT l.id FROM "crossdock".lane l
-    WHERE l.id IN (SELECT q.lane_id FROM "crossdock".queue q WHERE q.delivery_id = ANY (p_ids)) ORDER BY l.id FOR NO KEY UPDATE
-  ) l;
+  SELECT array_agg(DISTINCT q.lane_id) INTO v_lanes FROM "crossdock".queue q WHERE q.delivery_id = ANY (p_ids);
+  PERFORM "crossdock".hold(v_lanes);
   UPDATE "crossdock".queue q
   SET state = 0, due_at = u.due, lease_token = NULL, attempt = GREATEST(0, q.attempt - 1), updated_at = p_at
   FROM unnest(p_ids, p_tokens, p_due, p_statuses) AS u(id, token, due, status)

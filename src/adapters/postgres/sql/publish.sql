@@ -113,7 +113,9 @@ BEGIN
   SELECT array_agg(x.id ORDER BY x.id) INTO v_lanes FROM (
     SELECT DISTINCT ev.tenant_id, d.webhook FROM unnest(d_places, d_webhooks, d_skips) AS d(place, webhook, skip)
     JOIN "crossdock".event ev ON ev.id = v_events[d.place] WHERE d.skip IS NULL
-  ) d JOIN "crossdock".lane x ON x.tenant_id = d.tenant_id AND x.webhook_id = d.webhook;
+  ) d CROSS JOIN LATERAL (
+    SELECT x.id FROM "crossdock".lane x WHERE x.tenant_id = d.tenant_id AND x.webhook_id = d.webhook ORDER BY x.rev DESC LIMIT 1
+  ) x;
   -- Heads of orders are only found by whoever holds the lane. Everything else is written before it is held, so that those who claim
   -- and settle need not wait for that.
   v_ordered := array_remove(d_orders, NULL) <> '{}';
@@ -128,7 +130,10 @@ BEGIN
         ELSE 'pending' END) AS status
     FROM unnest(d_places, d_ids, d_webhooks, d_orders, d_skips) WITH ORDINALITY AS d(place, id, webhook, order_key, skip, n)
     JOIN "crossdock".event ev ON ev.id = v_events[d.place]
-    LEFT JOIN "crossdock".lane l ON l.tenant_id = ev.tenant_id AND l.webhook_id = d.webhook
+    LEFT JOIN LATERAL (
+      SELECT x.id, x.state FROM "crossdock".lane x WHERE x.tenant_id = ev.tenant_id AND x.webhook_id = d.webhook
+      ORDER BY x.rev DESC LIMIT 1
+    ) l ON true
   ), made AS (
     INSERT INTO "crossdock".delivery (id, tenant_id, webhook_id, event_id, event_type, kind, status, origin, created_at, updated_at, next_attempt_at)
     SELECT w.id, w.tenant_id, w.webhook, w.event_id, w.event_type, "crossdock".kind_of(w.status), w.status, 'live', p_at, p_at,
@@ -145,8 +150,8 @@ BEGIN
   ELSE
     PERFORM "crossdock".hold(v_lanes);
     -- A webhook may have been disabled or removed since it was looked at.
-    PERFORM "crossdock".skip_refused(l.id, p_at) FROM "crossdock".lane l WHERE l.id = ANY (v_lanes) AND l.state IN (0, 3);
+    PERFORM "crossdock".skip_refused(l.id, p_at) FROM "crossdock".lanes(v_lanes) l WHERE l.state IN (0, 3);
   END IF;
-  PERFORM "crossdock".schedule(v_lanes, p_at);
+  PERFORM "crossdock".schedule(v_lanes, p_at, CASE WHEN v_ordered THEN '-infinity' ELSE p_at END, 'infinity');
   RETURN cardinality(v_seqs);
 END $$;

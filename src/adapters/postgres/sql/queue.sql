@@ -1,10 +1,17 @@
 -- The parts that the engine's steps share. All of them expect that the caller holds the lanes.
 
+-- These lanes as they are.
+CREATE FUNCTION "crossdock".lanes(p_lanes bigint[]) RETURNS SETOF "crossdock".lane LANGUAGE sql STABLE AS $$
+  SELECT l.* FROM unnest(p_lanes) AS u(id)
+  CROSS JOIN LATERAL (SELECT x.* FROM "crossdock".lane x WHERE x.id = u.id ORDER BY x.rev DESC LIMIT 1) l;
+$$;
+
 -- Holds these lanes, in the order in which everybody does.
 CREATE FUNCTION "crossdock".hold(p_lanes bigint[]) RETURNS void
 LANGUAGE plpgsql SET enable_hashjoin = off SET enable_mergejoin = off SET jit = off SET plan_cache_mode = force_generic_plan AS $$
 BEGIN
-  PERFORM 1 FROM "crossdock".lane l WHERE l.id = ANY (p_lanes) ORDER BY l.id FOR NO KEY UPDATE;
+  PERFORM 1 FROM (SELECT DISTINCT u.id FROM unnest(p_lanes) AS u(id) ORDER BY u.id) u
+  CROSS JOIN LATERAL (SELECT x.id FROM "crossdock".lane x WHERE x.id = u.id ORDER BY x.rev DESC LIMIT 1 FOR NO KEY UPDATE) l;
 END $$;
 
 -- Offers the head of each of these orders, and nothing else of it.
@@ -27,57 +34,67 @@ BEGIN
   UPDATE "crossdock".queue q SET offered = true WHERE q.delivery_id = ANY (v_heads) AND NOT q.offered;
 END $$;
 
--- When something of each of these lanes can be claimed.
-CREATE FUNCTION "crossdock".schedule(p_lanes bigint[], p_at timestamptz) RETURNS void
+-- When something of each of these lanes can be claimed. The caller has put nothing on offer that is due before `p_from`, and leased
+-- nothing until a time before `p_until`; whoever does not say has all of it looked through.
+CREATE FUNCTION "crossdock".schedule(
+  p_lanes bigint[], p_at timestamptz, p_from timestamptz DEFAULT '-infinity', p_until timestamptz DEFAULT '-infinity'
+) RETURNS void
 LANGUAGE plpgsql SET enable_hashjoin = off SET enable_mergejoin = off SET jit = off SET plan_cache_mode = force_generic_plan AS $$
 DECLARE
   v_cap int;
   v_replays int;
 BEGIN
   SELECT m.max_in_flight, m.max_replays_in_flight INTO v_cap, v_replays FROM "crossdock".limits m;
-  UPDATE "crossdock".lane l SET next_due_at = n.at
+  UPDATE "crossdock".lane l SET rev = l.rev + 1, next_due_at = n.at, due_from = n.due_from, lease_from = n.lease_from
   FROM (
-    SELECT b.id, COALESCE(GREATEST(
+    SELECT b.id, b.rev, COALESCE(GREATEST(
         LEAST(live.due_at, CASE WHEN replay.due_at IS NOT NULL THEN GREATEST(replay.due_at, replay_slot.at) END),
         -- Without work there is nothing to wait for.
         CASE WHEN live.due_at IS NOT NULL OR replay.due_at IS NOT NULL
           THEN GREATEST(slot.at, b.held_until, b.brake_open_until, b.token_at) ELSE 'infinity' END
-      ), 'infinity') AS at
+      ), 'infinity') AS at,
+      COALESCE(LEAST(live.due_at, replay.due_at), 'infinity') AS due_from, COALESCE(f.first, 'infinity') AS lease_from
     FROM (
       SELECT k.*, CASE WHEN k.tokens_now < 1
         THEN p_at + make_interval(secs => (1 - k.tokens_now) / k.rate_per_s) + interval '1 microsecond' END AS token_at
       FROM (
         SELECT l.*, LEAST(COALESCE(l.max_in_flight, v_cap), l.brake_limit) AS cap,
-          LEAST(l.burst, l.tokens + GREATEST(0, extract(epoch FROM p_at - l.tokens_at)::float8) * l.rate_per_s) AS tokens_now
-        FROM "crossdock".lane l WHERE l.id = ANY (p_lanes) AND l.state = 1
+          LEAST(l.burst, l.tokens + GREATEST(0, extract(epoch FROM p_at - l.tokens_at)::float8) * l.rate_per_s) AS tokens_now,
+          LEAST(l.due_from, p_from) AS due_start, LEAST(l.lease_from, p_until) AS lease_start
+        FROM "crossdock".lanes(p_lanes) l WHERE l.state = 1
       ) k
     ) b
     CROSS JOIN LATERAL (
-      SELECT count(*) AS live, count(*) FILTER (WHERE q.kind = 1) AS replays
-      FROM "crossdock".queue q WHERE q.lane_id = b.id AND q.state = 1 AND q.due_at > p_at
+      SELECT count(*) FILTER (WHERE q.due_at > p_at) AS live, count(*) FILTER (WHERE q.due_at > p_at AND q.kind = 1) AS replays,
+        min(q.due_at) AS first
+      FROM "crossdock".queue q WHERE q.lane_id = b.id AND q.state = 1 AND q.due_at >= b.lease_start
     ) f
     LEFT JOIN LATERAL (
       SELECT q.due_at FROM "crossdock".queue q
-      WHERE q.lane_id = b.id AND q.kind = 0 AND q.offered AND q.due_at < 'infinity' ORDER BY q.due_at LIMIT 1
+      WHERE q.lane_id = b.id AND q.kind = 0 AND q.offered AND q.due_at >= b.due_start AND q.due_at < 'infinity'
+      ORDER BY q.due_at LIMIT 1
     ) live ON true
     LEFT JOIN LATERAL (
       SELECT q.due_at FROM "crossdock".queue q
-      WHERE q.lane_id = b.id AND q.kind = 1 AND q.offered AND q.due_at < 'infinity' ORDER BY q.due_at LIMIT 1
+      WHERE q.lane_id = b.id AND q.kind = 1 AND q.offered AND q.due_at >= b.due_start AND q.due_at < 'infinity'
+      ORDER BY q.due_at LIMIT 1
     ) replay ON true
     LEFT JOIN LATERAL (
       SELECT q.due_at AS at FROM "crossdock".queue q
-      WHERE f.live >= b.cap AND q.lane_id = b.id AND q.state = 1 AND q.due_at > p_at
+      WHERE f.live >= b.cap AND q.lane_id = b.id AND q.state = 1 AND q.due_at > p_at AND q.due_at >= b.lease_start
       ORDER BY q.due_at OFFSET GREATEST(0, f.live - b.cap) LIMIT 1
     ) slot ON true
     LEFT JOIN LATERAL (
       SELECT q.due_at AS at FROM "crossdock".queue q
       WHERE f.replays >= v_replays AND q.lane_id = b.id AND q.state = 1 AND q.kind = 1 AND q.due_at > p_at
+        AND q.due_at >= b.lease_start
       ORDER BY q.due_at OFFSET GREATEST(0, f.replays - v_replays) LIMIT 1
     ) replay_slot ON true
     UNION ALL
-    SELECT l.id, 'infinity' FROM "crossdock".lane l WHERE l.id = ANY (p_lanes) AND l.state <> 1
+    SELECT l.id, l.rev, 'infinity', '-infinity', '-infinity' FROM "crossdock".lanes(p_lanes) l WHERE l.state <> 1
   ) n
-  WHERE l.id = n.id AND l.next_due_at IS DISTINCT FROM n.at;
+  WHERE l.id = n.id AND l.rev = n.rev
+    AND (l.next_due_at, l.due_from, l.lease_from) IS DISTINCT FROM (n.at, n.due_from, n.lease_from);
 END $$;
 
 CREATE FUNCTION "crossdock".kind_of(p_status text) RETURNS smallint LANGUAGE sql IMMUTABLE AS $$
@@ -115,7 +132,7 @@ DECLARE
   v_ids uuid[];
 BEGIN
   SELECT CASE l.state WHEN 0 THEN 'skipped.webhook_deleted' WHEN 3 THEN 'skipped.webhook_disabled' END INTO v_status
-  FROM "crossdock".lane l WHERE l.id = p_lane;
+  FROM "crossdock".lanes(ARRAY[p_lane]) l;
   IF v_status IS NULL THEN RETURN; END IF;
   SELECT array_agg(q.delivery_id) INTO v_ids FROM (
     SELECT q.delivery_id FROM "crossdock".queue q WHERE q.lane_id = p_lane AND NOT (q.state = 1 AND q.due_at > p_at) LIMIT 5000

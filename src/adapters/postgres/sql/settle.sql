@@ -23,6 +23,7 @@ LANGUAGE plpgsql SET enable_hashjoin = off SET enable_mergejoin = off SET jit = 
 DECLARE
   v_lanes bigint[];
   v_before "crossdock".lane[];
+  v_from timestamptz;
   v_count int := cardinality(s_deliveries);
   v_low int := 1;
   v_high int;
@@ -35,18 +36,20 @@ DECLARE
   v_orders bigint[];
   v_lane bigint;
   v_done boolean;
+  v_ordered boolean := false;
   i int;
 BEGIN
   SELECT array_agg(l.id) INTO v_lanes FROM (
-    SELECT l.id FROM "crossdock".lane l
-    WHERE l.id IN (
-      SELECT q.lane_id FROM "crossdock".queue q WHERE q.delivery_id = ANY (s_deliveries)
-      UNION
-      SELECT x.id FROM unnest(s_tenants || j_tenants, s_webhooks || j_webhooks) AS u(tenant, webhook)
-      JOIN "crossdock".lane x ON x.tenant_id = u.tenant COLLATE "C" AND x.webhook_id = u.webhook
-    ) ORDER BY l.id FOR NO KEY UPDATE
+    SELECT q.lane_id AS id FROM "crossdock".queue q WHERE q.delivery_id = ANY (s_deliveries)
+    UNION
+    SELECT x.id FROM (SELECT DISTINCT * FROM unnest(s_tenants || j_tenants, s_webhooks || j_webhooks) AS u(tenant, webhook)) u
+    CROSS JOIN LATERAL (
+      SELECT x.id FROM "crossdock".lane x WHERE x.tenant_id = u.tenant COLLATE "C" AND x.webhook_id = u.webhook
+      ORDER BY x.rev DESC LIMIT 1
+    ) x
   ) l;
-  SELECT array_agg(l) INTO v_before FROM "crossdock".lane l WHERE l.id = ANY (v_lanes);
+  PERFORM "crossdock".hold(v_lanes);
+  SELECT array_agg(l) INTO v_before FROM "crossdock".lanes(v_lanes) l;
 
   -- What comes behind a result that disables its webhook is judged as that one has left it.
   WHILE v_low <= v_count LOOP
@@ -63,16 +66,21 @@ BEGIN
       ) WHERE u.n BETWEEN v_low AND v_high
     ), judged AS MATERIALIZED (
       -- All of them, so that the log need not be joined with what counts.
-      SELECT g.*, q.delivery_id IS NOT NULL AS present, q.lane_id, q.order_key, q.event_id, l.version = g.version AND l.state <> 0 AS counts,
+      SELECT g.*, q.delivery_id IS NOT NULL AS present, q.lane_id, q.order_key, q.event_id, q.version = g.version AND q.lane_state <> 0 AS counts,
+        q.rev, q.brake_version,
         CASE WHEN g.fate IN (1, 2) THEN g.status
-          WHEN l.state = 0 THEN 'skipped.webhook_deleted'
-          WHEN l.state = 3 THEN 'skipped.webhook_disabled'
+          WHEN q.lane_state = 0 THEN 'skipped.webhook_deleted'
+          WHEN q.lane_state = 3 THEN 'skipped.webhook_disabled'
           WHEN q.erased THEN 'skipped.erased' END AS final,
         row_number() OVER (PARTITION BY g.delivery, q.delivery_id IS NULL ORDER BY g.n) AS nth
       FROM given g
-      LEFT JOIN (
-        "crossdock".queue q JOIN "crossdock".lane l ON l.id = q.lane_id
-      ) ON q.delivery_id = g.delivery AND q.lease_token = g.token AND l.tenant_id = g.tenant COLLATE "C"
+      LEFT JOIN LATERAL (
+        SELECT q.delivery_id, q.lane_id, q.order_key, q.event_id, q.erased, l.version, l.state AS lane_state, l.rev, l.brake_version
+        FROM "crossdock".queue q CROSS JOIN LATERAL (
+          SELECT x.* FROM "crossdock".lane x WHERE x.id = q.lane_id ORDER BY x.rev DESC LIMIT 1
+        ) l
+        WHERE q.delivery_id = g.delivery AND q.lease_token = g.token AND l.tenant_id = g.tenant COLLATE "C"
+      ) q ON true
     ), applied AS MATERIALIZED (
       SELECT * FROM judged WHERE present AND nth = 1
     ), ended AS (
@@ -119,12 +127,13 @@ BEGIN
         bool_or(a.health >= 2 AND a.n > COALESCE(t.last_success, 0)) AS failing,
         count(*) FILTER (WHERE a.health = 3 AND a.n > COALESCE(t.last_success, 0)) AS failures,
         max(a.pause) AS pause,
-        min(a.n) FILTER (WHERE a.seen = l.brake_version) AS braked
-      FROM applied a JOIN told t ON t.lane_id = a.lane_id JOIN "crossdock".lane l ON l.id = a.lane_id
+        min(a.n) FILTER (WHERE a.seen = a.brake_version) AS braked,
+        max(a.rev) AS rev
+      FROM applied a JOIN told t ON t.lane_id = a.lane_id
       WHERE a.counts GROUP BY a.lane_id
     ), taken AS (
       UPDATE "crossdock".lane l
-      SET last_success_at = CASE WHEN f.succeeded THEN p_at ELSE l.last_success_at END,
+      SET rev = l.rev + 1, last_success_at = CASE WHEN f.succeeded THEN p_at ELSE l.last_success_at END,
         last_failure_at = CASE WHEN f.failed THEN p_at ELSE l.last_failure_at END,
         failing_since = CASE WHEN f.succeeded THEN CASE WHEN f.failing THEN p_at END WHEN f.failing THEN COALESCE(l.failing_since, p_at)
           ELSE l.failing_since END,
@@ -137,7 +146,7 @@ BEGIN
         brake_ramp_at = CASE WHEN f.braked IS NULL THEN l.brake_ramp_at ELSE b.ramp END,
         brake_version = l.brake_version + CASE WHEN f.braked IS NULL THEN 0 ELSE 1 END
       FROM folded f LEFT JOIN applied b ON b.n = f.braked
-      WHERE l.id = f.lane_id AND (f.succeeded OR f.failed OR f.pause IS NOT NULL OR f.braked IS NOT NULL)
+      WHERE l.id = f.lane_id AND l.rev = f.rev AND (f.succeeded OR f.failed OR f.pause IS NOT NULL OR f.braked IS NOT NULL)
       RETURNING l.id, f.succeeded OR f.failed AS moved
     )
     SELECT (SELECT array_agg(a.n::int) FROM applied a),
@@ -147,6 +156,7 @@ BEGIN
       (SELECT a.lane_id FROM applied a WHERE a.n = v_high AND a.counts)
     INTO v_applied, v_order_lanes, v_orders, v_more, v_lane;
     PERFORM "crossdock".reoffer(v_order_lanes, v_orders);
+    v_ordered := v_ordered OR v_orders IS NOT NULL;
     v_all := v_all || COALESCE(v_applied, '{}');
     v_moved := v_moved || COALESCE(v_more, '{}');
     IF s_disables[v_high] IS NOT NULL AND v_lane IS NOT NULL THEN
@@ -176,7 +186,10 @@ BEGIN
     AS u(owner, id, tenant, at, kind, subject, actor, record)
   WHERE u.owner = ANY (v_all) AND (u.owner < 0 OR u.kind <> 'webhook.disabled' OR u.owner = ANY (v_disabled))
   ON CONFLICT DO NOTHING;
-  PERFORM "crossdock".schedule(v_lanes, p_at);
+  -- A disabled webhook's lane is looked through anyway; of an order, something may be on offer that was not.
+  v_from := CASE WHEN v_ordered OR v_disabled <> '{}' THEN '-infinity'::timestamptz
+    ELSE COALESCE((SELECT min(u.due) FROM unnest(s_due) AS u(due)), 'infinity') END;
+  PERFORM "crossdock".schedule(v_lanes, p_at, v_from, 'infinity');
 
   RETURN QUERY SELECT n, NULL::text, NULL::uuid, NULL::timestamptz, NULL::timestamptz, NULL::timestamptz, NULL::bigint, NULL::smallint,
       NULL::timestamptz, NULL::timestamptz, NULL::timestamptz, NULL::bigint, NULL::smallint
@@ -186,6 +199,6 @@ BEGIN
   RETURN QUERY SELECT NULL::int, a.tenant_id::text, a.webhook_id,
       b.last_success_at, b.last_failure_at, b.failing_since, b.failed_deliveries, b.warned_percent,
       a.last_success_at, a.last_failure_at, a.failing_since, a.failed_deliveries, a.warned_percent
-    FROM unnest(v_before) AS b JOIN "crossdock".lane a ON a.id = b.id
-    WHERE a.id = ANY (v_moved) AND (b.failing_since IS NOT NULL OR a.failing_since IS NOT NULL);
+    FROM unnest(v_before) AS b JOIN "crossdock".lanes(ARRAY(SELECT DISTINCT unnest(v_moved))) a ON a.id = b.id
+    WHERE (b.failing_since IS NOT NULL OR a.failing_since IS NOT NULL);
 END $$;

@@ -44,9 +44,11 @@ CREATE TABLE "crossdock".webhook (
 );
 CREATE UNIQUE INDEX webhook_stamp ON "crossdock".webhook (stamp);
 
--- A webhook as the engine sees it: whoever changes anything in its part of the queue holds this row.
+-- A webhook as the engine sees it: whoever changes anything in its part of the queue holds this row. It is written at every step, and
+-- while somebody holds a snapshot no old version goes away: so each version has a higher `rev`, and is looked up newest first.
 CREATE TABLE "crossdock".lane (
-  id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+  id bigint GENERATED ALWAYS AS IDENTITY,
+  rev bigint NOT NULL DEFAULT 0,
   tenant_id text COLLATE "C" NOT NULL,
   webhook_id uuid NOT NULL,
   version bigint NOT NULL,
@@ -72,8 +74,14 @@ CREATE TABLE "crossdock".lane (
   replayed_last boolean NOT NULL DEFAULT false,
   -- Nothing can be claimed before this time; written by `schedule` alone.
   next_due_at timestamptz NOT NULL DEFAULT 'infinity',
+  -- Nothing on offer is due before the one, and no lease ends before the other: what has gone need not be looked through again.
+  -- Written by `schedule` alone.
+  due_from timestamptz NOT NULL DEFAULT '-infinity',
+  lease_from timestamptz NOT NULL DEFAULT '-infinity',
+  PRIMARY KEY (id, rev),
   UNIQUE (tenant_id, webhook_id)
 ) WITH (fillfactor = 50, autovacuum_vacuum_scale_factor = 0, autovacuum_vacuum_threshold = 1000);
+CREATE INDEX lane_named ON "crossdock".lane (tenant_id, webhook_id, rev DESC);
 CREATE INDEX lane_due ON "crossdock".lane (tenant_id, next_due_at) WHERE next_due_at < 'infinity';
 CREATE INDEX lane_next ON "crossdock".lane (next_due_at) WHERE next_due_at < 'infinity';
 

@@ -9,10 +9,12 @@ use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
 use crate::activity::{Activity, ActivityFilter};
+use crate::error::Problem;
 use crate::tenancy::Role;
+use crate::web::axum::answer::Failure;
 use crate::web::axum::management::desk::{Desk, Manager};
 use crate::web::axum::management::paging::{Listing, page};
-use crate::web::axum::management::query::{self, Query};
+use crate::web::axum::management::query::{self, Query, bad};
 use crate::web::axum::management::shapes::{Answer, Time, json};
 
 pub(super) fn routes() -> OpenApiRouter<Desk> {
@@ -41,6 +43,8 @@ struct Entry {
 #[into_params(parameter_in = Query)]
 #[serde(default, deny_unknown_fields)]
 struct ActivityQuery {
+    /// Only of this kind, such as `webhook.created`.
+    kind: Option<String>,
     /// Only about this record.
     subject: Option<String>,
     /// Only by this actor.
@@ -51,6 +55,9 @@ struct ActivityQuery {
     /// Only before this time.
     #[param(value_type = Option<String>, format = DateTime)]
     to: Option<Time>,
+    /// Only what says that something went wrong.
+    #[serde(deserialize_with = "query::text")]
+    errors: Option<bool>,
     /// How many at most, 1 to 100; 50 unless it is said.
     #[serde(deserialize_with = "query::text")]
     limit: Option<u32>,
@@ -65,13 +72,30 @@ struct ActivityQuery {
     params(ActivityQuery), responses((status = 200, body = Listing<Entry>)))]
 async fn list(Manager(admin): Manager, Query(query): Query<ActivityQuery>) -> Answer {
     let page = page("activity", query.limit, query.after.as_deref())?;
-    let mut filter = ActivityFilter::default();
-    filter.subject = query.subject.map(Into::into);
-    filter.actor = query.actor;
-    filter.from = query.from.map(Into::into);
-    filter.to = query.to.map(Into::into);
-    let found = admin.activity(&filter, page).await?;
+    let found = admin.activity().list(&query.filter()?, page).await?;
     json(StatusCode::OK, &Listing::of("activity", found, Entry::of))
+}
+
+impl ActivityQuery {
+    fn filter(self) -> Result<ActivityFilter, Failure> {
+        let mut filter = match self.errors {
+            Some(true) => ActivityFilter::errors(),
+            _ => ActivityFilter::default(),
+        };
+        if let Some(word) = self.kind {
+            let kinds = ActivityFilter::default().kinds();
+            let kind = kinds.into_iter().find(|kind| kind.as_str() == word);
+            filter.kind = Some(kind.ok_or_else(|| {
+                let fix = "use a `kind` as the entries have it, such as `webhook.created`";
+                bad(&Problem::new("kind", "there is no such kind", fix))
+            })?);
+        }
+        filter.subject = self.subject.map(Into::into);
+        filter.actor = self.actor;
+        filter.from = self.from.map(Into::into);
+        filter.to = self.to.map(Into::into);
+        Ok(filter)
+    }
 }
 
 impl Entry {

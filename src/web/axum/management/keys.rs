@@ -269,9 +269,8 @@ struct Refusals {
     responses((status = 200, body = Listing<Key>)))]
 async fn list(Manager(admin): Manager, Query(query): Query<KeyQuery>) -> Answer {
     let page = page("keys", query.limit, query.after.as_deref())?;
-    let mut filter = KeyFilter::default();
-    filter.statuses = query.status.into_iter().map(Into::into).collect();
-    filter.unused_since = query.unused_since.map(Into::into);
+    let statuses = query.status.into_iter().map(Into::into).collect();
+    let filter = KeyFilter { statuses, unused_since: query.unused_since.map(Into::into) };
     let found = admin.api_keys().list(&filter, page).await?;
     json(StatusCode::OK, &Listing::of("keys", found, Key::of))
 }

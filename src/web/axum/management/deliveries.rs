@@ -149,7 +149,7 @@ struct DeliveriesQuery {
     success: Option<bool>,
     /// Along with each, separated by commas.
     #[serde(deserialize_with = "query::list")]
-    #[param(explode = false, style = Form, required = false)]
+    #[param(inline, explode = false, style = Form, required = false)]
     include: Vec<Along>,
     /// How many at most, 1 to 100; 50 unless it is said.
     #[serde(deserialize_with = "query::text")]

@@ -153,6 +153,7 @@ struct DeliveriesQuery {
     include: Vec<Along>,
     /// How many at most, 1 to 100; 50 unless it is said.
     #[serde(deserialize_with = "query::text")]
+    #[param(minimum = 1, maximum = 100)]
     limit: Option<u32>,
     /// The `next` of the page before.
     after: Option<String>,

@@ -98,9 +98,9 @@ fn operations(item: &mut PathItem) -> impl Iterator<Item = &mut Operation> {
 
 fn meaning(status: &str) -> &'static str {
     match status {
-        "201" => "It is made",
+        "201" => "It is made: the answer shows it",
         "204" => "It is gone",
-        _ => "It is so",
+        _ => "The answer",
     }
 }
 

@@ -149,16 +149,16 @@ fn contents(row: &Row<'_>, tenant: &TenantId, id: ActivityId) -> Option<Activity
     agrees.then_some(entry)
 }
 
-/// Drops old entries; chained ones only from the beginning of their chains, so that what is left hangs together. Says how many went.
-pub(super) fn forget(session: &Session<'_>, before: i64, turn: usize) -> Done<usize> {
+/// Drops old entries; chained ones only from the beginning of their chains, so that what is left hangs together. Says how many of
+/// both went.
+pub(super) fn forget(session: &Session<'_>, before: i64, turn: usize) -> Done<[usize; 2]> {
     let gone = session.run(FORGET, params![before, limit(turn)])?;
     let tenants = session.all(OLD_CHAINS, params![before, limit(turn)], |row| tenant(row, 0))?;
     let mut cut = 0;
     for tenant in tenants.into_iter().collect::<BTreeSet<_>>() {
         cut += cut_chain(session, &tenant, before, turn)?;
     }
-    // What one kind has left to do is left to do.
-    Ok(gone.max(cut))
+    Ok([gone, cut])
 }
 
 fn cut_chain(session: &Session<'_>, tenant: &TenantId, before: i64, turn: usize) -> Done<usize> {

@@ -118,6 +118,9 @@ pub mod guides {
     #[doc = include_str!("../docs/api_keys.md")]
     pub mod api_keys {}
 
+    #[doc = include_str!("../docs/activity.md")]
+    pub mod activity {}
+
     #[doc = include_str!("../docs/running.md")]
     pub mod running {}
 

@@ -148,6 +148,11 @@ impl ChainCheck {
         self.rows.iter().map(|row| row.id).collect()
     }
 
+    /// What cannot be read.
+    pub(crate) fn hollow(&self) -> BTreeSet<ActivityId> {
+        self.rows.iter().filter(|row| row.digest.is_none()).map(|row| row.id).collect()
+    }
+
     pub(crate) fn report(mut self, ends: &ChainEnds, known: Option<&ChainAnchor>) -> ChainReport {
         self.rows.sort_by_key(|row| (row.stands, row.id));
         let entries = self.rows.len() as u64;

@@ -127,6 +127,9 @@ pub mod guides {
     #[doc = include_str!("../docs/management_api.md")]
     pub mod management_api {}
 
+    #[doc = include_str!("../docs/activity.md")]
+    pub mod activity {}
+
     #[doc = include_str!("../docs/running.md")]
     pub mod running {}
 

@@ -7,6 +7,7 @@ mod bent;
 mod canaries;
 mod catalog;
 mod certificates;
+mod chain;
 mod child;
 mod conformance;
 mod doctor;
@@ -35,6 +36,7 @@ mod sqlite;
 mod ssrf;
 mod story;
 mod vault;
+mod web;
 
 use std::process::ExitCode;
 
@@ -49,6 +51,7 @@ fn main() -> ExitCode {
     trials.extend(admin::trials());
     trials.extend(architecture::trials());
     trials.extend(catalog::trials());
+    trials.extend(chain::trials());
     trials.extend(conformance::trials());
     trials.extend(doctor::trials());
     trials.extend(durable::trials());
@@ -73,6 +76,7 @@ fn main() -> ExitCode {
     trials.extend(ssrf::trials());
     trials.extend(story::trials());
     trials.extend(vault::trials());
+    trials.extend(web::trials());
     let conclusion = libtest_mimic::run(&arguments, trials);
     postgres::end();
     conclusion.exit_code()

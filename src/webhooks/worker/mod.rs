@@ -30,7 +30,8 @@ use futures_util::FutureExt;
 use futures_util::future::{Either, join, select};
 use tokio::task::JoinSet;
 
-use crate::activity::model::{Activity, ActivityKind, Subject};
+use crate::activity::model::{Activity, ActivityKind, ENGINE, Subject};
+use crate::error::Result;
 use crate::lanes::runner::Runner;
 use crate::tenancy::model::{Actor, TenantId};
 use crate::webhooks::context::Context;
@@ -219,9 +220,11 @@ impl Context {
     ) -> Activity {
         self.activity_by(&Actor::system(tenant.clone(), ENGINE), kind, subject, now)
     }
-}
 
-/// The name under which the engine itself acts.
-const ENGINE: &str = "crossdock";
+    /// Writes what the engine has noticed behind a step: a crash in between leaves it out.
+    async fn log(&self, entries: Vec<Activity>) -> Result<()> {
+        if entries.is_empty() { Ok(()) } else { self.activity.append(entries).await }
+    }
+}
 
 const PAUSE_AFTER_PANIC: Duration = Duration::from_secs(1);

@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use chrono::{DateTime, NaiveDate, Utc};
-use crossdock::activity::{Activity, ActivityFilter, ActivityLog};
+use crossdock::activity::{Activity, ActivityFilter, ActivityStore, ChainEnds, ChainEntry, ChainPlace};
 use crossdock::adapters::memory::MemoryStore;
 use crossdock::api_keys::{
     ApiKey, DayCount, Epoch, KeyChange, KeyFilter, KeyRecord, KeyStore, KeyUsage, KeysChanged, PublicId,
@@ -42,6 +42,14 @@ impl Watched {
     /// What was asked for since the last time.
     pub(super) fn calls(&self) -> BTreeMap<&'static str, usize> {
         std::mem::take(&mut *self.calls.lock().expect("counters"))
+    }
+
+    /// What the log says of calls that were answered.
+    pub(super) async fn inner_log(&self) -> Result<Vec<Activity>> {
+        let tenant: TenantId = "acme".parse().expect("a tenant");
+        let (all, page) = (ActivityFilter::default(), PageRequest::first(1_000));
+        let items = self.inner.activity(&tenant, &all, page).await?.items;
+        Ok(items.into_iter().filter(|entry| entry.kind.as_str().starts_with("api.")).collect())
     }
 
     pub(super) fn go_down(&self) {
@@ -167,7 +175,7 @@ impl KeyStore for Watched {
 }
 
 #[async_trait::async_trait]
-impl ActivityLog for Watched {
+impl ActivityStore for Watched {
     async fn activity(
         &self,
         tenant: &TenantId,
@@ -175,6 +183,24 @@ impl ActivityLog for Watched {
         page: PageRequest,
     ) -> Result<Page<Activity>> {
         self.inner.activity(tenant, filter, page).await
+    }
+
+    async fn append(&self, entries: Vec<Activity>) -> Result<()> {
+        self.count("append")?;
+        self.inner.append(entries).await
+    }
+
+    async fn chain(
+        &self,
+        tenant: &TenantId,
+        behind: Option<ChainPlace>,
+        limit: usize,
+    ) -> Result<Vec<ChainEntry>> {
+        self.inner.chain(tenant, behind, limit).await
+    }
+
+    async fn chain_ends(&self, tenant: &TenantId) -> Result<ChainEnds> {
+        self.inner.chain_ends(tenant).await
     }
 }
 
@@ -262,7 +288,7 @@ impl KeyStore for Lasting {
 }
 
 #[async_trait::async_trait]
-impl ActivityLog for Lasting {
+impl ActivityStore for Lasting {
     async fn activity(
         &self,
         tenant: &TenantId,
@@ -270,5 +296,22 @@ impl ActivityLog for Lasting {
         page: PageRequest,
     ) -> Result<Page<Activity>> {
         self.0.activity(tenant, filter, page).await
+    }
+
+    async fn append(&self, entries: Vec<Activity>) -> Result<()> {
+        self.0.append(entries).await
+    }
+
+    async fn chain(
+        &self,
+        tenant: &TenantId,
+        behind: Option<ChainPlace>,
+        limit: usize,
+    ) -> Result<Vec<ChainEntry>> {
+        self.0.chain(tenant, behind, limit).await
+    }
+
+    async fn chain_ends(&self, tenant: &TenantId) -> Result<ChainEnds> {
+        self.0.chain_ends(tenant).await
     }
 }

@@ -52,6 +52,7 @@
 //! | [`ports`] | what the hub asks of the world besides storage: time, dice, HTTP, secrets at rest |
 //! | [`adapters`] | what answers: the stores in memory, in SQLite and in PostgreSQL, the HTTP client, the vaults, the schema engine |
 //! | [`primitives`] | ids, secrets, pages, and the rules about which URLs may be called |
+//! | `web` | with the features `tower` and `axum`: what calls the hub over HTTP |
 //! | `testing` | with the feature of that name: what tests of hosts and of adapters need |
 //!
 //! # Guides
@@ -83,6 +84,8 @@
 //! - **`postgres`**: the store in PostgreSQL, publishing inside a `sqlx` transaction, and wake-ups across processes
 //!   (`PostgresWake`; without it, work from another process is found within a second).
 //! - **`tokio-postgres`**: publishing inside a `tokio-postgres` transaction; switches `postgres` on.
+//! - **`tower`**: an authentication layer for any tower service.
+//! - **`axum`**: the same for axum, with an extractor and guards; switches `tower` on.
 //! - **`testing`**: conformance suites, a manual clock, a scripted transport, `drain`; switches `worker` on.
 //!
 //! Every feature only adds items. Without any, the crate is its pure core and brings no async runtime.
@@ -102,6 +105,8 @@ pub mod primitives;
 pub mod tenancy;
 #[cfg(feature = "testing")]
 pub mod testing;
+#[cfg(feature = "tower")]
+pub mod web;
 pub mod webhooks;
 
 pub use error::{Error, ErrorKind, Problem, Result};

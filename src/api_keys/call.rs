@@ -135,14 +135,18 @@ impl fmt::Debug for ApiCall<'_> {
 }
 
 impl TokenHeader {
+    /// The header's name.
+    pub fn name(&self) -> &HeaderName {
+        match self {
+            Self::Bearer => &http::header::AUTHORIZATION,
+            Self::Named(name) => name,
+        }
+    }
+
     /// The token in the headers.
     #[inline]
     pub(crate) fn token<'h>(&self, headers: &'h HeaderMap) -> Result<&'h [u8], Refusal> {
-        let name = match self {
-            Self::Bearer => &http::header::AUTHORIZATION,
-            Self::Named(name) => name,
-        };
-        let mut values = headers.get_all(name).iter();
+        let mut values = headers.get_all(self.name()).iter();
         let value = values.next().ok_or(Refusal::Missing)?.as_bytes();
         if values.next().is_some() {
             return Err(Refusal::Ambiguous);

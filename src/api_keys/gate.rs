@@ -19,7 +19,7 @@ use futures_util::future::{self, Either};
 
 use crate::activity::{Broadcast, Heard};
 use crate::api_keys::cache::{Cache, Entry, Known, Ticket};
-use crate::api_keys::call::{ApiCall, Authenticated};
+use crate::api_keys::call::{ApiCall, Authenticated, TokenHeader};
 use crate::api_keys::flush::Flusher;
 use crate::api_keys::leak::KeyLeaked;
 use crate::api_keys::line::{Admission, Limits};
@@ -241,6 +241,11 @@ impl Gate {
         self.0.form.pattern()
     }
 
+    /// In which header calls carry their token.
+    pub fn token_header(&self) -> &TokenHeader {
+        &self.0.settings.header
+    }
+
     /// How the gate stands.
     pub fn status(&self) -> GateStatus {
         let gate = &*self.0;
@@ -345,6 +350,8 @@ impl Inner {
             Admission::Refused(reason, wait) => {
                 entry.tally.refuse(reason, now, Some(address), call.route);
                 let refused = Refused::of(reason, &entry.key.tenant, entry.key.id);
+                let of_key = (reason == Refusal::Rate).then_some(entry.line.as_ref()).flatten();
+                let refused = refused.at(of_key.and_then(|line| line.standing(now)));
                 Look::Done(Err(wait.into_iter().fold(refused, Refused::until)))
             }
         }

@@ -49,6 +49,8 @@ pub struct RateStanding {
     pub remaining: u32,
     /// How long until the whole burst is there again.
     pub reset: Duration,
+    /// In which time a whole burst is earned.
+    pub window: Duration,
 }
 
 /// Counts the calls of one key, or of the pair of a key and its successor.
@@ -184,6 +186,7 @@ impl RateMeter {
             limit: self.rate.burst,
             remaining: u32::try_from(remaining).unwrap_or(0),
             reset: Duration::from_nanos(ahead.unsigned_abs()),
+            window: Duration::from_nanos(self.interval.unsigned_abs()).saturating_mul(self.rate.burst),
         }
     }
 
@@ -319,7 +322,9 @@ mod tests {
     #[test]
     fn what_is_left_can_be_told() {
         let meter = RateMeter::new(rate(10, 20));
-        assert_eq!(meter.standing(0), RateStanding { limit: 20, remaining: 20, reset: Duration::ZERO });
+        let window = Duration::from_secs(2);
+        let whole = RateStanding { limit: 20, remaining: 20, reset: Duration::ZERO, window };
+        assert_eq!(meter.standing(0), whole);
 
         admitted(&meter, 0, 5);
 

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use http::StatusCode;
 
+use crate::api_keys::rate::RateStanding;
 use crate::primitives::id::ApiKeyId;
 use crate::primitives::stored::word::words;
 use crate::tenancy::model::TenantId;
@@ -72,6 +73,7 @@ pub struct Refused {
     reason: Refusal,
     key: Option<(TenantId, ApiKeyId)>,
     retry_after: Option<Duration>,
+    rate: Option<RateStanding>,
 }
 
 words!(Refusal {
@@ -119,15 +121,20 @@ impl fmt::Display for Refusal {
 impl Refused {
     /// A refusal of which nothing else is known.
     pub const fn new(reason: Refusal) -> Self {
-        Self { reason, key: None, retry_after: None }
+        Self { reason, key: None, retry_after: None, rate: None }
     }
 
     pub(crate) fn of(reason: Refusal, tenant: &TenantId, key: ApiKeyId) -> Self {
-        Self { reason, key: Some((tenant.clone(), key)), retry_after: None }
+        Self { reason, key: Some((tenant.clone(), key)), retry_after: None, rate: None }
     }
 
     pub(crate) fn until(mut self, nanoseconds: i64) -> Self {
         self.retry_after = Some(Duration::from_nanos(nanoseconds.unsigned_abs()));
+        self
+    }
+
+    pub(crate) fn at(mut self, rate: Option<RateStanding>) -> Self {
+        self.rate = rate;
         self
     }
 
@@ -139,6 +146,11 @@ impl Refused {
     /// After how many whole seconds the caller may try again, for `Retry-After`; with status 429.
     pub fn retry_after(&self) -> Option<u64> {
         self.retry_after.map(|wait| wait.as_secs() + u64::from(wait.subsec_nanos() > 0))
+    }
+
+    /// How the rate stands that is used up, if it is the key's.
+    pub fn rate(&self) -> Option<RateStanding> {
+        self.rate
     }
 
     /// Why, for the log.

@@ -50,6 +50,21 @@ const TABLE: &[(&str, &[&str])] = &[
         ],
     ),
     (
+        "web",
+        &[
+            "error",
+            "primitives",
+            "ports",
+            "tenancy",
+            "events",
+            "activity",
+            "lanes",
+            "api_keys",
+            "webhooks",
+            "hub",
+        ],
+    ),
+    (
         "testing",
         &[
             "error",
@@ -99,6 +114,7 @@ const FEATURE_LISTS: &[&str] = &[
     "hub/mod.rs",
     "lanes/mod.rs",
     "webhooks/mod.rs",
+    "web/mod.rs",
     "webhooks/sign/mod.rs",
 ];
 
@@ -213,6 +229,7 @@ fn the_table_bites() -> Result<(), String> {
         ("adapters/memory/state.rs", "fn f() { crate::hub::Hub::builder(); }"),
         ("webhooks/retry.rs", "use crate::webhooks::worker::Worker;"),
         ("hub/mod.rs", "use crate::adapters::memory::MemoryStore;"),
+        ("web/tower/layer.rs", "use crate::adapters::memory::MemoryStore;"),
         ("primitives/id.rs", "use crate::{\n    error::Error,\n    ports::Clock,\n};"),
     ] {
         if broken_imports(path, code).is_empty() {

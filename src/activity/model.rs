@@ -90,6 +90,10 @@ pub enum ActivityKind {
     KeyLeaked,
     /// Calls with an API key were refused.
     KeyRefused,
+    /// Calls of the host's API were answered.
+    ApiCalled,
+    /// A call of the host's API, or several, ended with an error.
+    ApiCallFailed,
 }
 
 impl Activity {
@@ -119,7 +123,17 @@ impl Activity {
         self.details.insert(name.into(), value.into());
         self
     }
+
+    /// Whether it is a change that somebody has made to the tenant's integrations, and so belongs into the tenant's
+    /// [chain](crate::activity::chain). What the engine does by itself, such as disabling a webhook that fails, does not.
+    pub fn is_administrative(&self) -> bool {
+        let is_engines = self.role == Role::System && &*self.actor == ENGINE;
+        self.kind.is_of_management() && !(is_engines && self.kind == ActivityKind::WebhookDisabled)
+    }
 }
+
+/// What the engine calls itself in the log.
+pub(crate) const ENGINE: &str = "crossdock";
 
 words!(ActivityKind {
     WebhookCreated => "webhook.created",
@@ -147,7 +161,71 @@ words!(ActivityKind {
     KeyRegenerated => "key.regenerated",
     KeyLeaked => "key.leaked",
     KeyRefused => "key.refused",
+    ApiCalled => "api.called",
+    ApiCallFailed => "api.failed",
 });
+
+impl ActivityKind {
+    /// Every kind.
+    pub const ALL: &'static [Self] = &[
+        Self::WebhookCreated,
+        Self::WebhookUpdated,
+        Self::WebhookPaused,
+        Self::WebhookResumed,
+        Self::WebhookDisabled,
+        Self::WebhookDeleted,
+        Self::SecretRotated,
+        Self::WebhookTested,
+        Self::WebhookFailing,
+        Self::WebhookRecovered,
+        Self::LaneStopped,
+        Self::LaneReleased,
+        Self::DeadLettered,
+        Self::DeliveryResent,
+        Self::ReplayStarted,
+        Self::ReplayCancelled,
+        Self::DefaultsUpdated,
+        Self::SubjectErased,
+        Self::KeyCreated,
+        Self::KeyDisabled,
+        Self::KeyEnabled,
+        Self::KeyRevoked,
+        Self::KeyRegenerated,
+        Self::KeyLeaked,
+        Self::KeyRefused,
+        Self::ApiCalled,
+        Self::ApiCallFailed,
+    ];
+
+    /// Whether it says that something went wrong and may need somebody. A webhook that is disabled is one, whoever did it: it
+    /// delivers nothing.
+    pub const fn is_error(self) -> bool {
+        matches!(
+            self,
+            Self::WebhookFailing
+                | Self::WebhookDisabled
+                | Self::LaneStopped
+                | Self::DeadLettered
+                | Self::KeyLeaked
+                | Self::KeyRefused
+                | Self::ApiCallFailed
+        )
+    }
+
+    /// Whether somebody who manages does it, and not the engine or a caller of the API.
+    const fn is_of_management(self) -> bool {
+        !matches!(
+            self,
+            Self::WebhookFailing
+                | Self::WebhookRecovered
+                | Self::LaneStopped
+                | Self::DeadLettered
+                | Self::KeyRefused
+                | Self::ApiCalled
+                | Self::ApiCallFailed
+        )
+    }
+}
 
 impl Subject {
     /// The record's id as text.
@@ -159,5 +237,42 @@ impl Subject {
 impl<T: ToString> From<T> for Subject {
     fn from(id: T) -> Self {
         Self(id.to_string().into())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::primitives::stored::word::Word;
+
+    #[test]
+    fn every_kind_is_in_the_list_once() {
+        let words: std::collections::BTreeSet<_> =
+            ActivityKind::ALL.iter().map(|kind| kind.as_str()).collect();
+
+        assert_eq!(words.len(), ActivityKind::ALL.len());
+        // The last one that was added; whoever adds a kind behind it changes this line, and the list.
+        assert_eq!(ActivityKind::ALL.last(), Some(&ActivityKind::ApiCallFailed));
+        assert!(ActivityKind::ALL.iter().all(|kind| ActivityKind::from_word(kind.as_str()) == Some(*kind)));
+        let places = ActivityKind::ALL.iter().map(|kind| *kind as usize);
+        assert!(places.eq(0..ActivityKind::ALL.len()));
+    }
+
+    #[test]
+    fn what_the_engine_does_by_itself_is_not_administrative() {
+        let tenant: TenantId = "org_42".parse().expect("a tenant");
+        let at = DateTime::UNIX_EPOCH;
+        let by = |actor: &Actor, kind| {
+            Activity::new(ActivityId::mint(at, [7; 10]), at, actor, kind, "wh_1").is_administrative()
+        };
+        let (ada, job) = (Actor::org_admin(tenant.clone(), "ada"), Actor::system(tenant.clone(), "nightly"));
+        let engine = Actor::system(tenant, ENGINE);
+
+        assert!(by(&ada, ActivityKind::WebhookDisabled));
+        assert!(by(&job, ActivityKind::WebhookDisabled), "the host's own code is somebody");
+        assert!(!by(&engine, ActivityKind::WebhookDisabled));
+        assert!(by(&engine, ActivityKind::KeyLeaked), "a report changes a key");
+        assert!(!by(&engine, ActivityKind::DeadLettered));
+        assert!(!by(&ada, ActivityKind::KeyRefused));
     }
 }

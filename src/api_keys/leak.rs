@@ -2,7 +2,7 @@
 
 use chrono::{DateTime, Utc};
 
-use crate::activity::model::ActivityKind;
+use crate::activity::model::{ActivityKind, ENGINE};
 use crate::api_keys::gate::{Gate, Inner};
 use crate::api_keys::model::{ApiKey, KeyState};
 use crate::api_keys::service::saving::{Saving, entry};
@@ -110,7 +110,7 @@ impl Inner {
         }
         marked.version = key.version.next();
         marked.updated_at = now;
-        let system = Actor::system(key.tenant.clone(), "crossdock");
+        let system = Actor::system(key.tenant.clone(), ENGINE);
         let activity = entry(self, reporter.unwrap_or(&system), ActivityKind::KeyLeaked, key.id, now)
             .with_detail("revoked", leaked.revoked.to_string());
         let change = KeyChange::Replace { key: marked, expected: key.version };

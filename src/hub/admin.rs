@@ -4,19 +4,17 @@ use std::sync::Arc;
 
 use sha2::{Digest, Sha256};
 
-use crate::activity::log::ActivityFilter;
-use crate::activity::model::{Activity, ActivityKind};
+use crate::activity::model::ActivityKind;
+use crate::activity::service::ActivityAdmin;
 use crate::api_keys::scope::Rights;
 use crate::api_keys::service::ApiKeyAdmin;
 use crate::error::{Error, ErrorKind, Problem, Result};
 use crate::events::compiled::CatalogEntry;
 use crate::hub::keys::Keys;
-use crate::primitives::page::{Page, PageRequest};
 use crate::tenancy::model::{Actor, TenantId};
 use crate::webhooks::context::Context;
 use crate::webhooks::repository::Erasure;
 use crate::webhooks::service::access::{may_manage, may_read};
-use crate::webhooks::service::listing::check_span;
 use crate::webhooks::service::{DefaultsUpdate, DefaultsView, DeliveryAdmin, ReplayAdmin, WebhookAdmin};
 
 /// A tenant's integrations as one actor may see and change them; from [`Hub::admin`](crate::Hub::admin).
@@ -119,19 +117,10 @@ impl Admin {
         self.webhooks().update_defaults(update).await
     }
 
-    /// A page of what people and the engine did to the tenant's integrations, newest first.
-    ///
-    /// Dropping the future leaves nothing behind.
-    ///
-    /// # Errors
-    /// `Denied`; `Invalid` when the span of time has no length.
-    pub async fn activity(&self, filter: &ActivityFilter, page: PageRequest) -> Result<Page<Activity>> {
-        const WHAT: &str = "list activity";
-        may_read(&self.context, &self.actor, WHAT)?;
-        if let Some(problem) = check_span(filter.from, filter.to) {
-            return Err(Error::invalid(WHAT, [problem]));
-        }
-        self.context.activity.activity(self.actor.tenant(), filter, page).await
+    /// What people and the engine did to the tenant's integrations.
+    pub fn activity(&self) -> ActivityAdmin {
+        let Context { activity, access, .. } = &*self.context;
+        ActivityAdmin::new(Arc::clone(activity), access.clone(), self.actor.clone())
     }
 
     /// Erases the payloads of all events about a subject, and what receivers have answered to them; rows stay. What still

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use http::HeaderValue;
 
-use crate::activity::log::ActivityLog;
+use crate::activity::store::ActivityStore;
 // Two adapters are defaults: a hub without a store of the host's own keeps everything in memory, sealed by a key that
 // lives in the same memory.
 use crate::adapters::memory::MemoryStore;
@@ -77,14 +77,14 @@ pub struct HubBuilder {
 /// Where keys are kept, and the log of what happens to them.
 struct StoreOfKeys {
     keys: Arc<dyn KeyStore>,
-    activity: Arc<dyn ActivityLog>,
+    activity: Arc<dyn ActivityStore>,
 }
 
 /// One store under its three names.
 struct Store {
     repository: Arc<dyn WebhookRepository>,
     queue: Arc<dyn DeliveryQueue>,
-    activity: Arc<dyn ActivityLog>,
+    activity: Arc<dyn ActivityStore>,
 }
 
 #[derive(Clone, Copy, Default, Eq, PartialEq)]
@@ -100,7 +100,7 @@ impl HubBuilder {
     }
 
     /// Where everything is kept; in memory by default.
-    pub fn store<S: WebhookRepository + DeliveryQueue + ActivityLog>(mut self, store: S) -> Self {
+    pub fn store<S: WebhookRepository + DeliveryQueue + ActivityStore>(mut self, store: S) -> Self {
         self.store = Some(Store::of(store));
         self
     }
@@ -110,7 +110,7 @@ impl HubBuilder {
         mut self,
         repository: Arc<dyn WebhookRepository>,
         queue: Arc<dyn DeliveryQueue>,
-        activity: Arc<dyn ActivityLog>,
+        activity: Arc<dyn ActivityStore>,
     ) -> Self {
         self.store = Some(Store { repository, queue, activity });
         self
@@ -199,7 +199,7 @@ impl HubBuilder {
 
     /// Where API keys are kept: the same store as everything else, if it can keep them, so that there is one activity log. Without a
     /// store of the host's own they are kept in memory; with one, API keys cannot be used until this is given.
-    pub fn key_store<S: KeyStore + ActivityLog>(mut self, store: S) -> Self {
+    pub fn key_store<S: KeyStore + ActivityStore>(mut self, store: S) -> Self {
         let store = Arc::new(store);
         self.key_store = Some(StoreOfKeys { keys: store.clone(), activity: store });
         self
@@ -360,7 +360,7 @@ impl Store {
         }
     }
 
-    fn of<S: WebhookRepository + DeliveryQueue + ActivityLog>(store: S) -> Self {
+    fn of<S: WebhookRepository + DeliveryQueue + ActivityStore>(store: S) -> Self {
         let store = Arc::new(store);
         Self { repository: store.clone(), queue: store.clone(), activity: store }
     }

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use crate::activity::log::ActivityLog;
+use crate::activity::store::ActivityStore;
 use crate::api_keys::call::{ApiCall, Authenticated};
 use crate::api_keys::gate::Gate;
 use crate::api_keys::permission::Permission;
@@ -16,7 +16,7 @@ use crate::tenancy::model::Actor;
 #[derive(Clone, Debug)]
 pub(super) struct Keys {
     pub(super) gate: Gate,
-    pub(super) activity: Arc<dyn ActivityLog>,
+    pub(super) activity: Arc<dyn ActivityStore>,
 }
 
 impl Hub {

@@ -4,8 +4,8 @@ use std::sync::Arc;
 
 use chrono::{DateTime, Utc};
 
-use crate::activity::log::ActivityLog;
 use crate::activity::model::{Activity, ActivityKind, Subject};
+use crate::activity::store::ActivityStore;
 use crate::events::compiled::CompiledCatalog;
 use crate::ports::{Clock, Entropy, EntropyExt, Vault, Wake};
 use crate::primitives::egress::EgressPolicy;
@@ -24,7 +24,7 @@ use crate::webhooks::settings::Settings;
 pub(crate) struct Context {
     pub(crate) repository: Arc<dyn WebhookRepository>,
     pub(crate) queue: Arc<dyn DeliveryQueue>,
-    pub(crate) activity: Arc<dyn ActivityLog>,
+    pub(crate) activity: Arc<dyn ActivityStore>,
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) entropy: Arc<dyn Entropy>,
     /// Rings when there may be something to fan out, in any process.

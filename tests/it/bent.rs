@@ -95,7 +95,7 @@ impl fmt::Debug for Bent {
     }
 }
 
-relay! { ActivityLog for Bent }
+relay! { ActivityStore for Bent }
 
 relay! { DeliveryQueue for Bent: publish outbox fan_out expire advance_replays tidy;
     async fn claim(&self, request: ClaimRequest) -> Result<Claimed> {

@@ -98,7 +98,10 @@ pub(crate) async fn plant(
     let attempts = log.iter().flat_map(|record| &record.attempts);
     shown.extend(attempts.map(|attempt| format!("{:?}", attempt.request_headers)));
     shown.push(format!("{:?}", webhooks.list(WebhookQuery::new().with_health().with_backlog()).await?));
-    shown.push(format!("{:?}", admin.activity(&ActivityFilter::default(), PageRequest::first(1_000)).await?));
+    shown.push(format!(
+        "{:?}",
+        admin.activity().list(&ActivityFilter::default(), PageRequest::first(1_000)).await?
+    ));
     shown.push(format!("{hub:?} {admin:?} {transport:?}"));
     let checkup = hub.doctor().await;
     shown.push(format!("{checkup:?} {checkup}"));

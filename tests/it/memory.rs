@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use chrono::{DateTime, TimeDelta, Utc};
 use crossdock::Result;
-use crossdock::activity::{Activity, ActivityFilter, ActivityKind, ActivityLog};
+use crossdock::activity::{Activity, ActivityFilter, ActivityKind, ActivityStore};
 use crossdock::adapters::memory::MemoryStore;
 use crossdock::events::{Event, EventHead};
 use crossdock::ports::EntropyExt;

@@ -15,8 +15,8 @@ macro_rules! relay {
             durability save webhook webhooks defaults health backlog event deliveries delivery record_test resend
             preview_replay start_replay replay replays cancel_replay release_stopped erase_subject tenants reseal; }
     };
-    (ActivityLog for $store:ty) => {
-        relay! { ActivityLog for $store: activity; }
+    (ActivityStore for $store:ty) => {
+        relay! { ActivityStore for $store: activity append chain chain_ends; }
     };
     ($port:ident for $store:ty: $($step:ident)*; $($own:tt)*) => {
         relay! { @next $port, $store, [$($own)*], $($step)* }
@@ -171,6 +171,16 @@ macro_rules! relay {
         relay! { @make $port, $store, $made, [$($rest)*],
             activity(tenant: &TenantId, filter: &ActivityFilter, page: PageRequest) -> Page<Activity> }
     };
+    (@next $port:ident, $store:ty, $made:tt, append $($rest:ident)*) => {
+        relay! { @make $port, $store, $made, [$($rest)*], append(entries: Vec<Activity>) -> () }
+    };
+    (@next $port:ident, $store:ty, $made:tt, chain $($rest:ident)*) => {
+        relay! { @make $port, $store, $made, [$($rest)*],
+            chain(tenant: &TenantId, behind: Option<ChainPlace>, limit: usize) -> Vec<ChainEntry> }
+    };
+    (@next $port:ident, $store:ty, $made:tt, chain_ends $($rest:ident)*) => {
+        relay! { @make $port, $store, $made, [$($rest)*], chain_ends(tenant: &TenantId) -> ChainEnds }
+    };
 }
 
 pub(crate) use relay;
@@ -181,7 +191,9 @@ pub(crate) mod words {
     pub(crate) use std::time::Duration;
 
     pub(crate) use chrono::{DateTime, Utc};
-    pub(crate) use crossdock::activity::{Activity, ActivityFilter, ActivityLog};
+    pub(crate) use crossdock::activity::{
+        Activity, ActivityFilter, ActivityStore, ChainEnds, ChainEntry, ChainPlace,
+    };
     pub(crate) use crossdock::events::Event;
     pub(crate) use crossdock::primitives::{DeliveryId, EventId, Page, PageRequest, ReplayId, WebhookId};
     pub(crate) use crossdock::tenancy::TenantId;

@@ -9,12 +9,14 @@
 //! | `retention`, `fair` | what goes, when, and whose |
 //! | `examine` | how the queue stands |
 //! | `keys` | API keys and their use |
+//! | `activity` | the log, and each tenant's chain in it |
 //! | `ports` | the ports, each method one step under the lock |
 
 use std::ops::{Deref, DerefMut};
 use std::sync::{Arc, Mutex, MutexGuard};
 use std::{fmt, mem};
 
+mod activity;
 mod claim;
 mod deliveries;
 mod examine;

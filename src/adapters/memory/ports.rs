@@ -1,20 +1,18 @@
 //! The ports: each method is one step under the lock. Dropping a future leaves nothing behind, because none of
 //! them ever waits.
 
-use std::ops::Bound;
 use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
 use chrono::{DateTime, Utc};
 
-use crate::activity::log::{ActivityFilter, ActivityLog};
 use crate::activity::model::Activity;
 use crate::adapters::memory::MemoryStore;
 use crate::error::Result;
 use crate::events::model::Event;
-use crate::primitives::id::{ActivityId, DeliveryId, EventId, ReplayId, WebhookId};
-use crate::primitives::page::{Cursor, Page, PageRequest};
+use crate::primitives::id::{DeliveryId, EventId, ReplayId, WebhookId};
+use crate::primitives::page::{Page, PageRequest};
 use crate::tenancy::model::TenantId;
 use crate::webhooks::fan_out::FanOut;
 use crate::webhooks::health::WebhookHealth;
@@ -223,24 +221,5 @@ impl WebhookRepository for MemoryStore {
 
     async fn reseal(&self, tenant: &TenantId, seals: Vec<Resealed>) -> Result<u64> {
         Ok(self.lock("reseal secrets")?.reseal(tenant, &seals))
-    }
-}
-
-#[async_trait]
-impl ActivityLog for MemoryStore {
-    async fn activity(
-        &self,
-        tenant: &TenantId,
-        filter: &ActivityFilter,
-        page: PageRequest,
-    ) -> Result<Page<Activity>> {
-        let state = self.lock("list activity")?;
-        let Some(tenant) = state.tenant(tenant) else { return Ok(Page::new(Vec::new(), None)) };
-        let end = page
-            .cursor()
-            .map_or(Bound::Unbounded, |cursor| Bound::Excluded(ActivityId::from_uuid(cursor.row())));
-        let newest_first = tenant.activity.range((Bound::Unbounded, end)).rev().map(|(_, entry)| entry);
-        let wanted = newest_first.filter(|entry| filter.matches(entry)).cloned();
-        Ok(Page::cut(wanted, page, |entry| Cursor::behind(entry.id.as_uuid())))
     }
 }

@@ -2,7 +2,6 @@
 
 use chrono::{DateTime, Utc};
 
-use crate::activity::model::Activity;
 use crate::adapters::memory::examine::MINUTE;
 use crate::adapters::memory::group::Group;
 use crate::adapters::memory::slab::Slot;
@@ -46,23 +45,6 @@ impl State {
             }
             Some(Ended::Replay(id)) => self.forget_replay(id),
             None => {}
-        }
-    }
-
-    /// Writes what happened into the log.
-    pub(super) fn note<'a>(&mut self, activity: impl IntoIterator<Item = &'a Activity>) {
-        for entry in activity {
-            let (tenant, id) = (self.tenant_slot(&entry.tenant), entry.id);
-            let log = &mut self.tenants[tenant].activity;
-            if log.insert(id, entry.clone()).is_none() {
-                self.logged.changed(tenant, log.len() - 1, log.len());
-            }
-        }
-        while let Some(tenant) = self.logged.excess() {
-            let log = &mut self.tenants[tenant].activity;
-            let before = log.len();
-            log.pop_first();
-            self.logged.changed(tenant, before, log.len());
         }
     }
 
@@ -184,25 +166,6 @@ impl State {
             let tenant = self.tenant_slot(&replay.tenant);
             self.tenants[tenant].replays.remove(&id);
         }
-    }
-
-    fn forget_activity(&mut self, before: DateTime<Utc>) -> u64 {
-        let mut gone = 0;
-        let tenants: Vec<_> = self.tenants.slots().collect();
-        for tenant in tenants {
-            let log = &mut self.tenants[tenant].activity;
-            let all = log.len();
-            // In the order of their ids, and so of their times.
-            while let Some(oldest) = log.first_entry()
-                && oldest.get().at < before
-            {
-                oldest.remove();
-            }
-            gone += (all - log.len()) as u64;
-            let left = log.len();
-            self.logged.changed(tenant, all, left);
-        }
-        gone
     }
 
     fn forget_keys(&mut self, before: DateTime<Utc>) -> u64 {

@@ -64,11 +64,12 @@ impl State {
                 && self.disable(group_slot, reason, now)
             {
                 settled.disabled.push((settlement.tenant.clone(), settlement.webhook));
-                self.note(&settlement.activity);
+                self.note_unchained(&settlement.activity);
                 return;
             }
         }
-        self.note(settlement.activity.iter().filter(|entry| entry.kind != ActivityKind::WebhookDisabled));
+        let is_true = settlement.activity.iter().filter(|entry| entry.kind != ActivityKind::WebhookDisabled);
+        self.note_unchained(is_true);
     }
 
     fn apply_to_webhook(
@@ -156,7 +157,7 @@ impl State {
             }
         };
         if changed {
-            self.note(&judged.activity);
+            self.note_unchained(&judged.activity);
         }
     }
 

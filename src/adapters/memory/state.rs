@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use chrono::{DateTime, Utc};
 
-use crate::activity::model::Activity;
+use crate::adapters::memory::activity::{Chain, Logged};
 use crate::adapters::memory::fair::Fair;
 use crate::adapters::memory::group::{Caps, Group};
 use crate::adapters::memory::id_map::IdMap;
@@ -82,7 +82,8 @@ pub(super) struct Tenant {
     pub(super) keys: HashMap<Arc<str>, Key>,
     pub(super) subjects: HashMap<Arc<str>, BTreeSet<Slot<EventRow>>>,
     pub(super) replays: BTreeSet<ReplayId>,
-    pub(super) activity: BTreeMap<ActivityId, Activity>,
+    pub(super) activity: BTreeMap<ActivityId, Logged>,
+    pub(super) chain: Chain,
     /// What has ended, in that order: the front goes first when there is too much.
     pub(super) ended: VecDeque<Ended>,
     /// Groups with work now, the least recently served first.
@@ -371,6 +372,7 @@ impl Tenant {
             subjects: HashMap::new(),
             replays: BTreeSet::new(),
             activity: BTreeMap::new(),
+            chain: Chain::default(),
             ended: VecDeque::new(),
             ready: BTreeSet::new(),
         }

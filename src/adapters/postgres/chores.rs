@@ -73,6 +73,12 @@ impl PostgresStore {
         let gone = session.row(rows).await?;
         session.end().await?;
         let mut count = gone.map_or(Ok(0), |row| row.field::<i64>("gone"))?.unsigned_abs();
+        // In a transaction of its own: who changes something waits for whoever holds the tenant's chain.
+        let mut session = self.transaction(TIDY_STEP).await?;
+        let chains = session.statement(self.sql(CUT_CHAINS)).bind(history).bind(AT_ONCE);
+        let gone = session.row(chains).await?;
+        session.end().await?;
+        count += gone.map_or(Ok(0), |row| row.field::<i64>("gone"))?.unsigned_abs();
         for _ in 0..DROPS_AT_ONCE {
             match self.keep_partitions(payloads, history, now).await? {
                 Some(gone) => count += gone,
@@ -117,3 +123,4 @@ const EXPIRE: &str = r#"SELECT e.* FROM "crossdock".expire($1, $2, $3) AS e"#;
 const ADVANCE: &str = r#"SELECT a.* FROM "crossdock".advance_replays($1, $2) AS a"#;
 const PARTITIONS: &str = r#"SELECT "crossdock".keep_partitions($1, $2, $3, $4) AS gone"#;
 const TIDY: &str = r#"SELECT "crossdock".tidy($1, $2, $3, $4, $5) AS gone"#;
+const CUT_CHAINS: &str = r#"SELECT "crossdock".cut_chains($1, $2) AS gone"#;

@@ -54,15 +54,24 @@ impl Entries {
 }
 
 impl PostgresStore {
-    /// Writes entries within a step of several statements.
+    /// Writes entries at the end of a step of several statements, and what is administrative into its tenant's chain.
     pub(super) async fn note(&self, session: &mut Session, activity: &[Activity]) -> Result<()> {
         if activity.is_empty() {
             return Ok(());
         }
+        // Tenants in one order, whoever writes: each holds their chains, and nobody waits in a circle.
+        let mut activity: Vec<_> = activity.iter().collect();
+        activity.sort_by(|one, other| one.tenant.cmp(&other.tenant));
         let mut entries = Entries::default();
-        entries.add(0, activity)?;
-        let statement = entries.bind(session.statement(self.sql(NOTE)));
-        session.run(statement).await?;
+        let mut digests: Vec<Option<Vec<u8>>> = Vec::new();
+        for entry in activity {
+            entries.add(0, std::slice::from_ref(entry))?;
+            digests.push(entry.is_administrative().then(|| entry.digest().as_bytes().to_vec()));
+        }
+        let is_chained = digests.iter().any(Option::is_some);
+        let sql = self.sql(if is_chained { NOTE_CHAINED } else { NOTE });
+        let statement = entries.bind(session.statement(sql));
+        session.run(if is_chained { statement.bind(digests) } else { statement }).await?;
         Ok(())
     }
 }
@@ -72,3 +81,6 @@ const NOTE: &str = r#"INSERT INTO "crossdock".activity (tenant_id, id, at, kind,
     FROM unnest($1::int[], $2::uuid[], $3::text[], $4::timestamptz[], $5::text[], $6::text[], $7::text[], $8::text[])
         AS u(owner, id, tenant, at, kind, subject, actor, record)
     ON CONFLICT DO NOTHING"#;
+/// The first column is there for entries that belong to one of several results.
+const NOTE_CHAINED: &str =
+    r#"SELECT "crossdock".note($2, $3, $4, $5, $6, $7, $8, $9) WHERE $1::int[] IS NOT NULL"#;

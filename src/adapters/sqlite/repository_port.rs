@@ -5,10 +5,8 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use chrono::{DateTime, Utc};
 
-use crate::activity::log::{ActivityFilter, ActivityLog};
 use crate::activity::model::Activity;
 use crate::adapters::sqlite::SqliteStore;
-use crate::adapters::sqlite::activity;
 use crate::adapters::sqlite::deliveries;
 use crate::adapters::sqlite::repair;
 use crate::adapters::sqlite::replays;
@@ -223,18 +221,5 @@ impl WebhookRepository for SqliteStore {
     async fn reseal(&self, tenant: &TenantId, seals: Vec<Resealed>) -> Result<u64> {
         let tenant = tenant.clone();
         self.write("reseal secrets", move |session| webhooks::reseal(session, &tenant, &seals)).await
-    }
-}
-
-#[async_trait]
-impl ActivityLog for SqliteStore {
-    async fn activity(
-        &self,
-        tenant: &TenantId,
-        filter: &ActivityFilter,
-        page: PageRequest,
-    ) -> Result<Page<Activity>> {
-        let (tenant, filter) = (tenant.clone(), filter.clone());
-        self.read("list activity", move |session| activity::list(session, &tenant, &filter, page)).await
     }
 }

@@ -3,6 +3,7 @@
 use chrono::{DateTime, Utc};
 use rusqlite::params;
 
+use crate::adapters::sqlite::activity;
 use crate::adapters::sqlite::columns::{earlier, limit, nanos, tenant, uuid};
 use crate::adapters::sqlite::fault::Done;
 use crate::adapters::sqlite::lane::{Caps, Lane, State};
@@ -71,7 +72,7 @@ pub(super) fn tidy(session: &Session<'_>, retention: Retention, now: DateTime<Ut
     let turn = limit(TURN);
     went(session.run(FORGET_KEYS, params![earlier(now, retention.idempotency_keys), turn])?);
     went(session.run(FORGET_REPLAYS, params![history, turn])?);
-    went(session.run(FORGET_ACTIVITY, params![history, turn])?);
+    went(activity::forget(session, history, TURN)?);
     let rows = session.all(OLD_DELIVERIES, params![history, turn], |row| Ok(row.get::<_, i64>(0)?))?;
     went(rows.len());
     for n in rows {
@@ -115,8 +116,6 @@ const FORGET_KEYS: &str = "DELETE FROM crossdock_key WHERE (tenant, key) IN \
     (SELECT tenant, key FROM crossdock_key WHERE at <= ?1 ORDER BY at LIMIT ?2)";
 const FORGET_REPLAYS: &str = "DELETE FROM crossdock_replay WHERE id IN \
     (SELECT id FROM crossdock_replay WHERE state <> 'running' AND updated_at < ?1 LIMIT ?2)";
-const FORGET_ACTIVITY: &str = "DELETE FROM crossdock_activity WHERE (tenant, id) IN \
-    (SELECT tenant, id FROM crossdock_activity WHERE at < ?1 ORDER BY at LIMIT ?2)";
 const OLD_DELIVERIES: &str = "SELECT n FROM crossdock_delivery INDEXED BY crossdock_delivery_age \
     WHERE status <> 'pending' AND status <> 'stopped' AND created_at < ?1 ORDER BY created_at LIMIT ?2";
 const FORGET_ATTEMPTS: &str = "DELETE FROM crossdock_attempt WHERE delivery = ?1";
@@ -143,7 +142,6 @@ mod tests {
     fn retention_looks_only_at_what_is_old() {
         let statements = [
             FORGET_KEYS,
-            FORGET_ACTIVITY,
             OLD_DELIVERIES,
             FORGET_ATTEMPTS,
             FORGET_DELIVERY,

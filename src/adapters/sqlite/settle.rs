@@ -6,7 +6,7 @@ use chrono::{DateTime, Utc};
 use rusqlite::params;
 
 use crate::activity::model::{Activity, ActivityKind};
-use crate::adapters::sqlite::activity::note;
+use crate::adapters::sqlite::activity::note_unchained;
 use crate::adapters::sqlite::columns::{nanos, signed};
 use crate::adapters::sqlite::fault::{Done, Fault, readable};
 use crate::adapters::sqlite::lane::{Caps, Lane};
@@ -113,11 +113,11 @@ impl Step<'_, '_> {
                 && disable(session, self.lane(lane)?, reason, now)?
             {
                 self.settled.disabled.push((settlement.tenant.clone(), settlement.webhook));
-                return note(session, &settlement.activity);
+                return note_unchained(session, &settlement.activity);
             }
         }
         let is_true = |entry: &&Activity| entry.kind != ActivityKind::WebhookDisabled;
-        note(session, settlement.activity.iter().filter(is_true))
+        note_unchained(session, settlement.activity.iter().filter(is_true))
     }
 
     fn apply_fate(
@@ -224,7 +224,7 @@ impl Step<'_, '_> {
                 disabled
             }
         };
-        if is_changed { note(session, &judged.activity) } else { Ok(()) }
+        if is_changed { note_unchained(session, &judged.activity) } else { Ok(()) }
     }
 
     fn end(mut self) -> Done<Settled> {

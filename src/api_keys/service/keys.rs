@@ -5,8 +5,8 @@ use std::sync::Arc;
 use chrono::{DateTime, TimeDelta, Utc};
 use zeroize::Zeroizing;
 
-use crate::activity::log::{ActivityFilter, ActivityLog};
 use crate::activity::model::{Activity, ActivityKind};
+use crate::activity::store::{ActivityFilter, ActivityStore};
 use crate::api_keys::gate::{Gate, Inner};
 use crate::api_keys::leak::LeakReport;
 use crate::api_keys::life::grace_ends;
@@ -52,7 +52,7 @@ use crate::tenancy::policy::AccessPolicy;
 pub struct ApiKeyAdmin {
     gate: Gate,
     access: AccessPolicy,
-    activity: Arc<dyn ActivityLog>,
+    activity: Arc<dyn ActivityStore>,
     actor: Actor,
     /// What may be given at most: the rights of the key that acts, if it is one.
     at_most: Option<Rights>,
@@ -62,7 +62,7 @@ impl ApiKeyAdmin {
     pub(crate) fn new(
         gate: Gate,
         access: AccessPolicy,
-        activity: Arc<dyn ActivityLog>,
+        activity: Arc<dyn ActivityStore>,
         actor: Actor,
         at_most: Option<Rights>,
     ) -> Self {

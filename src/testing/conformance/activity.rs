@@ -1,7 +1,7 @@
-//! The contract of [`ActivityLog`](crate::activity::log::ActivityLog), sentence by sentence.
+//! The contract of [`ActivityStore`](crate::activity::store::ActivityStore), sentence by sentence.
 
-use crate::activity::log::ActivityFilter;
 use crate::activity::model::{Activity, ActivityKind, Subject};
+use crate::activity::store::ActivityFilter;
 use crate::primitives::id::ActivityId;
 use crate::primitives::page::PageRequest;
 use crate::tenancy::model::Actor;

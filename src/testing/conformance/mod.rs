@@ -46,7 +46,7 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 
-use crate::activity::log::ActivityLog;
+use crate::activity::store::ActivityStore;
 use crate::error::{Error, ErrorKind, Result};
 use crate::webhooks::queue::DeliveryQueue;
 use crate::webhooks::repository::WebhookRepository;
@@ -145,10 +145,10 @@ pub struct Stores {
     /// What the engine does.
     pub queue: Arc<dyn DeliveryQueue>,
     /// What happened.
-    pub activity: Arc<dyn ActivityLog>,
+    pub activity: Arc<dyn ActivityStore>,
 }
 
-/// Every check of the three storage ports: [`DeliveryQueue`], [`WebhookRepository`] and [`ActivityLog`].
+/// Every check of the three storage ports: [`DeliveryQueue`], [`WebhookRepository`] and [`ActivityStore`].
 ///
 /// There is no smaller suite, because a store that keeps one contract without the others cannot run.
 pub fn store_suite() -> Vec<Check<dyn StoreHarness>> {
@@ -187,7 +187,7 @@ impl<H: ?Sized> Debug for Check<H> {
 
 impl Stores {
     /// The ports of a store that implements all three.
-    pub fn of<S: WebhookRepository + DeliveryQueue + ActivityLog>(store: S) -> Self {
+    pub fn of<S: WebhookRepository + DeliveryQueue + ActivityStore>(store: S) -> Self {
         let store = Arc::new(store);
         Self { repository: store.clone(), queue: store.clone(), activity: store }
     }
@@ -196,7 +196,7 @@ impl Stores {
     pub fn new(
         repository: Arc<dyn WebhookRepository>,
         queue: Arc<dyn DeliveryQueue>,
-        activity: Arc<dyn ActivityLog>,
+        activity: Arc<dyn ActivityStore>,
     ) -> Self {
         Self { repository, queue, activity }
     }

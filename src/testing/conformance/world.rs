@@ -6,8 +6,8 @@ use std::time::Duration;
 
 use chrono::{DateTime, Utc};
 
-use crate::activity::log::ActivityFilter;
 use crate::activity::model::{Activity, ActivityKind, Subject};
+use crate::activity::store::ActivityFilter;
 use crate::events::event_type::{EventPattern, EventType};
 use crate::events::model::{Event, EventHead};
 use crate::primitives::egress::EgressPolicy;

@@ -2,14 +2,17 @@
 //!
 //! | module | is |
 //! |---|---|
-//! | [`authentication`] | the layer: peers from `ConnectInfo`, routes from `MatchedPath`; and guards of routes |
+//! | [`authentication`](mod@authentication) | the layer: peers from `ConnectInfo`, routes from `MatchedPath`; and guards of routes |
 //! | [`caller`] | the extractor [`Authenticated`] |
 //! | [`answer`] | errors of this crate as answers of handlers |
+//! | [`management`](mod@management) | the management API: an *Admin → Integrations* page as JSON over HTTP |
 
 pub mod answer;
 pub mod authentication;
 pub mod caller;
+pub mod management;
 
 pub use answer::Failure;
 pub use authentication::authentication;
 pub use caller::Authenticated;
+pub use management::{MAX_BODY, Visitor, management, openapi};

@@ -64,12 +64,14 @@ pub(super) struct Plan {
     pub(super) gate: Gate,
     pub(super) demand: Demand,
     pub(super) challenge: HeaderValue,
-    pub(super) peer: Arc<dyn Fn(&Head<'_>) -> Option<IpAddr> + Send + Sync>,
+    pub(super) peer: Arc<ReadAddress>,
     pub(super) route: Arc<ReadText>,
     pub(super) path: Arc<ReadText>,
-    pub(super) on_refused: Arc<dyn Fn(&Head<'_>, &Refused) + Send + Sync>,
+    pub(super) on_refused: Arc<HearRefusal>,
 }
 
+type ReadAddress = dyn Fn(&Head<'_>) -> Option<IpAddr> + Send + Sync;
+type HearRefusal = dyn Fn(&Head<'_>, &Refused) + Send + Sync;
 type ReadText = dyn for<'a> Fn(&Head<'a>) -> Option<&'a str> + Send + Sync;
 
 impl Authentication {

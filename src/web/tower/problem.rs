@@ -62,7 +62,11 @@ impl ProblemDocument {
     /// What an error of this crate is to a client: its kind, what was being done, and every broken rule. What lies underneath is for
     /// the host's log.
     pub fn of(error: &Error) -> Self {
-        let document = Self::new(status_of(error.kind())).with_detail(format!("could not {}", error.step()));
+        let document = match error.kind() {
+            // The same for every id that is not there, whatever it was wanted for.
+            ErrorKind::NotFound => Self::new(StatusCode::NOT_FOUND),
+            kind => Self::new(status_of(kind)).with_detail(format!("could not {}", error.step())),
+        };
         error.problems().iter().fold(document, Self::with_problem)
     }
 

@@ -30,7 +30,7 @@ use futures_util::FutureExt;
 use futures_util::future::{Either, join, select};
 use tokio::task::JoinSet;
 
-use crate::activity::model::{Activity, ActivityKind, Subject};
+use crate::activity::model::{Activity, ActivityKind, ENGINE, Subject};
 use crate::lanes::runner::Runner;
 use crate::tenancy::model::{Actor, TenantId};
 use crate::webhooks::context::Context;
@@ -220,8 +220,5 @@ impl Context {
         self.activity_by(&Actor::system(tenant.clone(), ENGINE), kind, subject, now)
     }
 }
-
-/// The name under which the engine itself acts.
-const ENGINE: &str = "crossdock";
 
 const PAUSE_AFTER_PANIC: Duration = Duration::from_secs(1);

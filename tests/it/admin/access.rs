@@ -110,8 +110,8 @@ pub(super) async fn call(admin: &Admin, name: &str, ids: Ids) -> Result<String, 
         "event types" => format!("{:?}", admin.event_types()?),
         "event type" => format!("{:?}", admin.event_type("order.paid")?),
         "defaults" => format!("{:?}", admin.defaults().await?),
-        "activity" => format!("{:?}", admin.activity(&ActivityFilter::default(), first).await?),
-        "activity of a webhook" => format!("{:?}", admin.activity(&about, first).await?),
+        "activity" => format!("{:?}", admin.activity().list(&ActivityFilter::default(), first).await?),
+        "activity of a webhook" => format!("{:?}", admin.activity().list(&about, first).await?),
         "create" => {
             let new = NewWebhook::new("ERP", "https://erp.example.com/hooks").events(["order.*"]);
             webhooks.create(new).await.map(drop).map(|()| String::new())?

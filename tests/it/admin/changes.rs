@@ -221,7 +221,7 @@ async fn logged() -> Told {
     house.tick();
     admin.erase_subject("customer-7").await?;
 
-    let log = admin.activity(&ActivityFilter::default(), PageRequest::first(100)).await?.items;
+    let log = admin.activity().list(&ActivityFilter::default(), PageRequest::first(100)).await?.items;
 
     let kinds: Vec<_> = log.iter().rev().map(|entry| entry.kind).collect();
     assert_eq!(
@@ -248,11 +248,12 @@ async fn logged() -> Told {
         assert!(!log.contains(value), "{value} stands in the log");
     }
     // A change that is refused, or changes nothing, leaves no entry.
-    let entries = admin.activity(&ActivityFilter::default(), PageRequest::first(100)).await?.items.len();
+    let entries =
+        admin.activity().list(&ActivityFilter::default(), PageRequest::first(100)).await?.items.len();
     refused(webhooks.pause(seen.id).await);
     refused(webhooks.create(new("https://localhost/")).await);
     assert_eq!(
-        admin.activity(&ActivityFilter::default(), PageRequest::first(100)).await?.items.len(),
+        admin.activity().list(&ActivityFilter::default(), PageRequest::first(100)).await?.items.len(),
         entries
     );
     Ok(())

@@ -97,7 +97,7 @@ async fn webhooks() -> Told {
     }
 
     assert!(admin.webhooks().list(WebhookQuery::new()).await?.items.is_empty());
-    let log = admin.activity(&ActivityFilter::default(), PageRequest::first(10)).await?;
+    let log = admin.activity().list(&ActivityFilter::default(), PageRequest::first(10)).await?;
     assert!(log.items.is_empty());
     assert!(admin.webhooks().create(good()).await.is_ok());
     Ok(())
@@ -144,7 +144,11 @@ async fn queries() -> Told {
     assert_refused(admin.erase_subject("").await, ErrorKind::Invalid, &["subject"]);
     let mut filter = ActivityFilter::default();
     (filter.from, filter.to) = (Some(noon), Some(noon));
-    assert_refused(admin.activity(&filter, PageRequest::first(10)).await, ErrorKind::Invalid, &["from"]);
+    assert_refused(
+        admin.activity().list(&filter, PageRequest::first(10)).await,
+        ErrorKind::Invalid,
+        &["from"],
+    );
     Ok(())
 }
 

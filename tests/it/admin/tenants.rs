@@ -89,7 +89,7 @@ async fn differential() -> Told {
 
     assert!(told_apart.is_empty(), "{told_apart:#?}");
     assert_eq!(state(&house, &theirs, "acme").await?, before, "nothing of theirs has changed");
-    let activity = globex.activity(&ActivityFilter::default(), PageRequest::first(1_000)).await?;
+    let activity = globex.activity().list(&ActivityFilter::default(), PageRequest::first(1_000)).await?;
     let acme = theirs.webhook.to_string();
     assert!(
         activity

@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex};
 use async_trait::async_trait;
 use chrono::{DateTime, NaiveDate, Utc};
 use crossdock::Result;
-use crossdock::activity::{Activity, ActivityFilter, ActivityLog};
+use crossdock::activity::{Activity, ActivityFilter, ActivityStore, ChainEnds, ChainEntry, ChainPlace};
 use crossdock::adapters::memory::MemoryStore;
 use crossdock::api_keys::{
     ApiKey, DayCount, Epoch, KeyChange, KeyFilter, KeyRecord, KeyStore, KeyUsage, KeysChanged, PublicId,
@@ -269,7 +269,7 @@ impl KeyStore for Store {
 }
 
 #[async_trait]
-impl ActivityLog for Store {
+impl ActivityStore for Store {
     async fn activity(
         &self,
         tenant: &TenantId,
@@ -277,5 +277,22 @@ impl ActivityLog for Store {
         page: PageRequest,
     ) -> Result<Page<Activity>> {
         self.inner.activity(tenant, filter, page).await
+    }
+
+    async fn append(&self, entries: Vec<Activity>) -> Result<()> {
+        self.inner.append(entries).await
+    }
+
+    async fn chain(
+        &self,
+        tenant: &TenantId,
+        behind: Option<ChainPlace>,
+        limit: usize,
+    ) -> Result<Vec<ChainEntry>> {
+        self.inner.chain(tenant, behind, limit).await
+    }
+
+    async fn chain_ends(&self, tenant: &TenantId) -> Result<ChainEnds> {
+        self.inner.chain_ends(tenant).await
     }
 }

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use chrono::{DateTime, Utc};
 use crossdock::Result;
 use crossdock::SystemClock;
-use crossdock::activity::ActivityLog;
+use crossdock::activity::ActivityStore;
 use crossdock::adapters::SqliteStore;
 use crossdock::adapters::memory::MemoryStore;
 use crossdock::ports::Clock;
@@ -72,7 +72,7 @@ pub(super) fn with_ground<T>(
 
 fn ground<S>(store: S, begin: DateTime<Utc>) -> Ground
 where
-    S: DeliveryQueue + WebhookRepository + ActivityLog,
+    S: DeliveryQueue + WebhookRepository + ActivityStore,
 {
     let store = Arc::new(store);
     Ground { queue: store.clone(), records: store.clone(), log: store, begin }

@@ -212,7 +212,7 @@ impl<P: ?Sized> Faulty<P> {
 
 relay! { DeliveryQueue for Faulty<dyn DeliveryQueue> }
 relay! { WebhookRepository for Faulty<dyn WebhookRepository> }
-relay! { ActivityLog for Faulty<dyn ActivityLog> }
+relay! { ActivityStore for Faulty<dyn ActivityStore> }
 
 #[async_trait]
 impl Vault for Faulty<dyn Vault> {

@@ -234,7 +234,7 @@ impl<'a> Scenario<'a> {
                 admin.deliveries().delivery(record.delivery.id).await?;
                 admin.deliveries().attempts(record.delivery.id).await?;
                 admin.webhooks().diagnose_event(webhooks.items[0].id, record.delivery.event).await?;
-                admin.activity(&ActivityFilter::default(), PageRequest::first(10)).await?;
+                admin.activity().list(&ActivityFilter::default(), PageRequest::first(10)).await?;
                 let strangers = page.items.iter().find(|record| record.delivery.tenant != *tenant);
                 Ok(strangers.map(|record| record.delivery.clone()))
             };

@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use chrono::{DateTime, TimeDelta, Utc};
-use crossdock::activity::ActivityLog;
+use crossdock::activity::ActivityStore;
 use crossdock::events::{EventCatalog, EventTypeSpec};
 use crossdock::hub::Admin;
 use crossdock::ports::{Clock, SealPlace, Sealed, Vault};
@@ -31,7 +31,7 @@ use crate::simulation::watched::{Defect, Watched};
 pub(super) struct Ground {
     pub(super) queue: Arc<dyn DeliveryQueue>,
     pub(super) records: Arc<dyn WebhookRepository>,
-    pub(super) log: Arc<dyn ActivityLog>,
+    pub(super) log: Arc<dyn ActivityStore>,
     /// Its clock is the world's: a server's own may show another day.
     pub(super) begin: DateTime<Utc>,
 }
@@ -96,8 +96,12 @@ impl World {
             process,
             plan: plan.clone(),
         };
-        let log =
-            Faulty { inner: Arc::clone(&self.ground.log), name: "ActivityLog", process, plan: plan.clone() };
+        let log = Faulty {
+            inner: Arc::clone(&self.ground.log),
+            name: "ActivityStore",
+            process,
+            plan: plan.clone(),
+        };
         let vault =
             Faulty { inner: Arc::clone(&lock(&self.vault)), name: "Vault", process, plan: plan.clone() };
         Hub::builder()

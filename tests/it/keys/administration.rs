@@ -98,7 +98,7 @@ async fn log() -> Told {
     keys.revoke(other, "the project has ended").await?;
 
     let admin = house.hub.admin(Actor::member("acme".parse()?, "mia"));
-    let log = admin.activity(&ActivityFilter::default(), PageRequest::default()).await?.items;
+    let log = admin.activity().list(&ActivityFilter::default(), PageRequest::default()).await?.items;
 
     let told: Vec<_> = log.iter().rev().map(|entry| (entry.kind.as_str(), &*entry.actor)).collect();
     let expected = [
@@ -145,7 +145,7 @@ async fn idempotent() -> Told {
     }
 
     let admin = house.hub.admin(Actor::member("acme".parse()?, "mia"));
-    let log = admin.activity(&ActivityFilter::default(), PageRequest::default()).await?.items;
+    let log = admin.activity().list(&ActivityFilter::default(), PageRequest::default()).await?.items;
 
     assert_eq!(log.len(), 4, "what changes nothing is not logged: {log:?}");
     Ok(())

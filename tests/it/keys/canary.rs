@@ -55,7 +55,10 @@ async fn canary() -> Told {
     }
     shown.push(format!("{:?}", keys.list(&KeyFilter::new(), PageRequest::default()).await?));
     let admin = house.hub.admin(Actor::org_admin("acme".parse()?, "ada"));
-    shown.push(format!("{:?}", admin.activity(&ActivityFilter::default(), PageRequest::first(100)).await?));
+    shown.push(format!(
+        "{:?}",
+        admin.activity().list(&ActivityFilter::default(), PageRequest::first(100)).await?
+    ));
     shown.push(format!("{:?} {:?} {:?} {admin:?} {keys:?}", house.hub, house.hub.gate(), store));
 
     let mut hunted = vec![PEPPER.to_owned()];

@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use chrono::{DateTime, NaiveDate, Utc};
-use crossdock::activity::{Activity, ActivityFilter, ActivityLog};
+use crossdock::activity::{Activity, ActivityFilter, ActivityStore, ChainEnds, ChainEntry, ChainPlace};
 use crossdock::adapters::memory::MemoryStore;
 use crossdock::api_keys::{
     ApiKey, DayCount, Epoch, KeyChange, KeyFilter, KeyRecord, KeyStore, KeyUsage, KeysChanged, PublicId,
@@ -167,7 +167,7 @@ impl KeyStore for Watched {
 }
 
 #[async_trait::async_trait]
-impl ActivityLog for Watched {
+impl ActivityStore for Watched {
     async fn activity(
         &self,
         tenant: &TenantId,
@@ -175,6 +175,23 @@ impl ActivityLog for Watched {
         page: PageRequest,
     ) -> Result<Page<Activity>> {
         self.inner.activity(tenant, filter, page).await
+    }
+
+    async fn append(&self, entries: Vec<Activity>) -> Result<()> {
+        self.inner.append(entries).await
+    }
+
+    async fn chain(
+        &self,
+        tenant: &TenantId,
+        behind: Option<ChainPlace>,
+        limit: usize,
+    ) -> Result<Vec<ChainEntry>> {
+        self.inner.chain(tenant, behind, limit).await
+    }
+
+    async fn chain_ends(&self, tenant: &TenantId) -> Result<ChainEnds> {
+        self.inner.chain_ends(tenant).await
     }
 }
 
@@ -262,7 +279,7 @@ impl KeyStore for Lasting {
 }
 
 #[async_trait::async_trait]
-impl ActivityLog for Lasting {
+impl ActivityStore for Lasting {
     async fn activity(
         &self,
         tenant: &TenantId,
@@ -270,5 +287,22 @@ impl ActivityLog for Lasting {
         page: PageRequest,
     ) -> Result<Page<Activity>> {
         self.0.activity(tenant, filter, page).await
+    }
+
+    async fn append(&self, entries: Vec<Activity>) -> Result<()> {
+        self.0.append(entries).await
+    }
+
+    async fn chain(
+        &self,
+        tenant: &TenantId,
+        behind: Option<ChainPlace>,
+        limit: usize,
+    ) -> Result<Vec<ChainEntry>> {
+        self.0.chain(tenant, behind, limit).await
+    }
+
+    async fn chain_ends(&self, tenant: &TenantId) -> Result<ChainEnds> {
+        self.0.chain_ends(tenant).await
     }
 }

@@ -66,7 +66,7 @@ async fn differential() -> Told {
     let everything = format!(
         "{:?} {:?}",
         state(&house, "globex", ours.key.id).await?,
-        admin.activity(&ActivityFilter::default(), PageRequest::first(1_000)).await?
+        admin.activity().list(&ActivityFilter::default(), PageRequest::first(1_000)).await?
     );
     assert!(!everything.contains(&theirs.key.id.to_string()) && !everything.contains("acme"));
     Ok(())

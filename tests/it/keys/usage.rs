@@ -195,7 +195,7 @@ async fn refusals() -> Told {
     let mut filter = ActivityFilter::default();
     filter.kind = Some(ActivityKind::KeyRefused);
     let admin = house.hub.admin(Actor::org_admin("acme".parse()?, "ada"));
-    let log = admin.activity(&filter, PageRequest::default()).await?.items;
+    let log = admin.activity().list(&filter, PageRequest::default()).await?.items;
     assert_eq!(log.len(), 4);
     assert!(log.iter().all(|entry| *entry.actor == *id.to_string() && entry.details.contains_key("reason")));
     Ok(())

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crossdock::HubBuilder;
-use crossdock::activity::ActivityLog;
+use crossdock::activity::ActivityStore;
 use crossdock::adapters::postgres::PostgresWake;
 use crossdock::adapters::{PostgresStore, SqliteStore};
 use crossdock::events::NewEvent;
@@ -231,7 +231,7 @@ fn connect(path: &Path) -> Result<Connection, rusqlite::Error> {
 
 fn with_store<S>(hub: HubBuilder, store: S, engine: Engine) -> HubBuilder
 where
-    S: WebhookRepository + DeliveryQueue + ActivityLog + Clone,
+    S: WebhookRepository + DeliveryQueue + ActivityStore + Clone,
 {
     let hub = hub.vault(vault());
     match engine {

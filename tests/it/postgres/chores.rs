@@ -1,6 +1,6 @@
 //! What nobody waits for holds nobody up.
 
-use crossdock::activity::{Activity, ActivityFilter, ActivityKind, ActivityLog};
+use crossdock::activity::{Activity, ActivityFilter, ActivityKind, ActivityStore};
 use crossdock::adapters::PostgresStore;
 use crossdock::primitives::{ActivityId, DeliveryId, PageRequest, ReplayId, WebhookId};
 use crossdock::tenancy::{Actor, TenantId};

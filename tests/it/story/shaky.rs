@@ -35,4 +35,4 @@ impl ShakyStore {
 
 relay! { WebhookRepository for ShakyStore }
 relay! { DeliveryQueue for ShakyStore }
-relay! { ActivityLog for ShakyStore }
+relay! { ActivityStore for ShakyStore }

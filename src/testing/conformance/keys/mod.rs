@@ -13,7 +13,7 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 
-use crate::activity::log::ActivityLog;
+use crate::activity::store::ActivityStore;
 use crate::api_keys::store::KeyStore;
 use crate::error::Result;
 use crate::testing::conformance::Check;
@@ -49,12 +49,12 @@ pub struct KeyStores {
     /// Keys and their use.
     pub keys: Arc<dyn KeyStore>,
     /// What happened to them.
-    pub activity: Arc<dyn ActivityLog>,
+    pub activity: Arc<dyn ActivityStore>,
 }
 
 impl KeyStores {
     /// The ports of a store that implements both.
-    pub fn of<S: KeyStore + ActivityLog>(store: S) -> Self {
+    pub fn of<S: KeyStore + ActivityStore>(store: S) -> Self {
         let store = Arc::new(store);
         Self { keys: store.clone(), activity: store }
     }

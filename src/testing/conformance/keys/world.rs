@@ -4,8 +4,8 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use chrono::{DateTime, Utc};
 
-use crate::activity::log::ActivityFilter;
 use crate::activity::model::{Activity, ActivityKind};
+use crate::activity::store::ActivityFilter;
 use crate::api_keys::model::{ApiKey, KeyRecord, KeyState};
 use crate::api_keys::pepper::{PepperId, SecretMac};
 use crate::api_keys::store::KeyChange;

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use chrono::{DateTime, Utc};
-use crossdock::activity::Activity;
+use crossdock::activity::{Activity, ChainEnds, Link};
 use crossdock::events::Event;
 use crossdock::lanes::{Brake, Lease, TokenBucket};
 use crossdock::primitives::{ActivityId, DeliveryId, EventId, ReplayId, WebhookId};
@@ -33,7 +33,15 @@ pub(crate) struct Data {
     pub rows: BTreeMap<DeliveryId, Row>,
     pub replays: BTreeMap<ReplayId, Replay>,
     pub log: BTreeMap<ActivityId, Activity>,
+    pub chains: BTreeMap<TenantId, Chain>,
     pub numbers: u64,
+}
+
+/// A tenant's administrative entries, by number.
+#[derive(Debug, Default)]
+pub(crate) struct Chain {
+    pub ends: ChainEnds,
+    pub links: BTreeMap<(u64, ActivityId), Link>,
 }
 
 #[derive(Debug)]
@@ -147,7 +155,41 @@ impl Data {
     }
 
     pub fn note<'a>(&mut self, activity: impl IntoIterator<Item = &'a Activity>) {
-        self.log.extend(activity.into_iter().map(|entry| (entry.id, entry.clone())));
+        for entry in activity {
+            if !self.log.contains_key(&entry.id) && entry.is_administrative() {
+                let chain = self.chains.entry(entry.tenant.clone()).or_default();
+                let link = Link::behind(chain.ends.head, entry.digest());
+                chain.ends.head = link.anchor();
+                chain.links.insert((link.sequence, entry.id), link);
+            }
+            self.log.entry(entry.id).or_insert_with(|| entry.clone());
+        }
+    }
+
+    /// What the engine has done.
+    pub fn note_unchained<'a>(&mut self, activity: impl IntoIterator<Item = &'a Activity>) {
+        for entry in activity {
+            self.log.entry(entry.id).or_insert_with(|| entry.clone());
+        }
+    }
+
+    /// Drops what is old: of a chain its beginning, so that it has no gaps.
+    pub fn forget_log(&mut self, before: Time) {
+        for chain in self.chains.values_mut() {
+            while let Some((place, link)) = chain.links.first_key_value()
+                && self.log.get(&place.1).is_none_or(|entry| entry.at < before)
+            {
+                chain.ends.base = link.anchor();
+                self.log.remove(&place.1);
+                chain.links.pop_first();
+            }
+        }
+        let chains = &self.chains;
+        let is_chained = |entry: &Activity| {
+            let chain = chains.get(&entry.tenant);
+            chain.is_some_and(|chain| chain.links.keys().any(|(_, id)| *id == entry.id))
+        };
+        self.log.retain(|_, entry| entry.at >= before || is_chained(entry));
     }
 
     /// Why a delivery of this webhook and event cannot wait, if it cannot.

@@ -189,7 +189,7 @@ impl DeliveryQueue for SimpleStore {
         let before = size(data);
         let (history, payloads) = (earlier(now, retention.history), earlier(now, retention.payloads));
         data.keys.retain(|_, (_, _, at)| *at > earlier(now, retention.idempotency_keys));
-        data.log.retain(|_, entry| entry.at >= history);
+        data.forget_log(history);
         data.rows.retain(|_, row| row.waits() || row.delivery.created_at >= history);
         data.replays.retain(|_, replay| replay.state == ReplayState::Running || replay.updated_at >= history);
         let is_old = |event: &StoredEvent, time| event.event.head.published_at < time;
@@ -362,7 +362,7 @@ impl Data {
         let disabled = counts && settlement.disable.is_some_and(|reason| self.disable(&name, reason, now));
         settled.disabled.extend(disabled.then_some(name));
         let is_true = |entry: &&Activity| disabled || entry.kind != ActivityKind::WebhookDisabled;
-        self.note(settlement.activity.iter().filter(is_true));
+        self.note_unchained(settlement.activity.iter().filter(is_true));
         true
     }
 
@@ -383,7 +383,7 @@ impl Data {
             _ => false,
         };
         if is_changed {
-            self.note(&judged.activity);
+            self.note_unchained(&judged.activity);
         }
     }
 

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use chrono::{DateTime, Utc};
-use crossdock::activity::{Activity, ActivityFilter, ActivityLog};
+use crossdock::activity::{Activity, ActivityFilter, ActivityStore, ChainEnds, ChainEntry, ChainPlace};
 use crossdock::events::Event;
 use crossdock::lanes::Brake;
 use crossdock::primitives::{Cursor, DeliveryId, EventId, Page, PageRequest, ReplayId, WebhookId};
@@ -283,7 +283,7 @@ impl WebhookRepository for SimpleStore {
 }
 
 #[async_trait::async_trait]
-impl ActivityLog for SimpleStore {
+impl ActivityStore for SimpleStore {
     async fn activity(
         &self,
         tenant: &TenantId,
@@ -295,6 +295,28 @@ impl ActivityLog for SimpleStore {
         let behind =
             mine.filter(|entry| asked.cursor().is_none_or(|cursor| entry.id.as_uuid() < cursor.row()));
         Ok(Page::cut(behind.cloned(), asked, |entry| Cursor::behind(entry.id.as_uuid())))
+    }
+
+    async fn append(&self, entries: Vec<Activity>) -> Result<()> {
+        self.data().note(&entries);
+        Ok(())
+    }
+
+    async fn chain(
+        &self,
+        tenant: &TenantId,
+        behind: Option<ChainPlace>,
+        limit: usize,
+    ) -> Result<Vec<ChainEntry>> {
+        let data = self.data();
+        let links = data.chains.get(tenant).into_iter().flat_map(|chain| &chain.links);
+        let entries = links.map(|((_, id), link)| ChainEntry::new(*id, *link, data.log.get(id).cloned()));
+        let wanted = entries.filter(|entry| behind.is_none_or(|behind| behind < entry.place()));
+        Ok(wanted.take(limit).collect())
+    }
+
+    async fn chain_ends(&self, tenant: &TenantId) -> Result<ChainEnds> {
+        Ok(self.data().chains.get(tenant).map(|chain| chain.ends).unwrap_or_default())
     }
 }
 

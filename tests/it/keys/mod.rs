@@ -8,6 +8,7 @@ mod regeneration;
 mod staleness;
 mod store;
 mod tenants;
+mod two_processes;
 mod usage;
 
 use std::error::Error as StdError;
@@ -28,6 +29,8 @@ use libtest_mimic::Trial;
 
 use crate::rule;
 
+pub(crate) use two_processes::call_with_keys;
+
 pub(crate) fn trials() -> Vec<Trial> {
     let lists = [
         administration::trials(),
@@ -37,6 +40,7 @@ pub(crate) fn trials() -> Vec<Trial> {
         regeneration::trials(),
         staleness::trials(),
         tenants::trials(),
+        two_processes::trials(),
         usage::trials(),
     ];
     lists.into_iter().flatten().collect()

@@ -36,6 +36,7 @@ mod sqlite;
 mod ssrf;
 mod story;
 mod vault;
+mod web;
 
 use std::process::ExitCode;
 
@@ -74,6 +75,7 @@ fn main() -> ExitCode {
     trials.extend(ssrf::trials());
     trials.extend(story::trials());
     trials.extend(vault::trials());
+    trials.extend(web::trials());
     let conclusion = libtest_mimic::run(&arguments, trials);
     postgres::end();
     conclusion.exit_code()

@@ -4,14 +4,16 @@ use std::error::Error;
 use std::io::{Read, Write};
 
 use axum::Router;
+use chrono::TimeDelta;
 use crossdock::adapters::SqliteStore;
 use crossdock::api_keys::{ApiKeySettings, NewApiKey, Peppers, Permission, Scopes};
 use crossdock::events::{EventCatalog, EventTypeSpec, NewEvent};
 use crossdock::hub::SystemClock;
+use crossdock::ports::Clock;
 use crossdock::tenancy::{Actor, TenantId};
 use crossdock::testing::{Reply, ScriptedTransport};
 use crossdock::web::axum::{Failure, management};
-use crossdock::webhooks::{Auth, NewWebhook, RetryPolicy};
+use crossdock::webhooks::{Auth, NewReplay, NewWebhook, RetryPolicy};
 use crossdock::{Hub, HubBuilder};
 use http::request::Parts;
 use serde_json::json;
@@ -76,21 +78,22 @@ fn builder() -> Result<HubBuilder, Box<dyn Error>> {
         .api_keys(ApiKeySettings::new().scopes(Scopes::declare(["orders:read", "orders:write"])?)))
 }
 
-/// Webhooks that are taken, refused, given up, paused and disabled, deliveries of all of them, and keys.
+/// Webhooks that are taken, refused, given up, paused and disabled, deliveries of all of them, a replay, and keys: enough of each, because
+/// the fuzzer deletes some.
 async fn furnish(hub: &Hub) -> Outcome {
     let admin = hub.admin(Actor::org_admin(tenant(), "ada"));
     let webhooks = admin.webhooks();
-    for (name, host) in
-        [("ERP", "erp"), ("Down", "down"), ("Gone", "gone"), ("Paused", "paused"), ("Off", "off")]
-    {
-        let webhook = NewWebhook::new(name, format!("https://{host}.example.com/hooks"))
+    let mut first = None;
+    for host in ["erp", "down", "gone", "paused", "off"].into_iter().cycle().take(OF_EACH) {
+        let webhook = NewWebhook::to(format!("https://{host}.example.com/hooks"))
             .events(["order.*", "shipment.shipped"])
             .auth(Auth::basic("crossdock").with_password("correct horse"))
             .retry(RetryPolicy::none());
         let id = webhooks.create(webhook).await?.webhook.id;
-        match name {
-            "Paused" => drop(webhooks.pause(id).await?),
-            "Off" => drop(webhooks.disable(id).await?),
+        first.get_or_insert(id);
+        match host {
+            "paused" => drop(webhooks.pause(id).await?),
+            "off" => drop(webhooks.disable(id).await?),
             _ => {}
         }
     }
@@ -98,15 +101,18 @@ async fn furnish(hub: &Hub) -> Outcome {
         let payload = json!({"id": format!("A-{number}")});
         hub.publish(NewEvent::new(tenant(), "order.placed", &payload)?).await?;
     }
-    for name in ["ERP", "Reports"] {
-        admin
-            .api_keys()
-            .create(NewApiKey::new(name).allow([Permission::Read]).scopes(["orders:write"]))
-            .await?;
+    let now = SystemClock::new().now();
+    let replay = NewReplay::everything(first.ok_or("a webhook")?, now - TimeDelta::hours(1), now);
+    admin.replays().start(replay).await?;
+    for number in 0..OF_EACH {
+        let key = NewApiKey::new(format!("ERP {number}")).allow([Permission::Read]).scopes(["orders:write"]);
+        let id = admin.api_keys().create(key).await?.key.id;
+        if number % 5 == 0 {
+            admin.api_keys().revoke(id, "its owner has left").await?;
+        }
     }
-    let ended = admin.api_keys().create(NewApiKey::new("Left").allow([Permission::Read])).await?;
-    admin.api_keys().revoke(ended.key.id, "its owner has left").await?;
     Ok(())
 }
 
+const OF_EACH: usize = 50;
 const MOUNTED: &str = "/admin/integrations";

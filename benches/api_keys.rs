@@ -1,4 +1,4 @@
-//! What the gate costs: a call with a key that is known, all checks on, against the least that any such check must do in the same
+//! What the gate costs, and the tower layer in front of a service: a call with a key that is known, all checks on, against the least that any such check must do in the same
 //! run, a bare HMAC and a look-up in a hash map.
 //!
 //! `cargo bench --bench api_keys` prints a table, with `-- --json` a JSON object; `-- --quick` is for a look whether it works. Each
@@ -7,24 +7,30 @@
 
 use std::alloc::System;
 use std::collections::HashMap;
+use std::convert::Infallible;
 use std::error::Error;
+use std::future::ready;
 use std::hint::black_box;
 use std::net::IpAddr;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
+use bytes::Bytes;
 use crossdock::Hub;
 use crossdock::api_keys::{
     ApiCall, ApiKeySettings, CallRate, Gate, NewApiKey, Peppers, PublicId, Scopes, TokenForm,
 };
 use crossdock::tenancy::Actor;
+use crossdock::web::Authentication;
+use crossdock::web::tower::PeerAddress;
 use futures_util::FutureExt;
 use hmac::{Hmac, KeyInit, Mac};
-use http::{HeaderMap, HeaderValue, Method};
+use http::{HeaderMap, HeaderValue, Method, Request, Response, Uri};
 use serde_json::{Map, Value, json};
 use sha2::Sha256;
 use stats_alloc::{INSTRUMENTED_SYSTEM, Region, StatsAlloc};
 use subtle::ConstantTimeEq;
+use tower::{Layer, Service, service_fn};
 
 #[global_allocator]
 static ALLOCATOR: &StatsAlloc<System> = &INSTRUMENTED_SYSTEM;
@@ -88,6 +94,11 @@ fn main() -> Result<(), Box<dyn Error>> {
     report.line("ratio to bare", ours / bare, "", Some(Limit::AtMost(4.0)));
     report.line("allocations per call", ground.allocations(), "", Some(Limit::AtMost(0.0)));
 
+    let (behind, bare) = ground.layered(&scale)?;
+    report.line("a request to a service behind the tower layer", behind, "ns", None);
+    report.line("the same request without it", bare, "ns", None);
+    report.line("the tower layer adds", behind - bare, "ns", Some(Limit::AtMost(3_000.0)));
+
     for (name, text) in ground.garbage()? {
         let refused = ground.refuse(&text, &scale)?;
         report.line(&format!("refusing {name}"), refused, "ns", Some(Limit::AtMost(300.0)));
@@ -103,6 +114,7 @@ fn main() -> Result<(), Box<dyn Error>> {
 
 /// A gate that knows all keys, and calls with each of them in no order that a processor could foresee.
 struct Ground {
+    hub: Hub,
     gate: Gate,
     calls: Vec<HeaderMap>,
     /// What a bare check needs: by public id, what is kept of the secret.
@@ -138,7 +150,7 @@ impl Ground {
         }
         shuffle(&mut tokens);
         let calls: Vec<_> = tokens.iter().map(|token| bearer(token)).collect::<Result<_, _>>()?;
-        let ground = Self { gate: hub.gate().clone(), calls, kept, key, tokens };
+        let ground = Self { gate: hub.gate().clone(), hub, calls, kept, key, tokens };
         for headers in &ground.calls {
             let call = call(headers);
             at_once(ground.gate.authenticate(&call))?;
@@ -193,6 +205,26 @@ impl Ground {
             }));
         }
         (median(&mut ours), median(&mut bare))
+    }
+
+    /// Nanoseconds of a request to a service behind the tower layer, and of the same request to the service alone; making the
+    /// request is part of both.
+    fn layered(&self, scale: &Scale) -> Result<(f64, f64), Box<dyn Error>> {
+        let keys =
+            Authentication::new(&self.hub).require_scope("orders/{id}:read")?.route(|_| Some("/orders/{id}"));
+        let answer = |_: Request<Bytes>| ready(Ok::<_, Infallible>(Response::new(Bytes::new())));
+        let (mut behind, mut alone) = (keys.layer(service_fn(answer)), service_fn(answer));
+        let (mut ours, mut bare) = (Vec::new(), Vec::new());
+        let (mut one, mut other) = (self.calls.iter().cycle(), self.calls.iter().cycle());
+        for _ in 0..scale.rounds {
+            ours.push(slice(scale.slice, || {
+                one.next().is_some_and(|headers| is_let_in(&mut behind, headers))
+            }));
+            bare.push(slice(scale.slice, || {
+                other.next().is_some_and(|headers| is_let_in(&mut alone, headers))
+            }));
+        }
+        Ok((median(&mut ours), median(&mut bare)))
     }
 
     /// Of calls with keys that are known.
@@ -250,6 +282,19 @@ impl Ground {
         });
         Ok(total as f64 / start.elapsed().as_secs_f64())
     }
+}
+
+/// Whether a request with these headers is answered at once, and well.
+fn is_let_in<S>(service: &mut S, headers: &HeaderMap) -> bool
+where
+    S: Service<Request<Bytes>, Response = Response<Bytes>, Error = Infallible>,
+{
+    let mut request = Request::new(Bytes::new());
+    *request.uri_mut() = Uri::from_static("/orders/ord_1");
+    *request.headers_mut() = headers.clone();
+    request.extensions_mut().insert(PeerAddress(PEER));
+    let answered = service.call(black_box(request)).now_or_never();
+    answered.is_some_and(|answer| answer.is_ok_and(|answer| answer.status().is_success()))
 }
 
 fn call(headers: &HeaderMap) -> ApiCall<'_> {

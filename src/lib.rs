@@ -60,6 +60,7 @@
 //! - [What can happen, and what receivers get](guides::events): catalogue, schemas, payload formats.
 //! - [The life of an event](guides::webhooks): retries, circuits, order, replay, diagnosis, tests.
 //! - [Who may call you](guides::api_keys): keys for your own API.
+//! - [Your *Integrations* page over HTTP](guides::management_api): the management API, mounted and called; feature `axum`.
 //! - [Running it](guides::running): stores, processes, keys, the doctor, retention, roles.
 //! - [How your customers verify](guides::verifying): a page to hand out.
 //! - [What was proven](guides::proof): what was done to break the promises, and how to do it again.
@@ -85,7 +86,7 @@
 //!   (`PostgresWake`; without it, work from another process is found within a second).
 //! - **`tokio-postgres`**: publishing inside a `tokio-postgres` transaction; switches `postgres` on.
 //! - **`tower`**: an authentication layer for any tower service.
-//! - **`axum`**: the same for axum, with an extractor and guards; switches `tower` on.
+//! - **`axum`**: the same for axum, with an extractor and guards, and the management API with its OpenAPI document; switches `tower` on.
 //! - **`testing`**: conformance suites, a manual clock, a scripted transport, `drain`; switches `worker` on.
 //!
 //! Every feature only adds items. Without any, the crate is its pure core and brings no async runtime.
@@ -122,6 +123,12 @@ pub mod guides {
 
     #[doc = include_str!("../docs/api_keys.md")]
     pub mod api_keys {}
+
+    #[doc = include_str!("../docs/management_api.md")]
+    pub mod management_api {}
+
+    #[doc = include_str!("../docs/activity.md")]
+    pub mod activity {}
 
     #[doc = include_str!("../docs/running.md")]
     pub mod running {}

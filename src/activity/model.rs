@@ -72,6 +72,8 @@ pub enum ActivityKind {
     ReplayStarted,
     /// A replay was cancelled.
     ReplayCancelled,
+    /// A replay has made all its deliveries.
+    ReplayCompleted,
     /// The tenant's defaults were changed.
     DefaultsUpdated,
     /// The payloads about a subject were erased.
@@ -152,6 +154,7 @@ words!(ActivityKind {
     DeliveryResent => "delivery.resent",
     ReplayStarted => "replay.started",
     ReplayCancelled => "replay.cancelled",
+    ReplayCompleted => "replay.completed",
     DefaultsUpdated => "defaults.updated",
     SubjectErased => "subject.erased",
     KeyCreated => "key.created",
@@ -184,6 +187,7 @@ impl ActivityKind {
         Self::DeliveryResent,
         Self::ReplayStarted,
         Self::ReplayCancelled,
+        Self::ReplayCompleted,
         Self::DefaultsUpdated,
         Self::SubjectErased,
         Self::KeyCreated,
@@ -220,6 +224,7 @@ impl ActivityKind {
                 | Self::WebhookRecovered
                 | Self::LaneStopped
                 | Self::DeadLettered
+                | Self::ReplayCompleted
                 | Self::KeyRefused
                 | Self::ApiCalled
                 | Self::ApiCallFailed

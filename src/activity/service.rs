@@ -10,7 +10,7 @@ use crate::activity::store::{ActivityFilter, ActivityStore};
 use crate::activity::verify::{ChainCheck, ChainFinding, ChainReport};
 use crate::error::{Error, ErrorKind, Problem, Result};
 use crate::primitives::id::ActivityId;
-use crate::primitives::page::{Page, PageRequest};
+use crate::primitives::page::{Cursor, Page, PageRequest};
 use crate::tenancy::model::Actor;
 use crate::tenancy::policy::AccessPolicy;
 
@@ -134,15 +134,32 @@ impl ActivityAdmin {
     ) -> Result<Vec<ChainFinding>> {
         let tenant = self.actor.tenant();
         let mut chained = check.ids();
-        let (mut filter, mut page) = (ActivityFilter::default(), PageRequest::first(PageRequest::MAX));
+        let hollow = check.hollow();
+        let mut filter = ActivityFilter::default();
         filter.from = Some(first.at);
+        let (mut limit, mut behind) = (PageRequest::MAX, None::<Cursor>);
         let mut suspects = Vec::new();
         loop {
-            let found = self.store.activity(tenant, &filter, page).await?;
+            let page = behind.into_iter().fold(PageRequest::first(limit), PageRequest::after);
+            let found = match self.store.activity(tenant, &filter, page).await {
+                // One of them cannot be read: then one by one up to it, and on behind it.
+                Err(error) if error.kind() == ErrorKind::Corrupt && limit > 1 => {
+                    limit = 1;
+                    continue;
+                }
+                Err(error) if error.kind() == ErrorKind::Corrupt => {
+                    let bound = behind.map(|cursor| ActivityId::from_uuid(cursor.row()));
+                    let unread = hollow.iter().rev().find(|id| bound.is_none_or(|bound| **id < bound));
+                    behind = Some(Cursor::behind(unread.ok_or(error)?.as_uuid()));
+                    limit = PageRequest::MAX;
+                    continue;
+                }
+                found => found?,
+            };
             let unknown = found.items.into_iter().filter(|entry| entry.is_administrative());
             suspects.extend(unknown.map(|entry| entry.id).filter(|id| !chained.contains(id)));
             match found.next {
-                Some(next) => page = page.after(next),
+                Some(next) => behind = Some(next),
                 None => break,
             }
         }

@@ -148,6 +148,11 @@ impl ChainCheck {
         self.rows.iter().map(|row| row.id).collect()
     }
 
+    /// What cannot be read.
+    pub(crate) fn hollow(&self) -> BTreeSet<ActivityId> {
+        self.rows.iter().filter(|row| row.digest.is_none()).map(|row| row.id).collect()
+    }
+
     pub(crate) fn report(mut self, ends: &ChainEnds, known: Option<&ChainAnchor>) -> ChainReport {
         self.rows.sort_by_key(|row| (row.stands, row.id));
         let entries = self.rows.len() as u64;
@@ -311,9 +316,10 @@ impl Walk {
 
     fn judge_end(&mut self, ends: &ChainEnds, known: Option<&ChainAnchor>) {
         let (head, last) = (ends.head, self.at);
-        let beyond = |row: &&Row| row.written.is_some_and(|sequence| sequence > head.sequence());
-        let beyond: Vec<_> = self.rows.iter().filter(beyond).map(|row| (row.stands, row.id)).collect();
-        for (sequence, id) in beyond {
+        // Whatever else is wrong with what stands behind the head: it was never there.
+        for row in self.rows.iter().filter(|row| row.written.is_some_and(|at| at > head.sequence())) {
+            let (sequence, id) = (row.stands, row.id);
+            self.findings.remove(&ChainFinding::Altered { sequence: row.written.unwrap_or_default(), id });
             self.findings.insert(ChainFinding::Inserted { sequence, id });
         }
         let anchor = known.filter(|anchor| anchor.sequence() >= ends.base.sequence());

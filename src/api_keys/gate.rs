@@ -17,12 +17,15 @@ use std::time::Duration;
 use chrono::{DateTime, Utc};
 use futures_util::future::{self, Either};
 
+use crate::activity::store::ActivityStore;
 use crate::activity::{Broadcast, Heard};
 use crate::api_keys::cache::{Cache, Entry, Known, Ticket};
 use crate::api_keys::call::{ApiCall, Authenticated, TokenHeader};
+use crate::api_keys::calls::Calls;
 use crate::api_keys::flush::Flusher;
 use crate::api_keys::leak::KeyLeaked;
 use crate::api_keys::line::{Admission, Limits};
+use crate::api_keys::log::Log;
 use crate::api_keys::model::{ApiKey, Rekeyed};
 use crate::api_keys::networks;
 use crate::api_keys::pepper::{PepperSlot, Peppers};
@@ -70,6 +73,8 @@ pub(crate) struct Inner {
     pub(crate) settings: ApiKeySettings,
     pub(crate) cache: Cache,
     pub(crate) flusher: Flusher,
+    pub(crate) calls: Calls,
+    pub(crate) log: Log,
     pub(crate) leaks: Broadcast<KeyLeaked>,
     epoch: Mutex<Option<Epoch>>,
     /// When the last look at the changes began that has come back, in microseconds.
@@ -89,6 +94,9 @@ pub struct GateStatus {
     pub confirmed_at: Option<DateTime<Utc>>,
     /// How often calls were refused that belong to no key, by reason.
     pub refused: Vec<(Refusal, u64)>,
+    /// How many calls were recorded that stand in no entry of the log: there was more between two flushes than is remembered, or the
+    /// store stayed away for too long.
+    pub calls_missed: u64,
     /// How often the store has failed.
     pub failures: u64,
     /// The last failure, in words.
@@ -123,6 +131,7 @@ impl Gate {
 
     pub(crate) fn new(
         store: Arc<dyn KeyStore>,
+        activity: Arc<dyn ActivityStore>,
         clock: Arc<dyn Clock>,
         entropy: Arc<dyn Entropy>,
         form: TokenForm,
@@ -130,6 +139,7 @@ impl Gate {
         settings: ApiKeySettings,
     ) -> Self {
         let cache = Cache::new(settings.cached);
+        let calls = Calls::new(settings.calls);
         Self(Arc::new(Inner {
             store,
             clock,
@@ -139,6 +149,8 @@ impl Gate {
             settings,
             cache,
             flusher: Flusher::default(),
+            calls,
+            log: Log::new(activity),
             leaks: Broadcast::default(),
             epoch: Mutex::default(),
             confirmed_at: AtomicI64::new(i64::MIN),
@@ -211,6 +223,7 @@ impl Gate {
             if flush_at <= gate.clock.now() {
                 flush_at = gate.clock.now() + Self::FLUSH;
                 gate.note(gate.flush().await);
+                gate.note(gate.flush_calls().await);
             }
             let pause = gate.clock.sleep_until(gate.clock.now() + Self::ASK);
             if let Either::Left(_) = future::select(shutdown.as_mut(), pause).await {
@@ -218,17 +231,19 @@ impl Gate {
             }
         }
         gate.note(gate.flush().await);
+        gate.note(gate.flush_calls().await);
         gate.note(gate.give_back().await);
     }
 
-    /// Writes down how keys were used. [`run_until`](Self::run_until) does it every minute.
+    /// Writes down how keys were used, and how calls were answered. [`run_until`](Self::run_until) does it every minute.
     ///
-    /// Dropping the future leaves it waiting for the next time, also if it has been written down: then it counts twice.
+    /// Dropping the future leaves it waiting for the next time, also if it has been written down: then the use counts twice.
     ///
     /// # Errors
     /// The store's; what could not be written waits for the next time, unless it never can be.
     pub async fn flush(&self) -> Result<()> {
-        self.0.flush().await
+        let (used, answered) = (self.0.flush().await, self.0.flush_calls().await);
+        used.and(answered)
     }
 
     /// The keys that are found in the open, from now on, as far as this process learns of it.
@@ -253,6 +268,7 @@ impl Gate {
         GateStatus {
             confirmed_at: DateTime::from_timestamp_micros(gate.confirmed_at.load(Ordering::Relaxed)),
             refused: refused.map(|(reason, count)| (*reason, count.load(Ordering::Relaxed))).collect(),
+            calls_missed: gate.calls.missed() + gate.log.given_up(),
             failures: gate.failures.load(Ordering::Relaxed),
             last_failure: gate.last_failure.lock().unwrap_or_else(PoisonError::into_inner).clone(),
         }

@@ -15,14 +15,17 @@
 //! | [`rate`], `address_rate`, `uses`, `line`, `shard` | how often |
 //! | [`refusal`] | what a caller is told, and what the log |
 //! | `tally`, `flush` | how a key is used, in memory and then in the store |
+//! | [`answered`], `calls`, `route`, `log` | how calls were answered, likewise |
 //! | [`model`] | keys and their use |
 //! | [`store`], [`changes`] | port: where they are kept |
 //! | [`service`], [`leak`] | what administrators see and change; what was found in the open |
 //! | [`settings`] | what the host says about them |
 
 mod address_rate;
+pub mod answered;
 mod cache;
 pub mod call;
+mod calls;
 pub mod changes;
 pub mod client_ip;
 pub mod declared;
@@ -31,12 +34,14 @@ pub mod gate;
 pub mod leak;
 pub mod life;
 mod line;
+mod log;
 pub mod model;
 mod networks;
 pub mod pepper;
 pub mod permission;
 pub mod rate;
 pub mod refusal;
+mod route;
 pub mod scope;
 pub mod service;
 pub mod settings;
@@ -48,6 +53,7 @@ pub mod token;
 pub(crate) mod unconfigured;
 mod uses;
 
+pub use answered::{Answered, OpenCall};
 pub use call::{ApiCall, Authenticated, TokenHeader};
 pub use changes::{PresentKey, check_key_changes};
 pub use client_ip::{InvalidProxy, TrustedProxies, UnreadableAddress};
@@ -62,7 +68,7 @@ pub use rate::{CallRate, InvalidCallRate, RateStanding};
 pub use refusal::{Refusal, Refused};
 pub use scope::{InvalidScope, Rights, Scope};
 pub use service::{ApiKeyAdmin, CreatedKey, KeyDetails, KeyRefusal, KeyView, NewApiKey, Regeneration};
-pub use settings::{ApiKeySettings, LeakPolicy};
+pub use settings::{ApiKeySettings, CallLogging, LeakPolicy};
 pub use store::{Epoch, KeyChange, KeyFilter, KeyStore, KeysChanged};
 pub use token::{
     Environment, InvalidPrefix, InvalidPublicId, PublicId, Token, TokenForm, TokenOnce, TokenRefusal,

@@ -43,6 +43,7 @@ pub struct ApiKeySettings {
     pub(crate) max_keys: usize,
     pub(crate) cached: usize,
     pub(crate) on_leak: LeakPolicy,
+    pub(crate) calls: CallLogging,
 }
 
 /// What happens to a key that was found in the open.
@@ -53,6 +54,18 @@ pub enum LeakPolicy {
     Revoke,
     /// It is marked, and goes on until somebody revokes it.
     Mark,
+}
+
+/// Which calls stand in the activity log.
+#[derive(Clone, Copy, Debug, Default, Eq, Hash, PartialEq)]
+pub enum CallLogging {
+    /// What succeeded, counted by minute, and errors.
+    #[default]
+    Everything,
+    /// Errors alone.
+    Errors,
+    /// None.
+    Nothing,
 }
 
 impl ApiKeySettings {
@@ -70,6 +83,7 @@ impl ApiKeySettings {
             max_keys: 1_000,
             cached: 200_000,
             on_leak: LeakPolicy::default(),
+            calls: CallLogging::default(),
         }
     }
 
@@ -136,6 +150,12 @@ impl ApiKeySettings {
     /// What happens to a key that was found in the open.
     pub fn on_leak(mut self, policy: LeakPolicy) -> Self {
         self.on_leak = policy;
+        self
+    }
+
+    /// Which calls stand in the activity log, of those that [are recorded](crate::api_keys::Gate::record).
+    pub fn log_calls(mut self, which: CallLogging) -> Self {
+        self.calls = which;
         self
     }
 

@@ -275,8 +275,15 @@ impl HubBuilder {
             Some(peppers) => peppers,
             None => passing_pepper(&*entropy)?,
         };
-        let gate =
-            Gate::new(key_store.keys, Arc::clone(&clock), Arc::clone(&entropy), form, peppers, self.api_keys);
+        let gate = Gate::new(
+            key_store.keys,
+            Arc::clone(&key_store.activity),
+            Arc::clone(&clock),
+            Arc::clone(&entropy),
+            form,
+            peppers,
+            self.api_keys,
+        );
         let keys = Keys { gate, activity: key_store.activity };
         let dispatcher = Dispatcher::new(Arc::clone(&vault), exchange, formats, &self.settings);
         let context = Context {

@@ -1,6 +1,7 @@
 //! The suites of `testing::conformance`, run on everything that this crate brings along; and stores with known defects,
 //! which the suites must find.
 
+mod activity_defects;
 mod defects;
 mod key_defects;
 
@@ -42,6 +43,7 @@ pub(crate) fn trials() -> Vec<Trial> {
         suite("static_keys", key_provider_suite(), || Arc::new(one_key("2026-01")) as Arc<dyn KeyProvider>),
         suite("http_client", exchange_suite(), || Arc::new(http_client()) as Arc<dyn Exchange>),
         defects::trials(),
+        activity_defects::trials(),
         key_defects::trials(),
     ]
     .into_iter()

@@ -7,6 +7,7 @@ mod bent;
 mod canaries;
 mod catalog;
 mod certificates;
+mod chain;
 mod child;
 mod conformance;
 mod doctor;
@@ -51,6 +52,7 @@ fn main() -> ExitCode {
     trials.extend(admin::trials());
     trials.extend(architecture::trials());
     trials.extend(catalog::trials());
+    trials.extend(chain::trials());
     trials.extend(conformance::trials());
     trials.extend(doctor::trials());
     trials.extend(durable::trials());

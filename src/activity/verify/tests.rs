@@ -45,10 +45,6 @@ impl Kept {
         self.rows.iter_mut().find(|row| row.link.sequence == number).expect("a row")
     }
 
-    fn id(&self, number: u64) -> ActivityId {
-        self.rows.iter().find(|row| row.link.sequence == number).expect("a row").id
-    }
-
     /// Makes every hash from this number on anew, as somebody does who knows how.
     fn rehash(&mut self, from: u64) {
         self.rows.sort_by_key(|row| row.link.sequence);

@@ -72,7 +72,7 @@ pub(super) fn tidy(session: &Session<'_>, retention: Retention, now: DateTime<Ut
     let turn = limit(TURN);
     went(session.run(FORGET_KEYS, params![earlier(now, retention.idempotency_keys), turn])?);
     went(session.run(FORGET_REPLAYS, params![history, turn])?);
-    went(activity::forget(session, history, TURN)?);
+    activity::forget(session, history, TURN)?.into_iter().for_each(&mut went);
     let rows = session.all(OLD_DELIVERIES, params![history, turn], |row| Ok(row.get::<_, i64>(0)?))?;
     went(rows.len());
     for n in rows {

@@ -14,6 +14,9 @@ pub(super) fn checks() -> Vec<Check<dyn StoreHarness>> {
         a_page_holds_the_tenants_entries_only,
         a_filter_narrows_by_each_of_its_fields,
         every_field_of_an_entry_is_kept,
+        an_error_is_told_by_its_kind,
+        entries_of_several_tenants_are_appended_in_one_step,
+        an_entry_that_is_there_is_not_written_again,
     ]
 }
 
@@ -84,6 +87,7 @@ async fn a_filter_narrows_by_each_of_its_fields(world: World) -> Verdict {
     write(&world, all.clone()).await?;
     let filters = [
         ActivityFilter { kind: Some(ActivityKind::WebhookPaused), ..ActivityFilter::default() },
+        ActivityFilter::errors(),
         ActivityFilter { subject: Some(Subject::from("wh_1")), ..ActivityFilter::default() },
         ActivityFilter { actor: Some("bob".into()), ..ActivityFilter::default() },
         ActivityFilter { from: Some(at(3)), ..ActivityFilter::default() },
@@ -125,4 +129,57 @@ async fn every_field_of_an_entry_is_kept(world: World) -> Verdict {
 
     entries.reverse();
     same(listed(&world, &ActivityFilter::default(), 10).await?, entries, "as it was")
+}
+
+async fn an_error_is_told_by_its_kind(world: World) -> Verdict {
+    let mut entries = Vec::new();
+    for (second, &kind) in (0..).zip(ActivityKind::ALL) {
+        entries.push(world.entry(&world.acme, kind, at(second)));
+    }
+    world.stores.activity.append(entries.clone()).await?;
+
+    let mut expected: Vec<_> = entries.iter().filter(|entry| entry.kind.is_error()).cloned().collect();
+    expected.reverse();
+    same(
+        listed(&world, &ActivityFilter::errors(), 3).await?,
+        expected,
+        "every kind that is one, and no other",
+    )?;
+
+    let mut narrowed = ActivityFilter::errors();
+    narrowed.kind = Some(ActivityKind::WebhookCreated);
+    same(listed(&world, &narrowed, 10).await?, Vec::new(), "a kind that is none is none")
+}
+
+async fn entries_of_several_tenants_are_appended_in_one_step(world: World) -> Verdict {
+    let own: Vec<_> =
+        (0..3).map(|second| world.entry(&world.acme, ActivityKind::ApiCalled, at(second))).collect();
+    let others = world.entry(&world.other, ActivityKind::ApiCallFailed, at(1));
+    let all = vec![own[0].clone(), others.clone(), own[1].clone(), own[2].clone()];
+
+    world.stores.activity.append(all).await?;
+    world.stores.activity.append(Vec::new()).await?;
+
+    let mut expected = own;
+    expected.reverse();
+    same(listed(&world, &ActivityFilter::default(), 2).await?, expected, "each stands in its tenant's log")?;
+    let page = PageRequest::first(10);
+    let found = world.stores.activity.activity(&world.other, &ActivityFilter::default(), page).await?;
+    same(found.items, vec![others], "and in no other")
+}
+
+async fn an_entry_that_is_there_is_not_written_again(world: World) -> Verdict {
+    let entry = world.entry(&world.acme, ActivityKind::ApiCalled, at(0));
+    let others = Activity { tenant: world.other.clone(), ..entry.clone() };
+    let changed = entry.clone().with_detail("count", "2");
+    let more = world.entry(&world.acme, ActivityKind::ApiCalled, at(1));
+    world.stores.activity.append(vec![entry.clone(), others.clone()]).await?;
+
+    world.stores.activity.append(vec![changed, more.clone()]).await?;
+
+    let found = listed(&world, &ActivityFilter::default(), 10).await?;
+    same(found, vec![more, entry], "it is as it was written first, and what came with it is there")?;
+    let page = PageRequest::first(10);
+    let found = world.stores.activity.activity(&world.other, &ActivityFilter::default(), page).await?;
+    same(found.items, vec![others], "another tenant's entry with this id is another entry")
 }

@@ -67,6 +67,7 @@ macro_rules! world_checks {
 }
 
 mod activity;
+mod chain;
 mod clock;
 mod entropy;
 mod exchange;
@@ -152,7 +153,10 @@ pub struct Stores {
 ///
 /// There is no smaller suite, because a store that keeps one contract without the others cannot run.
 pub fn store_suite() -> Vec<Check<dyn StoreHarness>> {
-    [queue::checks(), repository::checks(), activity::checks()].into_iter().flatten().collect()
+    [queue::checks(), repository::checks(), activity::checks(), chain::checks()]
+        .into_iter()
+        .flatten()
+        .collect()
 }
 
 impl<H: ?Sized> Check<H> {

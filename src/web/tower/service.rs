@@ -14,7 +14,7 @@ use http::{Request, Response};
 use pin_project_lite::pin_project;
 use tower_service::Service;
 
-use crate::api_keys::{ApiCall, Authenticated, RateStanding, Refused};
+use crate::api_keys::{ApiCall, Authenticated, OpenCall, RateStanding, Refused};
 use crate::web::tower::answer::{misconfigured, refusal, tell_standing};
 use crate::web::tower::head::Head;
 use crate::web::tower::layer::Plan;
@@ -43,6 +43,7 @@ pin_project! {
         LetIn {
             #[pin]
             answer: F,
+            call: Option<OpenCall>,
             rate: Option<RateStanding>,
         },
         Refused {
@@ -57,7 +58,7 @@ pin_project! {
 
 /// What was decided without waiting.
 enum Decision<B> {
-    LetIn(Authenticated),
+    LetIn(Authenticated, OpenCall),
     Refused(Response<B>),
     Ask,
 }
@@ -91,10 +92,10 @@ where
             token.set_sensitive(true);
         }
         let state = match plan.decide(&Head::of(&request)) {
-            Decision::LetIn(caller) => {
+            Decision::LetIn(caller, call) => {
                 let rate = caller.rate();
                 request.extensions_mut().insert(caller);
-                State::LetIn { answer: self.inner.call(request), rate }
+                State::LetIn { answer: self.inner.call(request), call: Some(call), rate }
             }
             Decision::Refused(answer) => State::Refused { answer: Some(answer) },
             Decision::Ask => {
@@ -115,13 +116,14 @@ where
     C: From<Bytes>,
 {
     let (mut parts, body) = request.into_parts();
-    let caller = match plan.ask(&Head::of_parts(&parts)).await {
-        Ok(caller) => caller,
+    let (caller, call) = match plan.ask(&Head::of_parts(&parts)).await {
+        Ok(let_in) => let_in,
         Err(answer) => return Ok(answer),
     };
     let rate = caller.rate();
     parts.extensions.insert(caller);
     let mut answer = service.call(Request::from_parts(parts, body)).await?;
+    call.answered(answer.status());
     if let Some(rate) = rate {
         tell_standing(answer.headers_mut(), &rate);
     }
@@ -144,18 +146,26 @@ impl Plan {
         };
         let resource: Vec<_> = facts.resource.iter().map(|segment| &**segment).collect();
         match self.gate.check(&self.call(head, &facts, &resource)) {
-            Some(Ok(caller)) => Decision::LetIn(caller),
+            Some(Ok(caller)) => {
+                let call = self.gate.open(&caller, head.method(), facts.route);
+                Decision::LetIn(caller, call)
+            }
             Some(Err(refused)) => Decision::Refused(self.refuse(head, &refused)),
             None => Decision::Ask,
         }
     }
 
-    /// The caller, or the answer.
-    async fn ask<C: From<Bytes>>(&self, head: &Head<'_>) -> Result<Authenticated, Response<C>> {
+    /// The caller, and the call that begins; or the answer.
+    async fn ask<C: From<Bytes>>(&self, head: &Head<'_>) -> Result<(Authenticated, OpenCall), Response<C>> {
         let facts = self.facts(head).map_err(|what| misconfigured(what))?;
         let resource: Vec<_> = facts.resource.iter().map(|segment| &**segment).collect();
-        let asked = self.gate.authenticate(&self.call(head, &facts, &resource)).await;
-        asked.map_err(|refused| self.refuse(head, &refused))
+        match self.gate.authenticate(&self.call(head, &facts, &resource)).await {
+            Ok(caller) => {
+                let call = self.gate.open(&caller, head.method(), facts.route);
+                Ok((caller, call))
+            }
+            Err(refused) => Err(self.refuse(head, &refused)),
+        }
     }
 
     fn refuse<C: From<Bytes>>(&self, head: &Head<'_>, refused: &Refused) -> Response<C> {
@@ -193,10 +203,16 @@ where
 
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         match self.project().state.project() {
-            Projected::LetIn { answer, rate } => {
+            Projected::LetIn { answer, call, rate } => {
                 let mut answered = ready!(answer.poll(cx));
-                if let (Ok(answer), Some(rate)) = (&mut answered, rate) {
-                    tell_standing(answer.headers_mut(), rate);
+                // A service that fails has answered nothing.
+                if let Ok(answer) = &mut answered {
+                    if let Some(call) = call.take() {
+                        call.answered(answer.status());
+                    }
+                    if let Some(rate) = rate {
+                        tell_standing(answer.headers_mut(), rate);
+                    }
                 }
                 Poll::Ready(answered)
             }

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use chrono::{DateTime, Utc};
 
+use crate::activity::model::ActivityKind;
 use crate::error::Result;
 use crate::ports::EntropyExt;
 use crate::primitives::id::DeliveryId;
@@ -91,9 +92,14 @@ impl<'a> Chores<'a> {
         if advanced.made > 0 {
             self.context.wake.wake();
         }
+        let mut entries = Vec::new();
         for (tenant, webhook, replay) in advanced.completed {
+            let kind = ActivityKind::ReplayCompleted;
+            let entry = self.context.activity_by_engine(&tenant, kind, replay, now);
+            entries.push(entry.with_detail("webhook", webhook.to_string()));
             self.context.tell(Notice::new(now, tenant, webhook, NoticeKind::ReplayCompleted(replay)));
         }
+        self.context.log(entries).await?;
         Ok(advanced.wanted)
     }
 
@@ -105,10 +111,16 @@ impl<'a> Chores<'a> {
             let Expired { deliveries, skipped } =
                 self.context.queue.expire(before, now, ENDED_AT_ONCE).await?;
             let ended = deliveries.len() as u64 + skipped;
+            let mut entries = Vec::new();
             for (tenant, webhook, delivery) in deliveries {
+                let kind = ActivityKind::DeadLettered;
+                let entry = self.context.activity_by_engine(&tenant, kind, delivery, now);
+                let entry = entry.with_detail("webhook", webhook.to_string());
+                entries.push(entry.with_detail("reason", DeadReason::Expired.as_str()));
                 let kind = NoticeKind::DeadLetter(delivery, DeadReason::Expired);
                 self.context.tell(Notice::new(now, tenant, webhook, kind));
             }
+            self.context.log(entries).await?;
             // Less than was asked for: nothing is left.
             if ended < ENDED_AT_ONCE as u64 {
                 break;

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use chrono::{DateTime, Utc};
 
-use crate::activity::model::ActivityKind;
+use crate::activity::model::{Activity, ActivityKind};
 use crate::error::{Error, Result};
 use crate::lanes::runner::{Claims, LaneWork};
 use crate::lanes::throttle::Outcome;
@@ -161,9 +161,10 @@ impl Delivering {
         }
     }
 
-    /// Warns about webhooks that fail, disables those that have failed for too long, and welcomes back the others.
-    fn judge(&self, moved: &[HealthMoved], now: DateTime<Utc>) -> Vec<Judged> {
-        let mut judged = Vec::new();
+    /// Warns about webhooks that fail, disables those that have failed for too long, and welcomes back the others: of those, what the
+    /// log is told.
+    fn judge(&self, moved: &[HealthMoved], now: DateTime<Utc>) -> (Vec<Judged>, Vec<Activity>) {
+        let (mut judged, mut welcome) = (Vec::new(), Vec::new());
         for HealthMoved { tenant, webhook, before, after } in moved {
             let judge = |kind, step, name, value: String| {
                 let entry = self.context.activity_by_engine(tenant, kind, *webhook, now);
@@ -188,11 +189,13 @@ impl Delivering {
                 Judgement::Fine if before.warned_percent > 0 && !after.is_failing() => {
                     let notice = Notice::new(now, tenant.clone(), *webhook, NoticeKind::Recovered);
                     self.context.tell(notice);
+                    let kind = ActivityKind::WebhookRecovered;
+                    welcome.push(self.context.activity_by_engine(tenant, kind, *webhook, now));
                 }
                 Judgement::Fine => {}
             }
         }
-        judged
+        (judged, welcome)
     }
 
     async fn pronounce(&self, judged: Vec<Judged>, now: DateTime<Utc>) -> Result<()> {
@@ -270,7 +273,8 @@ impl LaneWork for Delivering {
             }
         }
         if !settled.health.is_empty() {
-            let judged = self.judge(&settled.health, now);
+            let (judged, welcome) = self.judge(&settled.health, now);
+            self.context.log(welcome).await.unwrap_or_else(|error| self.failed(&error));
             if !judged.is_empty() {
                 // A crash before this only delays it: the next failure is judged again.
                 self.pronounce(judged, now).await.unwrap_or_else(|error| self.failed(&error));

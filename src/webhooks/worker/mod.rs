@@ -31,6 +31,7 @@ use futures_util::future::{Either, join, select};
 use tokio::task::JoinSet;
 
 use crate::activity::model::{Activity, ActivityKind, ENGINE, Subject};
+use crate::error::Result;
 use crate::lanes::runner::Runner;
 use crate::tenancy::model::{Actor, TenantId};
 use crate::webhooks::context::Context;
@@ -218,6 +219,11 @@ impl Context {
         now: DateTime<Utc>,
     ) -> Activity {
         self.activity_by(&Actor::system(tenant.clone(), ENGINE), kind, subject, now)
+    }
+
+    /// Writes what the engine has noticed behind a step: a crash in between leaves it out.
+    async fn log(&self, entries: Vec<Activity>) -> Result<()> {
+        if entries.is_empty() { Ok(()) } else { self.activity.append(entries).await }
     }
 }
 

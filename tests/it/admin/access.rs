@@ -56,6 +56,9 @@ pub(super) const READS: &[&str] = &[
     "defaults",
     "activity",
     "activity of a webhook",
+    "errors",
+    "ends of the chain",
+    "verify",
 ];
 
 /// Calls that change something.
@@ -112,6 +115,9 @@ pub(super) async fn call(admin: &Admin, name: &str, ids: Ids) -> Result<String, 
         "defaults" => format!("{:?}", admin.defaults().await?),
         "activity" => format!("{:?}", admin.activity().list(&ActivityFilter::default(), first).await?),
         "activity of a webhook" => format!("{:?}", admin.activity().list(&about, first).await?),
+        "errors" => format!("{:?}", admin.activity().list(&ActivityFilter::errors(), first).await?),
+        "ends of the chain" => format!("{:?}", admin.activity().chain_ends().await?),
+        "verify" => format!("{:?}", admin.activity().verify(None).await?),
         "create" => {
             let new = NewWebhook::new("ERP", "https://erp.example.com/hooks").events(["order.*"]);
             webhooks.create(new).await.map(drop).map(|()| String::new())?

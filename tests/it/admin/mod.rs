@@ -7,6 +7,7 @@ mod default_login;
 mod diagnosis;
 mod formats;
 mod inputs;
+mod log;
 mod neighbours;
 mod publishing;
 mod races;
@@ -39,6 +40,7 @@ pub(crate) fn trials() -> Vec<Trial> {
         diagnosis::trials(),
         formats::trials(),
         inputs::trials(),
+        log::trials(),
         neighbours::trials(),
         publishing::trials(),
         races::trials(),

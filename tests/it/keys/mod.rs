@@ -1,6 +1,7 @@
 //! What keys open and what they do not, told as stories on a store in memory and a clock set by hand.
 
 mod administration;
+mod calls;
 mod canary;
 mod gate;
 mod limits;
@@ -34,6 +35,7 @@ pub(crate) use two_processes::call_with_keys;
 pub(crate) fn trials() -> Vec<Trial> {
     let lists = [
         administration::trials(),
+        calls::trials(),
         canary::trials(),
         gate::trials(),
         limits::trials(),

@@ -44,5 +44,13 @@ fn key_suite(name: &str, need: fn() -> Result<String, String>, way: Way) -> Vec<
 }
 
 /// What policies could break: whatever says whose rows it wants, and the engine beside it.
-const MANAGEMENT: [&str; 6] =
-    ["isolation::", "save::", "deliveries::", "erase_subject::", "repair::", "settle::"];
+const MANAGEMENT: [&str; 8] = [
+    "isolation::",
+    "save::",
+    "deliveries::",
+    "erase_subject::",
+    "repair::",
+    "settle::",
+    "activity::",
+    "chain::",
+];

@@ -170,6 +170,7 @@ async fn activity() -> Told {
     assert_eq!(count("errors=true&kind=webhook.created").await, 0);
     assert_eq!(count("from=2100-01-01T00:00:00Z").await, 0);
     assert_eq!(house.get("/activity?kind=webhook.flown").await.refused(400), ["kind"]);
+    assert_eq!(house.get("/activity?actor=a%00b").await.refused(400), ["actor"]);
     assert_eq!(
         house.get("/activity?after=deliveries_cur_00000000000000000000000007").await.refused(400),
         ["after"]

@@ -44,7 +44,7 @@ async fn send(api: &Router, token: &str, method: Method, path: &str) -> super::A
 fn api(house: &House) -> Result<Router, Box<dyn std::error::Error>> {
     let keys = authentication(&house.hub);
     Ok(Router::new()
-        .route("/stock", any(hello).route_layer(keys.clone()))
+        .route("/stock", any(hello).layer(keys.clone()))
         .route("/close", post(hello).route_layer(keys.require(Permission::Admin)))
         .route("/orders", get(hello).route_layer(keys.require_scope("orders:read")?))
         .route("/orders/{id}", get(hello).route_layer(keys.require_scope("orders/{id}:read")?))

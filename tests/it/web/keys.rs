@@ -71,6 +71,7 @@ async fn life() -> Told {
     assert_eq!(call(&house, token).await, 401);
     assert_eq!(act("enable").await.expect(StatusCode::OK)["status"], "active");
     assert_eq!(call(&house, token).await, 200);
+    house.clock.advance(std::time::Duration::from_secs(1));
     let revoked = house.post(&format!("{path}/revoke"), json!({"reason": "Ada has left"})).await;
     assert_eq!(revoked.expect(StatusCode::OK)["revoked_because"], "Ada has left");
     assert_eq!(call(&house, token).await, 401);
@@ -95,7 +96,7 @@ async fn regenerated() -> Told {
     let old = house.get(&format!("/keys/{}", made["key"]["id"].as_str().ok_or("an id")?)).await;
     let old = old.expect(StatusCode::OK);
     assert_eq!((&old["status"], &old["successor"]["id"]), (&json!("rotating"), &next["key"]["id"]));
-    assert_eq!(house.post(&path, json!({})).await.refused(409), ["state"]);
+    assert_eq!(house.post(&path, json!({})).await.refused(409), ["key"]);
     let path = format!("/keys/{}/regenerate", next["key"]["id"].as_str().ok_or("an id")?);
     assert_eq!(house.post(&path, json!({"grace": 2_592_001})).await.refused(422), ["grace"]);
     assert_eq!(house.post(&path, json!({"grace": -1})).await.refused(422), ["grace"]);

@@ -13,6 +13,7 @@ use crossdock::web::Authentication;
 use crossdock::web::tower::PeerAddress;
 use http::{HeaderName, Method, Request, Response, StatusCode};
 use libtest_mimic::Trial;
+use serde_json::json;
 use tower::{Layer, Service, ServiceExt, service_fn};
 
 use super::{House, Told, house, house_with, reader, settings, story};
@@ -30,6 +31,7 @@ pub(super) fn trials() -> Vec<Trial> {
         story("without_the_peers_address_nobody_comes_in", no_peer),
         story("the_host_hears_why_a_call_was_refused", heard),
         story("a_known_key_is_judged_without_waiting", synchronous),
+        story("how_calls_were_answered_stands_in_the_activity_log", recorded),
         story("a_token_is_marked_as_sensitive_from_there_on", sensitive),
     ]
 }
@@ -270,6 +272,34 @@ async fn synchronous() -> Told {
     assert_eq!(first_poll(request(Method::GET, "/", &token)), Some(200));
     assert_eq!(first_poll(request(Method::POST, "/", &token)), Some(403));
     assert_eq!(first_poll(request(Method::GET, "/", "garbage")), Some(401));
+    Ok(())
+}
+
+async fn recorded() -> Told {
+    let house = house()?;
+    let token = house.key(reader()).await?;
+    let layer = Authentication::new(&house.hub).route(|_| Some("/orders/{id}"));
+    // The first call asks the store, the others do not.
+    for _ in 0..3 {
+        call(&layer, request(Method::GET, "/orders/7", &token)).await;
+    }
+
+    house.clock.advance(std::time::Duration::from_secs(120));
+    house.hub.gate().flush().await?;
+
+    let log = house.get("/activity?limit=100").await.expect(StatusCode::OK);
+    let calls: Vec<_> = log["items"]
+        .as_array()
+        .ok_or("a list")?
+        .iter()
+        .filter(|entry| entry["details"]["route"] == "/orders/{id}")
+        .collect();
+    assert_eq!(calls.len(), 1, "{calls:?}");
+    let details = &calls[0]["details"];
+    assert_eq!(
+        (&details["count"], &details["method"], &details["status"]),
+        (&json!("3"), &json!("GET"), &json!("2xx"))
+    );
     Ok(())
 }
 

@@ -263,7 +263,7 @@ async fn tested() -> Told {
     for (body, fields) in [
         (json!({"event_type": "order.plaecd"}), &["event_type"][..]),
         (json!({"event_type": "forecast.published"}), &["event_type"]),
-        (json!({"event_type": "order.placed", "payload": {"order": 7}}), &["data/order"]),
+        (json!({"event_type": "order.placed", "payload": {"order": 7}}), &["payload/order"]),
     ] {
         assert_eq!(house.post(&path, body.clone()).await.refused(422), fields, "{body}");
     }

@@ -1,5 +1,6 @@
 //! Changes, all or none.
 
+use crate::activity::verify::verify_chain;
 use crate::api_keys::declared::Scopes;
 use crate::api_keys::model::{ApiKey, KeyState, Succession};
 use crate::api_keys::permission::Permission;
@@ -25,6 +26,7 @@ pub(super) fn checks() -> Vec<Check<dyn KeyStoreHarness>> {
         revoked_keys_do_not_count,
         a_key_of_another_tenant_is_invalid,
         a_key_is_found_as_it_was_saved_last,
+        what_is_administrative_is_chained_with_the_change,
     ]
 }
 
@@ -190,4 +192,21 @@ async fn a_key_is_found_as_it_was_saved_last(world: World) -> Verdict {
 
     let found = there(world.stores.keys.find(key.public_id).await?, "the key")?;
     holds(matches!(found.state, KeyState::Revoked { .. }), "what was saved before is seen")
+}
+
+async fn what_is_administrative_is_chained_with_the_change(world: World) -> Verdict {
+    let (keys, activity) = (&world.stores.keys, &world.stores.activity);
+    let key = world.key_of(&world.acme, at(0))?;
+    let entries = [0, 1, 2].map(|second| world.entry(&world.acme, at(second)));
+    let [first, second, third] = entries.clone();
+
+    keys.save(&world.acme, vec![KeyChange::Insert(key.clone())], vec![first, second], at(1)).await?;
+    let refused = keys.save(&world.acme, vec![KeyChange::Insert(key)], vec![third], at(2)).await;
+
+    holds(refused.is_err(), "a key is inserted once")?;
+    let chain = activity.chain(&world.acme, None, 10).await?;
+    let written: Vec<_> = chain.iter().filter_map(|entry| entry.entry.clone()).collect();
+    same(written, entries[..2].to_vec(), "what was saved is chained, what was refused is not")?;
+    let ends = activity.chain_ends(&world.acme).await?;
+    same(verify_chain(&ends, &chain, None).findings, Vec::new(), "the chain is whole")
 }

@@ -60,6 +60,7 @@ struct ActivityQuery {
     errors: Option<bool>,
     /// How many at most, 1 to 100; 50 unless it is said.
     #[serde(deserialize_with = "query::text")]
+    #[param(minimum = 1, maximum = 100)]
     limit: Option<u32>,
     /// The `next` of the page before.
     after: Option<String>,
@@ -89,6 +90,13 @@ impl ActivityQuery {
                 let fix = "use a `kind` as the entries have it, such as `webhook.created`";
                 bad(&Problem::new("kind", "there is no such kind", fix))
             })?);
+        }
+        for (field, text) in [("subject", &self.subject), ("actor", &self.actor)] {
+            // Nobody is called so, and some stores cannot even ask.
+            if text.as_ref().is_some_and(|text| text.chars().any(char::is_control)) {
+                let rule = "a name has no control characters";
+                return Err(bad(&Problem::new(field, rule, "give it as the entries have it")));
+            }
         }
         filter.subject = self.subject.map(Into::into);
         filter.actor = self.actor;

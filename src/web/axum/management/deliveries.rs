@@ -149,10 +149,11 @@ struct DeliveriesQuery {
     success: Option<bool>,
     /// Along with each, separated by commas.
     #[serde(deserialize_with = "query::list")]
-    #[param(explode = false, style = Form, required = false)]
+    #[param(inline, explode = false, style = Form, required = false)]
     include: Vec<Along>,
     /// How many at most, 1 to 100; 50 unless it is said.
     #[serde(deserialize_with = "query::text")]
+    #[param(minimum = 1, maximum = 100)]
     limit: Option<u32>,
     /// The `next` of the page before.
     after: Option<String>,

@@ -5,7 +5,10 @@ use axum::middleware::map_response;
 use axum::response::Response;
 use http::{HeaderValue, StatusCode, header};
 use serde_json::{Value, json};
-use utoipa::openapi::{Content, Info, OpenApi, OpenApiBuilder, Ref, RefOr, ResponseBuilder, Server};
+use utoipa::openapi::path::Operation;
+use utoipa::openapi::{
+    Content, Info, OpenApi, OpenApiBuilder, PathItem, Ref, RefOr, ResponseBuilder, Server,
+};
 use utoipa::{PartialSchema as _, ToSchema};
 use utoipa_axum::router::OpenApiRouter;
 
@@ -76,20 +79,28 @@ fn tell_failures(document: &mut OpenApi) {
         .description("What went wrong, as RFC 9457 has it")
         .content(ProblemDocument::MEDIA_TYPE, content)
         .build();
-    for item in document.paths.paths.values_mut() {
-        let operations = [
-            &mut item.get,
-            &mut item.put,
-            &mut item.post,
-            &mut item.delete,
-            &mut item.options,
-            &mut item.head,
-            &mut item.patch,
-            &mut item.trace,
-        ];
-        for operation in operations.into_iter().flatten() {
-            operation.responses.responses.insert("default".to_owned(), RefOr::T(failure.clone()));
+    let failure = RefOr::T(failure);
+    for operation in document.paths.paths.values_mut().flat_map(operations) {
+        let responses = &mut operation.responses.responses;
+        for (status, response) in responses.iter_mut() {
+            if let RefOr::T(response) = response {
+                response.description = meaning(status).to_owned();
+            }
         }
+        responses.insert("default".to_owned(), failure.clone());
+    }
+}
+
+fn operations(item: &mut PathItem) -> impl Iterator<Item = &mut Operation> {
+    let PathItem { get, put, post, delete, options, head, patch, trace, .. } = item;
+    [get, put, post, delete, options, head, patch, trace].into_iter().flatten()
+}
+
+fn meaning(status: &str) -> &'static str {
+    match status {
+        "201" => "It is made: the answer shows it",
+        "204" => "It is gone",
+        _ => "The answer",
     }
 }
 

@@ -22,7 +22,7 @@ pub(super) fn problem(path: &str, error: &serde_json::Error) -> Problem {
     let path = if path == "." { "" } else { path };
     if error.classify() != Category::Data {
         let rule = format!("this is no JSON: line {}, column {}", error.line(), error.column());
-        return Problem::new(named(path, "body"), rule, "send one JSON object");
+        return Problem::new("body", rule, "send one JSON object");
     }
     let text = error.to_string();
     let text = match text.rfind(" at line ") {

@@ -193,6 +193,7 @@ struct KeyQuery {
     unused_since: Option<Time>,
     /// How many at most, 1 to 100; 50 unless it is said.
     #[serde(deserialize_with = "query::text")]
+    #[param(minimum = 1, maximum = 100)]
     limit: Option<u32>,
     /// The `next` of the page before.
     after: Option<String>,
@@ -205,6 +206,7 @@ struct KeyQuery {
 pub(super) struct PageQuery {
     /// How many at most, 1 to 100; 50 unless it is said.
     #[serde(deserialize_with = "query::text")]
+    #[param(minimum = 1, maximum = 100)]
     pub(super) limit: Option<u32>,
     /// The `next` of the page before.
     pub(super) after: Option<String>,

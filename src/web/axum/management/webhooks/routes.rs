@@ -42,10 +42,11 @@ pub(in crate::web::axum::management) fn routes() -> OpenApiRouter<Desk> {
 struct WebhooksQuery {
     /// Along with each, separated by commas.
     #[serde(deserialize_with = "query::list")]
-    #[param(explode = false, style = Form, required = false)]
+    #[param(inline, explode = false, style = Form, required = false)]
     include: Vec<Along>,
     /// How many at most, 1 to 100; 50 unless it is said.
     #[serde(deserialize_with = "query::text")]
+    #[param(minimum = 1, maximum = 100)]
     limit: Option<u32>,
     /// The `next` of the page before.
     after: Option<String>,
@@ -54,7 +55,6 @@ struct WebhooksQuery {
 /// What can be had along with a webhook.
 #[derive(Clone, Copy, Debug, Deserialize, Eq, PartialEq, ToSchema)]
 #[serde(rename_all = "snake_case")]
-#[schema(as = WebhookInclude)]
 enum Along {
     Health,
     Backlog,

@@ -3,7 +3,7 @@
 use std::io;
 use std::process::{Command, ExitCode};
 
-use crate::{egress, http_client, kills, postgres, sqlite};
+use crate::{egress, fuzzed, http_client, keys, kills, postgres, sqlite};
 
 /// Says which part.
 pub(crate) const PART: &str = "CROSSDOCK_IT_PART";
@@ -27,6 +27,8 @@ pub(crate) fn play_part() -> Option<ExitCode> {
         "publish_in_sqlite" => sqlite::publish_until_killed(),
         "deliver_until_killed" => kills::deliver_until_killed(),
         "publish_until_killed" => kills::publish_until_killed(),
+        "call_with_keys" => keys::call_with_keys(),
+        "serve_management" => fuzzed::serve_management(),
         "claim_in_sqlite" => sqlite::claim_beside_others(),
         unknown => Err(format!("there is no part {unknown}").into()),
     };

@@ -14,6 +14,7 @@ mod doctor;
 mod durable;
 mod egress;
 mod enumeration;
+mod fuzzed;
 mod history;
 mod http_client;
 mod http_pool;

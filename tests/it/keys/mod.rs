@@ -9,6 +9,7 @@ mod regeneration;
 mod staleness;
 mod store;
 mod tenants;
+mod two_processes;
 mod usage;
 
 use std::error::Error as StdError;
@@ -29,6 +30,8 @@ use libtest_mimic::Trial;
 
 use crate::rule;
 
+pub(crate) use two_processes::call_with_keys;
+
 pub(crate) fn trials() -> Vec<Trial> {
     let lists = [
         administration::trials(),
@@ -39,6 +42,7 @@ pub(crate) fn trials() -> Vec<Trial> {
         regeneration::trials(),
         staleness::trials(),
         tenants::trials(),
+        two_processes::trials(),
         usage::trials(),
     ];
     lists.into_iter().flatten().collect()

@@ -30,7 +30,7 @@ mod host;
 mod ledger;
 mod orders;
 mod plan;
-mod process;
+pub(crate) mod process;
 mod publisher;
 mod receiver;
 mod run;

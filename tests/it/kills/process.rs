@@ -14,7 +14,7 @@ use crate::kills::host::Failure;
 use crate::postgres::family;
 
 /// A process under its owner's eyes; dropping it kills it.
-pub(super) struct Process {
+pub(crate) struct Process {
     part: &'static str,
     child: Child,
     /// It does nothing until then.
@@ -23,14 +23,14 @@ pub(super) struct Process {
 
 impl Process {
     /// Starts a part with what it has to know.
-    pub(super) fn start(part: &'static str, brief: &impl Serialize) -> Result<Self, Failure> {
+    pub(crate) fn start(part: &'static str, brief: &impl Serialize) -> Result<Self, Failure> {
         let mut command = child::command(part)?;
         command.env(BRIEF, serde_json::to_string(brief)?).stdin(Stdio::piped()).stdout(Stdio::piped());
         Ok(Self { part, child: command.spawn()?, halted_until: None })
     }
 
     /// What it says, line by line; once.
-    pub(super) fn voice(&mut self) -> Result<ChildStdout, Failure> {
+    pub(crate) fn voice(&mut self) -> Result<ChildStdout, Failure> {
         Ok(self.child.stdout.take().ok_or("a process without a voice")?)
     }
 
@@ -70,7 +70,7 @@ impl Process {
     }
 
     /// Asks it to end, and waits until it has.
-    pub(super) fn stop(&mut self) -> Result<(), Failure> {
+    pub(crate) fn stop(&mut self) -> Result<(), Failure> {
         self.check()?;
         drop(self.child.stdin.take());
         if self.halted_until.is_some() {
@@ -99,12 +99,12 @@ impl Drop for Process {
 }
 
 /// What this process has to know, as its owner has said it.
-pub(super) fn brief<T: DeserializeOwned>() -> Result<T, Failure> {
+pub(crate) fn brief<T: DeserializeOwned>() -> Result<T, Failure> {
     Ok(serde_json::from_str(&std::env::var(BRIEF)?)?)
 }
 
 /// Becomes true when the owner asks this process to end, or has ended itself.
-pub(super) fn told_to_end() -> Arc<AtomicBool> {
+pub(crate) fn told_to_end() -> Arc<AtomicBool> {
     let told = Arc::new(AtomicBool::new(false));
     let flag = Arc::clone(&told);
     std::thread::spawn(move || {

@@ -90,6 +90,20 @@ pub enum ActivityKind {
     KeyLeaked,
     /// Calls with an API key were refused.
     KeyRefused,
+    /// A source of inbound webhooks was created.
+    SourceCreated,
+    /// A source's settings were changed.
+    SourceUpdated,
+    /// A source was switched on or off.
+    SourceSwitched,
+    /// A source has another secret.
+    SourceSecretRotated,
+    /// A source was deleted.
+    SourceDeleted,
+    /// Something that was received became a dead letter.
+    ReceivedDead,
+    /// What was received was asked to be handled once more.
+    ReceivedReplayed,
 }
 
 impl Activity {
@@ -147,6 +161,13 @@ words!(ActivityKind {
     KeyRegenerated => "key.regenerated",
     KeyLeaked => "key.leaked",
     KeyRefused => "key.refused",
+    SourceCreated => "source.created",
+    SourceUpdated => "source.updated",
+    SourceSwitched => "source.switched",
+    SourceSecretRotated => "source.secret_rotated",
+    SourceDeleted => "source.deleted",
+    ReceivedDead => "received.dead_lettered",
+    ReceivedReplayed => "received.replayed",
 });
 
 impl Subject {

@@ -9,6 +9,7 @@
 //! | `retention`, `fair` | what goes, when, and whose |
 //! | `examine` | how the queue stands |
 //! | `keys` | API keys and their use |
+//! | `inbound`, `inbound_port` | sources, and what was received from them |
 //! | `ports` | the ports, each method one step under the lock |
 
 use std::ops::{Deref, DerefMut};
@@ -21,6 +22,8 @@ mod examine;
 mod fair;
 mod group;
 mod id_map;
+mod inbound;
+mod inbound_port;
 mod keys;
 mod lane;
 mod ports;

@@ -46,6 +46,7 @@
 //! | [`events`] | what can happen: catalogue, schemas, patterns, payload formats |
 //! | [`webhooks`] | telling others: webhooks, deliveries, signatures, retries, the worker |
 //! | [`api_keys`] | who may call the host: tokens, rights, limits, the gate |
+//! | [`inbound`] | being told: schemes, verification, handshakes, envelopes |
 //! | [`tenancy`] | who asks, and may they? |
 //! | [`activity`] | what happened, for the audit log |
 //! | [`lanes`] | work that waits: schedules, circuits, rates, leases; the engine under all of it |
@@ -96,6 +97,7 @@ pub mod api_keys;
 pub mod error;
 pub mod events;
 pub mod hub;
+pub mod inbound;
 pub mod lanes;
 pub mod ports;
 pub mod primitives;

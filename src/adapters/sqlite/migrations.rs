@@ -83,6 +83,7 @@ fn newer(present: u32, newest: u32) -> Fault {
 const MIGRATIONS: &[Migration] = &[
     Migration { version: 1, name: "first", sql: include_str!("schema.sql") },
     Migration { version: 2, name: "API keys", sql: include_str!("keys.sql") },
+    Migration { version: 3, name: "inbound webhooks", sql: include_str!("inbound.sql") },
 ];
 
 #[cfg(test)]
@@ -90,9 +91,9 @@ mod tests {
     use super::*;
 
     const NEXT: Migration =
-        Migration { version: 3, name: "note", sql: "ALTER TABLE crossdock_lane ADD COLUMN note TEXT" };
+        Migration { version: 4, name: "note", sql: "ALTER TABLE crossdock_lane ADD COLUMN note TEXT" };
     const BROKEN: Migration = Migration {
-        version: 4,
+        version: 5,
         name: "broken",
         sql: "CREATE TABLE crossdock_new (n INTEGER) STRICT; nonsense",
     };
@@ -105,11 +106,11 @@ mod tests {
         migrate(&connection, &MIGRATIONS[..1])?;
         assert_eq!(version(&connection)?, Some(1));
         migrate(&connection, MIGRATIONS)?;
-        assert_eq!(version(&connection)?, Some(2));
-        migrate(&connection, &[MIGRATIONS[0], MIGRATIONS[1], NEXT])?;
-        migrate(&connection, &[MIGRATIONS[0], MIGRATIONS[1], NEXT])?;
-
         assert_eq!(version(&connection)?, Some(3));
+        migrate(&connection, &[MIGRATIONS[0], MIGRATIONS[1], MIGRATIONS[2], NEXT])?;
+        migrate(&connection, &[MIGRATIONS[0], MIGRATIONS[1], MIGRATIONS[2], NEXT])?;
+
+        assert_eq!(version(&connection)?, Some(4));
         connection.prepare("SELECT note FROM crossdock_lane")?;
         Ok(())
     }
@@ -119,10 +120,10 @@ mod tests {
         let connection = Connection::open_in_memory()?;
         migrate(&connection, MIGRATIONS)?;
 
-        let failed = migrate(&connection, &[MIGRATIONS[0], MIGRATIONS[1], NEXT, BROKEN]);
+        let failed = migrate(&connection, &[MIGRATIONS[0], MIGRATIONS[1], MIGRATIONS[2], NEXT, BROKEN]);
 
         assert!(failed.is_err());
-        assert_eq!(version(&connection)?, Some(2));
+        assert_eq!(version(&connection)?, Some(3));
         assert!(connection.prepare("SELECT note FROM crossdock_lane").is_err());
         assert!(connection.is_autocommit());
         Ok(())
@@ -131,15 +132,15 @@ mod tests {
     #[test]
     fn newer_tables_are_refused_with_what_to_do() -> Done<()> {
         let connection = Connection::open_in_memory()?;
-        migrate(&connection, &[MIGRATIONS[0], MIGRATIONS[1], NEXT])?;
+        migrate(&connection, &[MIGRATIONS[0], MIGRATIONS[1], MIGRATIONS[2], NEXT])?;
 
         let refused = migrate(&connection, MIGRATIONS).expect_err("a refusal").during("open");
 
         assert_eq!(refused.kind(), ErrorKind::Unconfigured);
         assert_eq!(
             refused.to_string(),
-            "could not open the SQLite store: not configured: schema_version: the tables have version 3, and this \
-             version of crossdock knows them up to 2 (run the version of crossdock that has made them, or a newer one)"
+            "could not open the SQLite store: not configured: schema_version: the tables have version 4, and this \
+             version of crossdock knows them up to 3 (run the version of crossdock that has made them, or a newer one)"
         );
         Ok(())
     }

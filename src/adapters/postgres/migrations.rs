@@ -107,6 +107,7 @@ impl PostgresStore {
         vec![
             Migration { version: 1, name: "first", sql: self.sql(FIRST) },
             Migration { version: 2, name: "API keys", sql: self.sql(KEYS) },
+            Migration { version: 3, name: "inbound webhooks", sql: self.sql(INBOUND) },
         ]
     }
 
@@ -200,7 +201,7 @@ fn unguarded(tables: u32) -> Error {
     Error::new(ErrorKind::Unconfigured, CHECK).with_source(cause).with_problem(problem)
 }
 
-const LATEST: u32 = 2;
+const LATEST: u32 = 3;
 const MIGRATE: &str = "migrate the schema";
 const CHECK: &str = "check the schema";
 const VERSION: &str = r#"SELECT COALESCE(max(version), 0) FROM "crossdock".migration"#;
@@ -212,6 +213,7 @@ const UNGUARDED: &str = "SELECT count(*) FROM pg_class c
       AND NOT (c.relrowsecurity AND c.relforcerowsecurity)";
 const FIRST_PARTITIONS: &str = r#"SELECT "crossdock".keep_partitions(clock_timestamp(), 1, '-infinity', '-infinity') FROM generate_series(1, 8)"#;
 const KEYS: &str = include_str!("sql/keys.sql");
+const INBOUND: &str = include_str!("sql/inbound.sql");
 const ROW_LEVEL_SECURITY: &str = include_str!("sql/row_level_security.sql");
 const FIRST: &str = concat!(
     include_str!("sql/tables.sql"),

@@ -1,5 +1,6 @@
 //! What was received: kept once, claimed, settled.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use chrono::{DateTime, Utc};
@@ -87,10 +88,15 @@ fn accept_one(session: &Session<'_>, row: &NewRow, now: DateTime<Utc>) -> Done<A
 pub(super) fn claim(session: &Session<'_>, claim: &InboundClaim) -> Done<InboundClaimed> {
     let mut jobs = Vec::new();
     let mut after = claim.after.clone();
+    // Who has nothing that can be claimed, because it waits for something of its order, is not asked again.
+    let mut skipped: BTreeSet<Party> = claim.except.iter().cloned().collect();
     while jobs.len() < claim.limit {
         let before = jobs.len();
-        let due = due_parties(session, claim, after.as_ref(), claim.limit - before)?;
-        let quota = ((claim.limit - before) / due.len().max(1)).max(1);
+        let due = due_parties(session, claim, after.as_ref(), &skipped, claim.limit - before)?;
+        if due.is_empty() {
+            break;
+        }
+        let quota = ((claim.limit - before) / due.len()).max(1);
         for party in due {
             let left = claim.limit - jobs.len();
             if left == 0 {
@@ -100,10 +106,9 @@ pub(super) fn claim(session: &Session<'_>, claim: &InboundClaim) -> Done<Inbound
             lease(session, claim, &party, quota.min(left), &mut jobs)?;
             if jobs.len() > had {
                 after = Some(party);
+            } else {
+                skipped.insert(party);
             }
-        }
-        if jobs.len() == before {
-            break;
         }
     }
     let next_due = match jobs.len() == claim.limit && claim.limit > 0 {
@@ -118,6 +123,7 @@ fn due_parties(
     session: &Session<'_>,
     claim: &InboundClaim,
     after: Option<&Party>,
+    skipped: &BTreeSet<Party>,
     most: usize,
 ) -> Done<Vec<Party>> {
     let now = nanos(claim.now);
@@ -137,7 +143,7 @@ fn due_parties(
             _ => break,
         };
         let party = Party::from_kept(next.clone());
-        if !claim.except.contains(&party) && session.finds(IS_DUE, params![next, now])? {
+        if !skipped.contains(&party) && session.finds(IS_DUE, params![next, now])? {
             found.push(party);
         }
         place = next;

@@ -111,7 +111,7 @@ async fn versions(url: String) -> Outcome {
 
     let error = unmade.webhook(&tenant("acme"), crossdock::primitives::WebhookId::mint(at(0), [0; 10])).await;
     let error = error.expect_err("a refusal");
-    assert_eq!(mismatch(&error), Some(SchemaMismatch::Older { found: 0, known: 2 }));
+    assert_eq!(mismatch(&error), Some(SchemaMismatch::Older { found: 0, known: 3 }));
     assert!(error.to_string().contains("migrate()"), "{error}");
     let vitals = unmade.examine(at(0)).await;
     assert!(vitals.is_err(), "there is nothing to examine");
@@ -121,7 +121,7 @@ async fn versions(url: String) -> Outcome {
     let world = World { url, pool: pool.clone(), store: unmade, name };
     world.run("INSERT INTO SCHEMA.migration (version) VALUES (99)").await?;
     let fresh = PostgresStore::builder(pool).schema(&world.name).build()?;
-    let newer = Some(SchemaMismatch::Newer { found: 99, known: 2 });
+    let newer = Some(SchemaMismatch::Newer { found: 99, known: 3 });
     let error = fresh.outbox(1, at(0)).await.map(|_| ()).expect_err("a refusal");
     assert_eq!(mismatch(&error), newer);
     assert!(error.to_string().contains("upgrade"), "{error}");

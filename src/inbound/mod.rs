@@ -14,6 +14,7 @@
 //! | `envelope` | how a body becomes events |
 //! | `read` | reads single texts out of a request |
 //! | `signer` | signs as a provider does, for tests |
+//! | `twilio` | Twilio's check, in code |
 //! | [`presets`] | the schemes of known providers |
 //! | `verifier` | the trait for checks in code |
 
@@ -27,6 +28,7 @@ mod read;
 mod request;
 pub mod scheme;
 mod signer;
+mod twilio;
 mod verifier;
 
 pub use outcome::{Genuine, Item, Outcome, Refusal, Reply, Verified};
@@ -38,4 +40,5 @@ pub use scheme::{
     SignatureText, Test, TimestampRule, TokenCheck, Trust, Unit,
 };
 pub use signer::{SignedRequest, TestSigner};
+pub use twilio::TwilioVerifier;
 pub use verifier::Verifier;

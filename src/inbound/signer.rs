@@ -239,6 +239,11 @@ impl TestSigner {
 }
 
 impl SignedRequest {
+    /// A POST with these headers and this body.
+    pub fn new(url: impl Into<String>, headers: HeaderMap, body: impl Into<Vec<u8>>) -> Self {
+        Self { method: Method::POST, url: url.into(), headers, body: body.into() }
+    }
+
     /// The request as a source receives it.
     pub fn request(&self) -> Request<'_> {
         Request::new(&self.method, &self.url, &self.headers, &self.body)

@@ -237,13 +237,14 @@ mod tests {
             "5BDCC146BF60754E6A042426089575C75A003F089D2739839DEC58B964EC3843"
         );
         assert_eq!(
-            code(Algorithm::HmacSha512, SignatureText::Base64),
-            "FkuncjHma/LmSkmQ+cwZIWZYk1UW89RTZJeNUFrEWz45R9AfKCcBp1S3Wp6HMh/Tp5RuE6CoI6kwwwAt5kM3pQ=="
+            code(Algorithm::HmacSha512, SignatureText::Hex),
+            "164b7a7bfcf819e2e395fbe73b56e0a387bd64222e831fd610270cd7ea250554\
+             9758bf75c05a994a6d034f65f8f0e6fdcaeab1a34d4a6b4b636e070a38bce737"
         );
         // `printf 'Jefewhat do ya want for nothing?' | sha256sum`
         assert_eq!(
             code(Algorithm::Sha256, SignatureText::Hex),
-            hex::encode(Sha256::digest(b"Jefewhat do ya want for nothing?"))
+            "689a1a0fa183259e022c4d77a4eb0810a94e9090d132c5f8732ccce2b36e3621"
         );
     }
 

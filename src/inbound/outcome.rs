@@ -17,7 +17,7 @@ use crate::primitives::stored::word::words;
 #[non_exhaustive]
 pub enum Outcome {
     /// A handshake: answer it, store nothing.
-    Answer(HandshakeAnswer),
+    Answer(Reply),
     /// Not to be trusted: answer with [`PreparedScheme::refuse`](crate::inbound::PreparedScheme::refuse).
     Refused(Refusal),
     /// Signed by someone who knows a secret: store the items, then acknowledge.
@@ -36,7 +36,7 @@ pub struct Verified {
     /// When the request was signed, if the scheme signs that.
     pub signed_at: Option<DateTime<Utc>>,
     /// What to answer, if the verifier has found that this is a handshake and no event.
-    pub answer: Option<HandshakeAnswer>,
+    pub answer: Option<Reply>,
 }
 
 /// A verified request and the events in it.
@@ -77,7 +77,7 @@ pub struct Item {
 /// An answer that is decided at once.
 #[derive(Clone, Eq, PartialEq)]
 #[non_exhaustive]
-pub struct HandshakeAnswer {
+pub struct Reply {
     /// The status.
     pub status: StatusCode,
     /// The headers.
@@ -182,13 +182,13 @@ impl Verified {
 
     /// Says that it is a handshake, and what is answered.
     #[must_use]
-    pub fn with_answer(mut self, answer: HandshakeAnswer) -> Self {
+    pub fn with_answer(mut self, answer: Reply) -> Self {
         self.answer = Some(answer);
         self
     }
 }
 
-impl HandshakeAnswer {
+impl Reply {
     /// This status without a body.
     pub fn empty(status: StatusCode) -> Self {
         Self { status, headers: HeaderMap::new(), body: Bytes::new(), keep_secret: None }
@@ -225,10 +225,10 @@ impl HandshakeAnswer {
     }
 }
 
-impl fmt::Debug for HandshakeAnswer {
+impl fmt::Debug for Reply {
     /// Header values and body are left out: they may echo a secret.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("HandshakeAnswer")
+        f.debug_struct("Reply")
             .field("status", &self.status)
             .field("headers", &self.headers.keys().collect::<Vec<_>>())
             .field("body_bytes", &self.body.len())

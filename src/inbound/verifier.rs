@@ -5,7 +5,8 @@ use std::fmt::Debug;
 use async_trait::async_trait;
 use chrono::{DateTime, Utc};
 
-use crate::inbound::outcome::{Refusal, Verified};
+use crate::inbound::outcome::{Outcome, Refusal, Verified};
+use crate::inbound::prepared::PreparedScheme;
 use crate::inbound::request::{Request, SourceSecret};
 
 /// Decides in code whether a request is genuine; for providers whose scheme is no [`Scheme`](crate::inbound::Scheme).
@@ -51,4 +52,24 @@ pub trait Verifier: Debug + Send + Sync + 'static {
         secrets: &[SourceSecret],
         now: DateTime<Utc>,
     ) -> Result<Verified, Refusal>;
+}
+
+impl PreparedScheme {
+    /// Decides what the request is, as [`receive`](Self::receive) does, with a verifier in code.
+    ///
+    /// Dropping the future leaves nothing behind but, perhaps, a key that the verifier has cached.
+    pub async fn receive_by(
+        &self,
+        verifier: &dyn Verifier,
+        request: &Request<'_>,
+        now: DateTime<Utc>,
+    ) -> Outcome {
+        if let Some(outcome) = self.before(request, now) {
+            return outcome;
+        }
+        match verifier.verify(request, self.secrets(), now).await {
+            Ok(verified) => self.after(request, verified, now),
+            Err(refusal) => Outcome::Refused(refusal),
+        }
+    }
 }

@@ -112,6 +112,7 @@ const FEATURE_LISTS: &[&str] = &[
     "adapters/postgres/mod.rs",
     "hub/mod.rs",
     "inbound/mod.rs",
+    "inbound/check/mod.rs",
     "lanes/mod.rs",
     "webhooks/mod.rs",
     "webhooks/sign/mod.rs",

@@ -3,7 +3,7 @@
 use std::io;
 use std::process::{Command, ExitCode};
 
-use crate::{egress, http_client, kills, postgres, sqlite};
+use crate::{egress, http_client, inbound, kills, postgres, sqlite};
 
 /// Says which part.
 pub(crate) const PART: &str = "CROSSDOCK_IT_PART";
@@ -27,6 +27,7 @@ pub(crate) fn play_part() -> Option<ExitCode> {
         "publish_in_sqlite" => sqlite::publish_until_killed(),
         "deliver_until_killed" => kills::deliver_until_killed(),
         "publish_until_killed" => kills::publish_until_killed(),
+        "receive_and_handle" => inbound::receive_and_handle(),
         "claim_in_sqlite" => sqlite::claim_beside_others(),
         unknown => Err(format!("there is no part {unknown}").into()),
     };

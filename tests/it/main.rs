@@ -16,6 +16,7 @@ mod enumeration;
 mod history;
 mod http_client;
 mod http_pool;
+mod inbound;
 mod keys;
 mod kills;
 mod lookups;
@@ -57,6 +58,7 @@ fn main() -> ExitCode {
     trials.extend(history::trials());
     trials.extend(http_client::trials());
     trials.extend(http_pool::trials());
+    trials.extend(inbound::trials());
     trials.extend(keys::trials());
     trials.extend(kills::trials());
     trials.extend(lookups::trials());

@@ -14,7 +14,7 @@ use crate::kills::host::Failure;
 use crate::postgres::family;
 
 /// A process under its owner's eyes; dropping it kills it.
-pub(super) struct Process {
+pub(crate) struct Process {
     part: &'static str,
     child: Child,
     /// It does nothing until then.
@@ -23,7 +23,7 @@ pub(super) struct Process {
 
 impl Process {
     /// Starts a part with what it has to know.
-    pub(super) fn start(part: &'static str, brief: &impl Serialize) -> Result<Self, Failure> {
+    pub(crate) fn start(part: &'static str, brief: &impl Serialize) -> Result<Self, Failure> {
         let mut command = child::command(part)?;
         command.env(BRIEF, serde_json::to_string(brief)?).stdin(Stdio::piped()).stdout(Stdio::piped());
         Ok(Self { part, child: command.spawn()?, halted_until: None })
@@ -51,7 +51,7 @@ impl Process {
     }
 
     /// Nobody but its owner ends it. What was halted goes on when it is time; whoever has processes calls this often.
-    pub(super) fn check(&mut self) -> Result<(), Failure> {
+    pub(crate) fn check(&mut self) -> Result<(), Failure> {
         if self.halted_until.is_some_and(|until| until <= Instant::now()) {
             self.go_on()?;
         }
@@ -70,7 +70,7 @@ impl Process {
     }
 
     /// Asks it to end, and waits until it has.
-    pub(super) fn stop(&mut self) -> Result<(), Failure> {
+    pub(crate) fn stop(&mut self) -> Result<(), Failure> {
         self.check()?;
         drop(self.child.stdin.take());
         if self.halted_until.is_some() {
@@ -99,12 +99,12 @@ impl Drop for Process {
 }
 
 /// What this process has to know, as its owner has said it.
-pub(super) fn brief<T: DeserializeOwned>() -> Result<T, Failure> {
+pub(crate) fn brief<T: DeserializeOwned>() -> Result<T, Failure> {
     Ok(serde_json::from_str(&std::env::var(BRIEF)?)?)
 }
 
 /// Becomes true when the owner asks this process to end, or has ended itself.
-pub(super) fn told_to_end() -> Arc<AtomicBool> {
+pub(crate) fn told_to_end() -> Arc<AtomicBool> {
     let told = Arc::new(AtomicBool::new(false));
     let flag = Arc::clone(&told);
     std::thread::spawn(move || {

@@ -212,12 +212,9 @@ async fn canary() -> Result<(), Failure> {
     let source = acme.sources().create(new).await?;
     let request = request(HUSH, "evt_1")?;
     let answer = world.hub.receive(&source.id.to_string(), request.clone()).await;
-    let forged = world.hub.receive(&source.id.to_string(), {
-        let mut forged = request.clone();
-        forged.body = b"{}".to_vec().into();
-        forged
-    });
-    let forged = forged.await;
+    let mut forged = request.clone();
+    forged.body = b"{}".to_vec().into();
+    let forged = world.hub.receive(&source.id.to_string(), forged).await;
     let log = acme.activity(&ActivityFilter::default(), PageRequest::first(99)).await?;
     let page = acme.received().list(&ReceivedFilter::new(), PageRequest::first(9)).await?;
 

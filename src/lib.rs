@@ -80,6 +80,7 @@
 //! - **`http-client`** *(default)*: the default transport, HTTP/1.1 on hyper and rustls, behind the egress rules.
 //! - **`schemas`** *(default)*: JSON Schema 2020-12 validation of published payloads.
 //! - **`ed25519`**: asymmetric signatures, Standard Webhooks `v1a`.
+//! - **`rsa`**: inbound webhooks of Amazon SNS and PayPal.
 //! - **`sqlite`**: the store in a SQLite file, and publishing inside a `rusqlite` transaction.
 //! - **`postgres`**: the store in PostgreSQL, publishing inside a `sqlx` transaction, and wake-ups across processes
 //!   (`PostgresWake`; without it, work from another process is found within a second).

@@ -15,6 +15,7 @@
 //! | `read` | reads single texts out of a request |
 //! | `signer` | signs as a provider does, for tests |
 //! | `twilio` | Twilio's check, in code |
+//! | `provider_keys` | those of Amazon SNS and PayPal, with the feature `rsa` |
 //! | [`presets`] | the schemes of known providers |
 //! | `verifier` | the trait for checks in code |
 
@@ -24,6 +25,8 @@ mod handshake;
 mod outcome;
 mod prepared;
 pub mod presets;
+#[cfg(feature = "rsa")]
+mod provider_keys;
 mod read;
 mod request;
 pub mod scheme;
@@ -33,6 +36,10 @@ mod verifier;
 
 pub use outcome::{Genuine, Item, Outcome, Refusal, Reply, Verified};
 pub use prepared::PreparedScheme;
+#[cfg(feature = "rsa")]
+pub use provider_keys::{
+    Certificate, InvalidCertificate, PayPalVerifier, ProviderKeys, SnsMessage, SnsVerifier,
+};
 pub use request::{Request, SourceSecret};
 pub use scheme::{
     Algorithm, Batch, Check, Condition, Envelope, Field, FixedAnswer, Handshake, InvalidField, KeyEncoding,

@@ -75,7 +75,7 @@ impl Key {
                     let mut buffer = [0; LONGEST_TEXT];
                     let expected = code.text(text, &mut buffer);
                     // Texts are compared, not decoded bytes, so that there is one way to write a signature.
-                    is_among(candidates, |candidate| expected.ct_eq(unpadded(candidate, text)))
+                    is_among(candidates, |candidate| is_same(expected, unpadded(candidate, text)))
                 }
                 None => false,
             },
@@ -185,6 +185,20 @@ fn mac_of<M: Mac + Clone>(key: &M, message: &[Cow<'_, [u8]>]) -> hmac::digest::O
 /// In constant time as far as the candidates are concerned.
 fn is_among(candidates: &[&[u8]], is_it: impl Fn(&[u8]) -> Choice) -> bool {
     candidates.iter().fold(Choice::from(0), |found, candidate| found | is_it(candidate)).into()
+}
+
+/// Compares eight bytes at a time: one at a time takes as long as a tenth of the HMAC.
+fn is_same(expected: &[u8], candidate: &[u8]) -> Choice {
+    if expected.len() != candidate.len() {
+        return Choice::from(0);
+    }
+    let (expected, last) = expected.as_chunks::<8>();
+    let (candidate, last_of_candidate) = candidate.as_chunks::<8>();
+    let words = expected
+        .iter()
+        .zip(candidate)
+        .map(|(one, other)| (u64::from_ne_bytes(*one), u64::from_ne_bytes(*other)));
+    words.fold(last.ct_eq(last_of_candidate), |same, (one, other)| same & one.ct_eq(&other))
 }
 
 fn unpadded(candidate: &[u8], text: SignatureText) -> &[u8] {

@@ -6,6 +6,7 @@ mod forgeries;
 mod handshakes;
 mod presets;
 mod properties;
+mod provider_keys;
 mod vectors;
 
 use libtest_mimic::Trial;
@@ -16,6 +17,7 @@ pub(crate) fn trials() -> Vec<Trial> {
     trials.extend(forgeries::trials());
     trials.extend(handshakes::trials());
     trials.extend(properties::trials());
+    trials.extend(provider_keys::trials());
     trials.extend(vectors::trials());
     trials
 }

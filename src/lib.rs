@@ -60,6 +60,7 @@
 //! - [What can happen, and what receivers get](guides::events): catalogue, schemas, payload formats.
 //! - [The life of an event](guides::webhooks): retries, circuits, order, replay, diagnosis, tests.
 //! - [Who may call you](guides::api_keys): keys for your own API.
+//! - [Providers of inbound webhooks](guides::inbound_providers): what is checked of each, and what is odd about it.
 //! - [Running it](guides::running): stores, processes, keys, the doctor, retention, roles.
 //! - [How your customers verify](guides::verifying): a page to hand out.
 //! - [What was proven](guides::proof): what was done to break the promises, and how to do it again.
@@ -80,6 +81,7 @@
 //! - **`http-client`** *(default)*: the default transport, HTTP/1.1 on hyper and rustls, behind the egress rules.
 //! - **`schemas`** *(default)*: JSON Schema 2020-12 validation of published payloads.
 //! - **`ed25519`**: asymmetric signatures, Standard Webhooks `v1a`.
+//! - **`rsa`**: inbound webhooks of Amazon SNS and PayPal.
 //! - **`sqlite`**: the store in a SQLite file, and publishing inside a `rusqlite` transaction.
 //! - **`postgres`**: the store in PostgreSQL, publishing inside a `sqlx` transaction, and wake-ups across processes
 //!   (`PostgresWake`; without it, work from another process is found within a second).
@@ -119,6 +121,9 @@ pub mod guides {
 
     #[doc = include_str!("../docs/api_keys.md")]
     pub mod api_keys {}
+
+    #[doc = include_str!("../docs/inbound_providers.md")]
+    pub mod inbound_providers {}
 
     #[doc = include_str!("../docs/running.md")]
     pub mod running {}

@@ -252,9 +252,9 @@ impl<'p, F> Pack<'p, '_, F> {
     }
 }
 
-/// A key of at most 256 bytes: what is longer is kept by its digest.
+/// A key of at most 256 bytes: what is longer, or no text for a store, is kept by its digest.
 fn key_of(sort: &str, id: &str) -> String {
-    if id.len() <= LONGEST_TEXT {
+    if id.len() <= LONGEST_TEXT && !id.contains('\0') {
         format!("{sort}:{id}")
     } else {
         format!("{sort}#{}", hex::encode(Sha256::digest(id.as_bytes())))

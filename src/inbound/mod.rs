@@ -15,9 +15,9 @@
 //! | `read` | reads single texts out of a request |
 //! | `signer` | signs as a provider does, for tests |
 //! | `twilio` | Twilio's check, in code |
+//! | `provider_keys` | those of Amazon SNS and PayPal, with the feature `rsa` |
 //! | [`presets`] | the schemes of known providers |
 //! | `verifier` | the trait for checks in code |
-
 //!
 //! What was verified is kept once, and handled:
 //!
@@ -42,6 +42,8 @@ pub mod host_transaction;
 mod outcome;
 pub(crate) mod prepared;
 pub mod presets;
+#[cfg(feature = "rsa")]
+mod provider_keys;
 mod read;
 pub mod received;
 mod request;
@@ -63,6 +65,10 @@ pub use handlers::{Handled, Incoming, IntoHandled, Route};
 pub use host_transaction::CompletingTransaction;
 pub use outcome::{Genuine, Item, Outcome, Refusal, Reply, Verified};
 pub use prepared::PreparedScheme;
+#[cfg(feature = "rsa")]
+pub use provider_keys::{
+    Certificate, InvalidCertificate, PayPalVerifier, ProviderKeys, SnsMessage, SnsVerifier,
+};
 pub use received::{
     Completion, InboundFate, InboundJob, InboundSettlement, ItemVersion, Party, Reading, Received,
     ReceivedRecord, ReceivedStatus,

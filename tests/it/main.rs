@@ -27,6 +27,7 @@ mod network;
 mod odd_stores;
 mod patience;
 mod postgres;
+mod reception;
 mod relay;
 mod rewrap;
 mod signature_vectors;
@@ -66,6 +67,7 @@ fn main() -> ExitCode {
     trials.extend(network::trials());
     trials.extend(odd_stores::trials());
     trials.extend(postgres::trials());
+    trials.extend(reception::trials());
     trials.extend(rewrap::trials());
     trials.extend(signature_vectors::trials());
     trials.extend(memory::trials());

@@ -31,7 +31,7 @@ pub(in crate::inbound) enum Key {
 /// A key that signs, for tests of hosts.
 #[derive(Clone)]
 pub(in crate::inbound) enum SigningKey {
-    Code(Key),
+    Code(Box<Key>),
     Ed25519(Arc<dyn Signs>),
     Token(Zeroizing<Vec<u8>>),
 }
@@ -75,7 +75,7 @@ impl Key {
                     let mut buffer = [0; LONGEST_TEXT];
                     let expected = code.text(text, &mut buffer);
                     // Texts are compared, not decoded bytes, so that there is one way to write a signature.
-                    is_among(candidates, |candidate| expected.ct_eq(unpadded(candidate, text)))
+                    is_among(candidates, |candidate| is_same(expected, unpadded(candidate, text)))
                 }
                 None => false,
             },
@@ -110,7 +110,7 @@ impl SigningKey {
         Ok(match algorithm {
             Algorithm::Ed25519 => Self::Ed25519(signing_key(key)?),
             Algorithm::StaticToken | Algorithm::BasicAuth => Self::Token(Zeroizing::new(key.to_vec())),
-            _ => Self::Code(Key::new(algorithm, key)?),
+            _ => Self::Code(Box::new(Key::new(algorithm, key)?)),
         })
     }
 
@@ -187,6 +187,20 @@ fn is_among(candidates: &[&[u8]], is_it: impl Fn(&[u8]) -> Choice) -> bool {
     candidates.iter().fold(Choice::from(0), |found, candidate| found | is_it(candidate)).into()
 }
 
+/// Compares eight bytes at a time: one at a time takes as long as a tenth of the HMAC.
+fn is_same(expected: &[u8], candidate: &[u8]) -> Choice {
+    if expected.len() != candidate.len() {
+        return Choice::from(0);
+    }
+    let (expected, last) = expected.as_chunks::<8>();
+    let (candidate, last_of_candidate) = candidate.as_chunks::<8>();
+    let words = expected
+        .iter()
+        .zip(candidate)
+        .map(|(one, other)| (u64::from_ne_bytes(*one), u64::from_ne_bytes(*other)));
+    words.fold(last.ct_eq(last_of_candidate), |same, (one, other)| same & one.ct_eq(&other))
+}
+
 fn unpadded(candidate: &[u8], text: SignatureText) -> &[u8] {
     match text {
         SignatureText::Base64Url => {
@@ -252,7 +266,7 @@ mod tests {
     fn base64_of_the_url_needs_no_padding() {
         let key = Key::new(Algorithm::HmacSha256, b"key").unwrap();
         let message = [Cow::from(&b"message"[..])];
-        let expected = SigningKey::Code(key.clone()).sign(&message, SignatureText::Base64Url);
+        let expected = SigningKey::Code(Box::new(key.clone())).sign(&message, SignatureText::Base64Url);
         let padded = [&expected[..], b"="].concat();
 
         for candidate in [&expected, &padded] {

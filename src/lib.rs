@@ -46,6 +46,7 @@
 //! | [`events`] | what can happen: catalogue, schemas, patterns, payload formats |
 //! | [`webhooks`] | telling others: webhooks, deliveries, signatures, retries, the worker |
 //! | [`api_keys`] | who may call the host: tokens, rights, limits, the gate |
+//! | [`inbound`] | being told: schemes, verification, handshakes, envelopes |
 //! | [`tenancy`] | who asks, and may they? |
 //! | [`activity`] | what happened, for the audit log |
 //! | [`lanes`] | work that waits: schedules, circuits, rates, leases; the engine under all of it |
@@ -61,6 +62,7 @@
 //! - [The life of an event](guides::webhooks): retries, circuits, order, replay, diagnosis, tests.
 //! - [Who may call you](guides::api_keys): keys for your own API.
 //! - [Your *Integrations* page over HTTP](guides::management_api): the management API, mounted and called; feature `axum`.
+//! - [Providers of inbound webhooks](guides::inbound_providers): what is checked of each, and what is odd about it.
 //! - [Running it](guides::running): stores, processes, keys, the doctor, retention, roles.
 //! - [How your customers verify](guides::verifying): a page to hand out.
 //! - [What was proven](guides::proof): what was done to break the promises, and how to do it again.
@@ -81,6 +83,7 @@
 //! - **`http-client`** *(default)*: the default transport, HTTP/1.1 on hyper and rustls, behind the egress rules.
 //! - **`schemas`** *(default)*: JSON Schema 2020-12 validation of published payloads.
 //! - **`ed25519`**: asymmetric signatures, Standard Webhooks `v1a`.
+//! - **`rsa`**: inbound webhooks of Amazon SNS and PayPal.
 //! - **`sqlite`**: the store in a SQLite file, and publishing inside a `rusqlite` transaction.
 //! - **`postgres`**: the store in PostgreSQL, publishing inside a `sqlx` transaction, and wake-ups across processes
 //!   (`PostgresWake`; without it, work from another process is found within a second).
@@ -100,6 +103,7 @@ pub mod api_keys;
 pub mod error;
 pub mod events;
 pub mod hub;
+pub mod inbound;
 pub mod lanes;
 pub mod ports;
 pub mod primitives;
@@ -129,6 +133,8 @@ pub mod guides {
 
     #[doc = include_str!("../docs/activity.md")]
     pub mod activity {}
+    #[doc = include_str!("../docs/inbound_providers.md")]
+    pub mod inbound_providers {}
 
     #[doc = include_str!("../docs/running.md")]
     pub mod running {}

@@ -96,6 +96,20 @@ pub enum ActivityKind {
     ApiCalled,
     /// A call of the host's API, or several, ended with an error.
     ApiCallFailed,
+    /// A source of inbound webhooks was created.
+    SourceCreated,
+    /// A source's settings were changed.
+    SourceUpdated,
+    /// A source was switched on or off.
+    SourceSwitched,
+    /// A source has another secret.
+    SourceSecretRotated,
+    /// A source was deleted.
+    SourceDeleted,
+    /// Something that was received became a dead letter.
+    ReceivedDead,
+    /// What was received was asked to be handled once more.
+    ReceivedReplayed,
 }
 
 impl Activity {
@@ -166,6 +180,13 @@ words!(ActivityKind {
     KeyRefused => "key.refused",
     ApiCalled => "api.called",
     ApiCallFailed => "api.failed",
+    SourceCreated => "source.created",
+    SourceUpdated => "source.updated",
+    SourceSwitched => "source.switched",
+    SourceSecretRotated => "source.secret_rotated",
+    SourceDeleted => "source.deleted",
+    ReceivedDead => "received.dead_lettered",
+    ReceivedReplayed => "received.replayed",
 });
 
 impl ActivityKind {
@@ -210,6 +231,7 @@ impl ActivityKind {
                 | Self::WebhookDisabled
                 | Self::LaneStopped
                 | Self::DeadLettered
+                | Self::ReceivedDead
                 | Self::KeyLeaked
                 | Self::KeyRefused
                 | Self::ApiCallFailed
@@ -224,6 +246,7 @@ impl ActivityKind {
                 | Self::WebhookRecovered
                 | Self::LaneStopped
                 | Self::DeadLettered
+                | Self::ReceivedDead
                 | Self::ReplayCompleted
                 | Self::KeyRefused
                 | Self::ApiCalled

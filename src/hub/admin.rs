@@ -10,7 +10,9 @@ use crate::api_keys::scope::Rights;
 use crate::api_keys::service::ApiKeyAdmin;
 use crate::error::{Error, ErrorKind, Problem, Result};
 use crate::events::compiled::CatalogEntry;
+use crate::hub::handle::Hub;
 use crate::hub::keys::Keys;
+use crate::inbound::context::InboundContext;
 use crate::tenancy::model::{Actor, TenantId};
 use crate::webhooks::context::Context;
 use crate::webhooks::repository::Erasure;
@@ -38,14 +40,16 @@ use crate::webhooks::service::{DefaultsUpdate, DefaultsView, DeliveryAdmin, Repl
 pub struct Admin {
     context: Arc<Context>,
     keys: Keys,
+    pub(super) inbound: Arc<InboundContext>,
     actor: Actor,
     /// What keys can be given at most: the rights of the key that acts, if it is one.
     at_most: Option<Rights>,
 }
 
 impl Admin {
-    pub(super) fn new(context: Arc<Context>, keys: Keys, actor: Actor, at_most: Option<Rights>) -> Self {
-        Self { context, keys, actor, at_most }
+    pub(super) fn new(hub: &Hub, actor: Actor, at_most: Option<Rights>) -> Self {
+        let (context, inbound) = (Arc::clone(&hub.context), Arc::clone(&hub.inbound));
+        Self { context, keys: hub.keys.clone(), inbound, actor, at_most }
     }
 
     /// Who looks and changes.

@@ -1,9 +1,11 @@
 //! From a host's choices to a hub, or everything that is wrong with them.
 
 use std::fmt;
+use std::future::Future;
 use std::sync::Arc;
 
 use http::HeaderValue;
+use serde::de::DeserializeOwned;
 
 use crate::activity::store::ActivityStore;
 // Two adapters are defaults: a hub without a store of the host's own keeps everything in memory, sealed by a key that
@@ -22,8 +24,14 @@ use crate::events::envelope::named::NamedFormats;
 use crate::events::schema::SchemaEngine;
 use crate::hub::defaults::{Absent, Defaults};
 use crate::hub::handle::Hub;
+use crate::hub::inbound::InboundChoices;
 use crate::hub::keys::Keys;
 use crate::hub::system::{LocalWake, SystemClock, SystemEntropy};
+use crate::inbound::handlers::{Incoming, IntoHandled, Route};
+use crate::inbound::service::platform::PlatformSource;
+use crate::inbound::settings::InboundSettings;
+use crate::inbound::store::{InboundStore, KindPattern};
+use crate::inbound::verifier::Verifier;
 use crate::ports::{Clock, Entropy, Exchange, Vault, Wake};
 use crate::primitives::durability::Durability;
 use crate::primitives::egress::EgressPolicy;
@@ -72,6 +80,7 @@ pub struct HubBuilder {
     key_store: Option<StoreOfKeys>,
     peppers: Option<Peppers>,
     api_keys: ApiKeySettings,
+    inbound: InboundChoices,
 }
 
 /// Where keys are kept, and the log of what happens to them.
@@ -218,6 +227,70 @@ impl HubBuilder {
         self
     }
 
+    /// Where inbound webhooks are kept: the same store as everything else, if it can keep them. Without a store of the host's own they are
+    /// kept in memory; with one, nothing can be received until this is given.
+    pub fn inbound_store(mut self, store: impl InboundStore) -> Self {
+        self.inbound.store = Some(Arc::new(store));
+        self
+    }
+
+    /// One of the platform's own sources of inbound webhooks, such as its billing account.
+    pub fn source(mut self, source: PlatformSource) -> Self {
+        self.inbound.sources.push(source);
+        self
+    }
+
+    /// Hands what sources of this name send, and what is of these kinds, to this function, its JSON read as `T`: [`Route::new`].
+    ///
+    /// ```
+    /// use crossdock::Hub;
+    /// use crossdock::inbound::Incoming;
+    /// use serde_json::Value;
+    ///
+    /// # fn main() -> crossdock::Result<()> {
+    /// let hub = Hub::builder()
+    ///     .on("stripe", "customer.subscription.*", |changed: Incoming<Value>| async move {
+    ///         let plan = changed.payload.pointer("/data/object/plan/id").ok_or("a subscription has a plan")?;
+    ///         println!("{}: {plan}", changed.kind());
+    ///         Ok::<(), &str>(())
+    ///     })
+    ///     .build()?;
+    /// # drop(hub);
+    /// # Ok(()) }
+    /// ```
+    pub fn on<T, F, Fut, R>(
+        self,
+        source: impl Into<String>,
+        kinds: impl Into<KindPattern>,
+        handler: F,
+    ) -> Self
+    where
+        T: DeserializeOwned + Send + 'static,
+        F: Fn(Incoming<T>) -> Fut + Send + Sync + 'static,
+        Fut: Future<Output = R> + Send + 'static,
+        R: IntoHandled,
+    {
+        self.route(Route::new(source, kinds, handler))
+    }
+
+    /// A handler with more to say about it, such as an order. Of several that want an item, the one that was given first gets it.
+    pub fn route(mut self, route: Route) -> Self {
+        self.inbound.routes.push(route);
+        self
+    }
+
+    /// A check in code, for schemes that name it.
+    pub fn verifier(mut self, name: impl Into<String>, verifier: impl Verifier) -> Self {
+        self.inbound.verifiers.insert(name.into(), Arc::new(verifier));
+        self
+    }
+
+    /// The numbers that hold for inbound webhooks.
+    pub fn inbound(mut self, settings: InboundSettings) -> Self {
+        self.inbound.settings = settings;
+        self
+    }
+
     /// Publishes notices as events of their own (`webhook.disabled`, `webhook.failing`, …), so that tenants can subscribe them.
     pub fn publish_notices(mut self) -> Self {
         self.notice_events = NoticeEvents::on();
@@ -251,12 +324,15 @@ impl HubBuilder {
             events.compile(engine.as_deref()).map_err(|error| problems.extend_from_slice(error.problems()));
 
         let entropy = self.entropy.unwrap_or_else(|| Arc::new(SystemEntropy));
-        let (store, key_store) = Store::and_keys(self.store, self.key_store);
+        let (store, key_store, memory) = Store::and_keys(self.store, self.key_store);
+        let fallback = memory.map(|memory| Arc::new(memory) as Arc<dyn InboundStore>);
+        let inbound = self.inbound.check(fallback, &mut problems);
         let form = self.api_keys.check().map_err(|wrong| problems.extend(wrong));
         if self.peppers.is_none() && key_store.keys.durability() == Durability::Lasting {
             problems.push(no_lasting_pepper());
         }
-        if self.vault.is_none() && store.repository.durability() == Durability::Lasting {
+        let is_lasting = store.repository.durability() == Durability::Lasting || inbound.is_lasting();
+        if self.vault.is_none() && is_lasting {
             problems.push(no_lasting_key());
         }
         let (Ok(catalog), Ok(form)) = (catalog, form) else { return Err(Error::invalid(STEP, problems)) };
@@ -285,6 +361,12 @@ impl HubBuilder {
             self.api_keys,
         );
         let keys = Keys { gate, activity: key_store.activity };
+        let inbound = inbound.into_context(
+            Arc::clone(&clock),
+            Arc::clone(&entropy),
+            Arc::clone(&vault),
+            self.access.clone(),
+        );
         let dispatcher = Dispatcher::new(Arc::clone(&vault), exchange, formats, &self.settings);
         let context = Context {
             repository: store.repository,
@@ -303,7 +385,7 @@ impl HubBuilder {
             notice_events: self.notice_events,
             settings: self.settings,
         };
-        Ok(Hub { context: Arc::new(context), keys })
+        Ok(Hub { context: Arc::new(context), keys, inbound: Arc::new(inbound) })
     }
 
     fn take_user_agent(&mut self, problems: &mut Vec<Problem>) {
@@ -349,20 +431,20 @@ fn passing_pepper(entropy: &dyn Entropy) -> Result<Peppers> {
 }
 
 impl Store {
-    /// Where everything is kept, and the keys.
-    fn and_keys(store: Option<Self>, keys: Option<StoreOfKeys>) -> (Self, StoreOfKeys) {
+    /// Where everything is kept, the keys, and the memory that all of it is kept in if the host has given no store.
+    fn and_keys(store: Option<Self>, keys: Option<StoreOfKeys>) -> (Self, StoreOfKeys, Option<MemoryStore>) {
         match (store, keys) {
-            (Some(store), Some(keys)) => (store, keys),
+            (Some(store), Some(keys)) => (store, keys, None),
             (Some(store), None) => {
                 let keys = StoreOfKeys { keys: Arc::new(NoKeyStore), activity: Arc::clone(&store.activity) };
-                (store, keys)
+                (store, keys, None)
             }
             (None, keys) => {
                 let memory = MemoryStore::new();
                 let own =
                     || StoreOfKeys { keys: Arc::new(memory.clone()), activity: Arc::new(memory.clone()) };
                 let keys = keys.unwrap_or_else(own);
-                (Self::of(memory), keys)
+                (Self::of(memory.clone()), keys, Some(memory))
             }
         }
     }

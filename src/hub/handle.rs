@@ -8,6 +8,7 @@ use crate::events::new_event::{CheckedEvent, NewEvent};
 use crate::hub::admin::Admin;
 use crate::hub::builder::HubBuilder;
 use crate::hub::keys::Keys;
+use crate::inbound::context::InboundContext;
 use crate::tenancy::model::Actor;
 use crate::webhooks::context::Context;
 use crate::webhooks::host_transaction::Publications;
@@ -38,6 +39,7 @@ use crate::webhooks::settings::Settings;
 pub struct Hub {
     pub(super) context: Arc<Context>,
     pub(super) keys: Keys,
+    pub(super) inbound: Arc<InboundContext>,
 }
 
 impl Hub {
@@ -146,6 +148,6 @@ impl Hub {
 
     /// The tenant's integrations as this actor may see and change them.
     pub fn admin(&self, actor: Actor) -> Admin {
-        Admin::new(Arc::clone(&self.context), self.keys.clone(), actor, None)
+        Admin::new(self, actor, None)
     }
 }

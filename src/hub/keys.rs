@@ -49,6 +49,6 @@ impl Hub {
             )));
         }
         let actor = Actor::org_admin(caller.tenant().clone(), caller.key().to_string());
-        Ok(Admin::new(Arc::clone(&self.context), self.keys.clone(), actor, Some(caller.rights().clone())))
+        Ok(Admin::new(self, actor, Some(caller.rights().clone())))
     }
 }

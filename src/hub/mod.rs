@@ -13,6 +13,8 @@
 //! | [`Hub::admin`] | people: everything that the access policy lets them see and change |
 //! | [`Hub::doctor`] | the operator: how it stands now, what is wrong, and what to do |
 //! | [`Hub::rewrap`], [`Hub::rewrap_step`] | the operator: keys have changed, and an old one is to be dropped |
+//! | [`Hub::receive`] | the host's web server: somebody sent a notification |
+//! | `Hub::inbound_worker` (feature `worker`) | the host's processes: what hands notifications to handlers |
 //! | [`Hub::notices`] | the operator: what should be looked at, as it happens |
 //! | [`Hub::settings`] | everybody: the numbers that hold |
 //! | `Hub::worker` (feature `worker`) | the host's processes: what fans out, delivers and does the chores |
@@ -55,6 +57,7 @@ mod doctor;
 mod handle;
 #[cfg(feature = "http-client")]
 mod http;
+mod inbound;
 mod keys;
 #[cfg(feature = "schemas")]
 mod schemas;

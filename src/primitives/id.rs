@@ -96,6 +96,14 @@ id!(
     ApiKeyId, "key_"
 );
 id!(
+    /// Names one source of inbound webhooks: `src_…`. It is the last part of the path that the sender calls; nobody guesses it.
+    SourceId, "src_"
+);
+id!(
+    /// Names one thing that was received: `rcv_…`.
+    ReceivedId, "rcv_"
+);
+id!(
     /// Names one entry of the activity log: `act_…`.
     ActivityId, "act_"
 );

@@ -16,7 +16,10 @@ pub use backoff::{Backoff, Jitter};
 pub use durability::Durability;
 pub use egress::{AddressRefusal, EgressPolicy, LookupRefusal, TenantUrl, UrlRefusal};
 pub use header::{HeaderRefusal, TenantHeader};
-pub use id::{ActivityId, ApiKeyId, AttemptId, DeliveryId, EventId, InvalidId, ReplayId, WebhookId};
+pub use id::{
+    ActivityId, ApiKeyId, AttemptId, DeliveryId, EventId, InvalidId, ReceivedId, ReplayId, SourceId,
+    WebhookId,
+};
 pub use page::{Cursor, InvalidCursor, Page, PageRequest};
 pub use secret::Secret;
 pub use stored::Stored;

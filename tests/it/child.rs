@@ -3,7 +3,7 @@
 use std::io;
 use std::process::{Command, ExitCode};
 
-use crate::{egress, fuzzed, http_client, keys, kills, postgres, sqlite};
+use crate::{egress, fuzzed, http_client, inbound, keys, kills, postgres, sqlite};
 
 /// Says which part.
 pub(crate) const PART: &str = "CROSSDOCK_IT_PART";
@@ -29,6 +29,7 @@ pub(crate) fn play_part() -> Option<ExitCode> {
         "publish_until_killed" => kills::publish_until_killed(),
         "call_with_keys" => keys::call_with_keys(),
         "serve_management" => fuzzed::serve_management(),
+        "receive_and_handle" => inbound::receive_and_handle(),
         "claim_in_sqlite" => sqlite::claim_beside_others(),
         unknown => Err(format!("there is no part {unknown}").into()),
     };

@@ -3,6 +3,7 @@
 
 mod activity_defects;
 mod defects;
+mod inbound_defects;
 mod key_defects;
 
 use std::sync::{Arc, Mutex};
@@ -15,8 +16,9 @@ use crossdock::adapters::vault::{EnvelopeVault, EphemeralVault, KeyProvider, Sta
 use crossdock::ports::{Clock, Entropy, Exchange, Vault, Wake};
 use crossdock::primitives::EgressPolicy;
 use crossdock::testing::conformance::{
-    Check, ClockHarness, KeyStoreHarness, KeyStores, StoreHarness, Stores, VaultHarness, clock_suite,
-    entropy_suite, exchange_suite, key_provider_suite, key_store_suite, store_suite, vault_suite, wake_suite,
+    Check, ClockHarness, InboundStoreHarness, InboundStores, KeyStoreHarness, KeyStores, StoreHarness,
+    Stores, VaultHarness, clock_suite, entropy_suite, exchange_suite, inbound_store_suite,
+    key_provider_suite, key_store_suite, store_suite, vault_suite, wake_suite,
 };
 use crossdock::testing::{ManualClock, SeededEntropy};
 use crossdock::{LocalWake, Result, SystemClock, SystemEntropy};
@@ -31,6 +33,10 @@ pub(crate) fn trials() -> Vec<Trial> {
         suite("memory", key_store_suite(), || Arc::new(InMemory) as Arc<dyn KeyStoreHarness>),
         suite("sqlite", store_suite(), || Arc::new(InFiles::default()) as Arc<dyn StoreHarness>),
         suite("sqlite", key_store_suite(), || Arc::new(InFiles::default()) as Arc<dyn KeyStoreHarness>),
+        suite("memory", inbound_store_suite(), || Arc::new(InMemory) as Arc<dyn InboundStoreHarness>),
+        suite("sqlite", inbound_store_suite(), || {
+            Arc::new(InFiles::default()) as Arc<dyn InboundStoreHarness>
+        }),
         suite("manual_clock", clock_suite(), || {
             Arc::new(ByHand(ManualClock::new())) as Arc<dyn ClockHarness>
         }),
@@ -45,6 +51,7 @@ pub(crate) fn trials() -> Vec<Trial> {
         defects::trials(),
         activity_defects::trials(),
         key_defects::trials(),
+        inbound_defects::trials(),
     ]
     .into_iter()
     .flatten()
@@ -88,6 +95,13 @@ impl KeyStoreHarness for InMemory {
     }
 }
 
+#[async_trait::async_trait]
+impl InboundStoreHarness for InMemory {
+    async fn fresh(&self) -> Result<InboundStores> {
+        Ok(InboundStores::of(MemoryStore::new()))
+    }
+}
+
 /// Each store has a file of its own, which is gone with the harness.
 #[derive(Debug, Default)]
 struct InFiles(Mutex<Vec<TempDir>>);
@@ -109,6 +123,16 @@ impl KeyStoreHarness for InFiles {
         let store = SqliteStore::open(folder.path().join("hub.db"))?;
         self.0.lock().expect("a list").push(folder);
         Ok(KeyStores::of(store))
+    }
+}
+
+#[async_trait::async_trait]
+impl InboundStoreHarness for InFiles {
+    async fn fresh(&self) -> Result<InboundStores> {
+        let folder = tempfile::tempdir().expect("a folder");
+        let store = SqliteStore::open(folder.path().join("hub.db"))?;
+        self.0.lock().expect("a list").push(folder);
+        Ok(InboundStores::of(store))
     }
 }
 

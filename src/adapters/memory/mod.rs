@@ -10,6 +10,7 @@
 //! | `examine` | how the queue stands |
 //! | `keys` | API keys and their use |
 //! | `activity` | the log, and each tenant's chain in it |
+//! | `inbound`, `inbound_port` | sources, and what was received from them |
 //! | `ports` | the ports, each method one step under the lock |
 
 use std::ops::{Deref, DerefMut};
@@ -23,6 +24,8 @@ mod examine;
 mod fair;
 mod group;
 mod id_map;
+mod inbound;
+mod inbound_port;
 mod keys;
 mod lane;
 mod ports;

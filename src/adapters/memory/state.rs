@@ -9,6 +9,7 @@ use crate::adapters::memory::activity::{Chain, Logged};
 use crate::adapters::memory::fair::Fair;
 use crate::adapters::memory::group::{Caps, Group};
 use crate::adapters::memory::id_map::IdMap;
+use crate::adapters::memory::inbound::Inbound;
 use crate::adapters::memory::keys::Keys;
 use crate::adapters::memory::slab::{Slab, Slot};
 use crate::events::model::Event;
@@ -53,6 +54,7 @@ pub(super) struct State {
     /// When leases ended that were claimed anew, as long as anybody may ask for them.
     pub(super) lapses: VecDeque<DateTime<Utc>>,
     pub(super) keys: Keys,
+    pub(super) inbound: Inbound,
 }
 
 /// Nothing is older than this: retention need not look before then.
@@ -180,6 +182,7 @@ impl State {
             oldest: Oldest { row: DateTime::<Utc>::MAX_UTC, payload: DateTime::<Utc>::MAX_UTC },
             lapses: VecDeque::new(),
             keys: Keys::default(),
+            inbound: Inbound::default(),
         }
     }
 

@@ -108,6 +108,7 @@ impl PostgresStore {
             Migration { version: 1, name: "first", sql: self.sql(FIRST) },
             Migration { version: 2, name: "API keys", sql: self.sql(KEYS) },
             Migration { version: 3, name: "activity chain", sql: self.sql(ACTIVITY) },
+            Migration { version: 4, name: "inbound webhooks", sql: self.sql(INBOUND) },
         ]
     }
 
@@ -214,6 +215,7 @@ const UNGUARDED: &str = "SELECT count(*) FROM pg_class c
 const FIRST_PARTITIONS: &str = r#"SELECT "crossdock".keep_partitions(clock_timestamp(), 1, '-infinity', '-infinity') FROM generate_series(1, 8)"#;
 const KEYS: &str = include_str!("sql/keys.sql");
 const ACTIVITY: &str = include_str!("sql/activity.sql");
+const INBOUND: &str = include_str!("sql/inbound.sql");
 const ROW_LEVEL_SECURITY: &str = include_str!("sql/row_level_security.sql");
 const FIRST: &str = concat!(
     include_str!("sql/tables.sql"),

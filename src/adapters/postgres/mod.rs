@@ -6,9 +6,10 @@
 //! | `schema`, `session` | which schema, and on which connection |
 //! | `failure` | what an error of the driver means |
 //! | `queue`, `outbox`, `outbox_floor`, `claim`, `settle`, `chores`, `examine` | the engine's steps |
-//! | `publications`, `shared` | publishing by the store itself; what many publish at once shares a commit |
+//! | `publications`, `shared` | publishing by the store itself; what many give at once shares a commit |
 //! | `publish`, `host_transaction`, `tokio_postgres` | publishing in a transaction of the host's own |
 //! | `repository`, `save`, `test_record`, `listing`, `activity` | what an administrator sees and changes |
+//! | `inbound_port`, `sources`, `received`, `received_list` | sources of inbound webhooks, and what was received from them |
 //! | `wake` | how other processes hear of work at once |
 //! | `rows`, `attempts`, `entries`, `records` | how a record becomes a row, and back |
 //!
@@ -47,6 +48,7 @@ mod entries;
 mod examine;
 mod failure;
 mod host_transaction;
+mod inbound_port;
 mod key_usage;
 mod keys;
 mod listing;
@@ -56,6 +58,8 @@ mod outbox_floor;
 mod publications;
 mod publish;
 mod queue;
+mod received;
+mod received_list;
 mod records;
 mod repository;
 mod rows;
@@ -64,6 +68,7 @@ mod schema;
 mod session;
 mod settle;
 mod shared;
+mod sources;
 mod test_record;
 #[cfg(feature = "tokio-postgres")]
 mod tokio_postgres;
@@ -76,10 +81,13 @@ use std::sync::{Arc, Mutex};
 use sqlx::PgPool;
 
 use crate::adapters::postgres::outbox_floor::OutboxFloor;
+use crate::adapters::postgres::publish::At;
+use crate::adapters::postgres::received::NewRow;
 use crate::adapters::postgres::records::Records;
 use crate::adapters::postgres::schema::{Schema, USUAL};
 use crate::adapters::postgres::shared::Queue;
 use crate::error::Result;
+use crate::webhooks::model::Publication;
 
 pub use host_transaction::InSchema;
 pub use migrations::{Migration, SchemaMismatch};
@@ -131,7 +139,8 @@ struct Inner {
     connections: Connections,
     row_level_security: bool,
     records: Records,
-    publishing: Queue,
+    publishing: Queue<(Publication, At)>,
+    accepting: Queue<NewRow>,
     outbox_floor: Mutex<OutboxFloor>,
     /// Whether the schema was found to be the one that this version knows.
     is_checked: AtomicBool,
@@ -157,6 +166,7 @@ impl PostgresStore {
             records: Records::default(),
             publishing: Queue::default(),
             outbox_floor: Mutex::default(),
+            accepting: Queue::default(),
             is_checked: AtomicBool::new(false),
         };
         Self { inner: Arc::new(inner) }
@@ -209,6 +219,7 @@ impl PostgresStoreBuilder {
             records: Records::default(),
             publishing: Queue::default(),
             outbox_floor: Mutex::default(),
+            accepting: Queue::default(),
             is_checked: AtomicBool::new(false),
         };
         Ok(PostgresStore { inner: Arc::new(inner) })

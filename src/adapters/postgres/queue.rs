@@ -33,7 +33,8 @@ impl DeliveryQueue for PostgresStore {
         }
         let at = At { now, remembered: idempotency_keys };
         if publications.iter().all(|publication| publication.idempotency_key.is_none()) {
-            return self.publish_shared(publications, at).await;
+            let all = publications.into_iter().map(|publication| (publication, at)).collect();
+            return self.write_together(all).await;
         }
         self.publish_now(publications.iter().map(|publication| (publication, at)).collect()).await
     }

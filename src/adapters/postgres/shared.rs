@@ -1,9 +1,11 @@
-//! What many publish at once shares a statement, and so a commit: one by one, publishing took five times as much of the server.
+//! What many give at once shares a statement, and so a commit: one by one, publishing took five times as much of the server.
 //!
-//! Only events without an idempotency key share: whoever publishes with one may have to wait for another transaction that has
-//! the same, and nobody else is to wait with them.
+//! Of publications only those without an idempotency key share: whoever publishes with one may have to wait for another transaction
+//! that has the same, and nobody else is to wait with them. What is received always shares: its transactions are short, and nobody
+//! else's.
 
 use std::fmt;
+use std::future::Future;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use futures_channel::oneshot;
@@ -13,53 +15,86 @@ use crate::adapters::postgres::publish::{At, STEP};
 use crate::error::{Error, ErrorKind, Result};
 use crate::webhooks::model::{Publication, Published};
 
-/// Calls that wait for their turn.
-#[derive(Default)]
-pub(super) struct Queue(Mutex<Waiting>);
+/// What can be given together with what others give.
+pub(super) trait Together: Send + Sync + Sized + 'static {
+    /// What one of them is answered.
+    type Answer: Send + 'static;
+    /// What is being done, for errors.
+    const STEP: &'static str;
 
-#[derive(Default)]
-struct Waiting {
-    calls: Vec<Call>,
+    /// Where it lines up.
+    fn queue(store: &PostgresStore) -> &Queue<Self>;
+
+    /// How large it is.
+    fn bytes(&self) -> usize;
+
+    /// Writes all of them or none, in one statement; answers in their order.
+    fn write<'a>(
+        store: &'a PostgresStore,
+        all: Vec<&'a Self>,
+    ) -> impl Future<Output = Result<Vec<Self::Answer>>> + Send + 'a;
+}
+
+/// Calls that wait for their turn.
+pub(super) struct Queue<T: Together>(Mutex<Waiting<T>>);
+
+struct Waiting<T: Together> {
+    calls: Vec<Call<T>>,
     /// How many statements are under way.
     under_way: usize,
 }
 
-struct Call {
-    publications: Vec<Publication>,
-    at: At,
-    answer: oneshot::Sender<Result<Vec<Published>>>,
+struct Call<T: Together> {
+    items: Vec<T>,
+    answer: oneshot::Sender<Result<Vec<T::Answer>>>,
+}
+
+impl Together for (Publication, At) {
+    type Answer = Published;
+    const STEP: &'static str = STEP;
+
+    fn queue(store: &PostgresStore) -> &Queue<Self> {
+        &store.inner.publishing
+    }
+
+    fn bytes(&self) -> usize {
+        self.0.event.payload.len()
+    }
+
+    async fn write<'a>(store: &'a PostgresStore, all: Vec<&'a Self>) -> Result<Vec<Published>> {
+        store.publish_now(all.into_iter().map(|(publication, at)| (publication, *at)).collect()).await
+    }
 }
 
 impl PostgresStore {
-    /// Publishes together with whoever else publishes now; each call stands or falls alone. A call whose future is dropped is
-    /// published all the same.
-    pub(super) async fn publish_shared(
-        &self,
-        publications: Vec<Publication>,
-        at: At,
-    ) -> Result<Vec<Published>> {
+    /// Writes together with whoever else writes now; each call stands or falls alone. What a call gives whose future is dropped is
+    /// written all the same.
+    pub(super) async fn write_together<T: Together>(&self, items: Vec<T>) -> Result<Vec<T::Answer>> {
         let (answer, answered) = oneshot::channel();
-        if self.inner.publishing.join(Call { publications, at, answer }) {
+        if T::queue(self).join(Call { items, answer }) {
             let store = self.clone();
-            tokio::spawn(async move { store.publish_what_waits().await });
+            tokio::spawn(async move { store.write_what_waits::<T>().await });
         }
-        answered.await.unwrap_or_else(|gone| Err(Error::new(ErrorKind::Unavailable, STEP).with_source(gone)))
+        answered
+            .await
+            .unwrap_or_else(|gone| Err(Error::new(ErrorKind::Unavailable, T::STEP).with_source(gone)))
     }
 
-    async fn publish_what_waits(&self) {
-        let mut turn = Turn { queue: &self.inner.publishing, is_over: false };
-        while let Some(calls) = self.inner.publishing.next() {
-            self.publish_together(calls).await;
+    async fn write_what_waits<T: Together>(&self) {
+        let queue = T::queue(self);
+        let mut turn = Turn { queue, is_over: false };
+        while let Some(calls) = queue.next() {
+            self.write_calls(calls).await;
         }
         turn.is_over = true;
     }
 
-    async fn publish_together(&self, calls: Vec<Call>) {
-        match self.publish_now(calls.iter().flat_map(Call::each).collect()).await {
-            Ok(published) => {
-                let mut published = published.into_iter();
+    async fn write_calls<T: Together>(&self, calls: Vec<Call<T>>) {
+        match T::write(self, calls.iter().flat_map(|call| &call.items).collect()).await {
+            Ok(written) => {
+                let mut written = written.into_iter();
                 for call in calls {
-                    let own = published.by_ref().take(call.publications.len()).collect();
+                    let own = written.by_ref().take(call.items.len()).collect();
                     call.answer(Ok(own));
                 }
             }
@@ -68,15 +103,15 @@ impl PostgresStore {
                 let cause = Arc::new(error);
                 for call in calls {
                     let cause = SharedCause(Arc::clone(&cause));
-                    call.answer(Err(Error::new(cause.0.kind(), STEP).with_source(cause)));
+                    call.answer(Err(Error::new(cause.0.kind(), T::STEP).with_source(cause)));
                 }
             }
-            Err(error) => match <[Call; 1]>::try_from(calls) {
+            Err(error) => match <[Call<T>; 1]>::try_from(calls) {
                 Ok([call]) => call.answer(Err(error)),
                 // One of them was refused, and nothing was written: each is judged alone.
                 Err(calls) => {
                     for call in calls {
-                        let outcome = self.publish_now(call.each().collect()).await;
+                        let outcome = T::write(self, call.items.iter().collect()).await;
                         call.answer(outcome);
                     }
                 }
@@ -85,9 +120,15 @@ impl PostgresStore {
     }
 }
 
-impl Queue {
+impl<T: Together> Default for Queue<T> {
+    fn default() -> Self {
+        Self(Mutex::new(Waiting { calls: Vec::new(), under_way: 0 }))
+    }
+}
+
+impl<T: Together> Queue<T> {
     /// Lines up; says whether the caller has to begin a statement.
-    fn join(&self, call: Call) -> bool {
+    fn join(&self, call: Call<T>) -> bool {
         let mut waiting = self.lock();
         waiting.calls.push(call);
         let begins = waiting.under_way < MOST_UNDER_WAY;
@@ -96,13 +137,13 @@ impl Queue {
     }
 
     /// What goes into the next statement; none if nobody waits.
-    fn next(&self) -> Option<Vec<Call>> {
+    fn next(&self) -> Option<Vec<Call<T>>> {
         let mut waiting = self.lock();
-        let (mut events, mut bytes) = (0, 0);
-        let fits = |call: &&Call| {
-            events += call.publications.len();
-            bytes += call.each().map(|(publication, _)| publication.event.payload.len()).sum::<usize>();
-            events <= MOST_EVENTS && bytes <= MOST_BYTES
+        let (mut items, mut bytes) = (0, 0);
+        let fits = |call: &&Call<T>| {
+            items += call.items.len();
+            bytes += call.items.iter().map(T::bytes).sum::<usize>();
+            items <= MOST_ITEMS && bytes <= MOST_BYTES
         };
         // However large the first one is, it goes.
         let count = waiting.calls.iter().take_while(fits).count().max(1).min(waiting.calls.len());
@@ -114,18 +155,18 @@ impl Queue {
         Some(calls)
     }
 
-    fn lock(&self) -> MutexGuard<'_, Waiting> {
+    fn lock(&self) -> MutexGuard<'_, Waiting<T>> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
 /// Gives the turn back if its task ends before its time; whoever waits then hears that nobody will come.
-struct Turn<'a> {
-    queue: &'a Queue,
+struct Turn<'a, T: Together> {
+    queue: &'a Queue<T>,
     is_over: bool,
 }
 
-impl Drop for Turn<'_> {
+impl<T: Together> Drop for Turn<'_, T> {
     fn drop(&mut self) {
         if self.is_over {
             return;
@@ -138,12 +179,8 @@ impl Drop for Turn<'_> {
     }
 }
 
-impl Call {
-    fn each(&self) -> impl Iterator<Item = (&Publication, At)> {
-        self.publications.iter().map(|publication| (publication, self.at))
-    }
-
-    fn answer(self, outcome: Result<Vec<Published>>) {
+impl<T: Together> Call<T> {
+    fn answer(self, outcome: Result<Vec<T::Answer>>) {
         // Whoever has stopped waiting does not want to know.
         drop(self.answer.send(outcome));
     }
@@ -167,5 +204,5 @@ impl std::error::Error for SharedCause {
 
 /// One is written while another is made durable.
 const MOST_UNDER_WAY: usize = 2;
-const MOST_EVENTS: usize = 500;
+const MOST_ITEMS: usize = 500;
 const MOST_BYTES: usize = 4 << 20;

@@ -1,11 +1,14 @@
-//! Publishing inside a `rusqlite` transaction of the host's own.
+//! Publishing, and completing what was received, inside a `rusqlite` transaction of the host's own.
 
 use rusqlite::{Connection, Savepoint, Transaction};
 
 use crate::adapters::sqlite::fault::Done;
 use crate::adapters::sqlite::publish::{PublicationRow, STEP, publish};
+use crate::adapters::sqlite::received::complete;
 use crate::adapters::sqlite::session::Session;
 use crate::error::Result;
+use crate::inbound::host_transaction::{COMPLETE, CompletingTransaction, held};
+use crate::inbound::received::Completion;
 use crate::webhooks::host_transaction::{HostTransaction, Pick};
 use crate::webhooks::model::{Publication, Published};
 
@@ -54,4 +57,36 @@ fn all_or_none(session: &Session<'_>, rows: &[PublicationRow]) -> Done<Vec<Publi
         session.run("RELEASE crossdock_publish", [])?;
     }
     done
+}
+
+/// Completes in the transaction: `incoming.complete_in(&transaction)?`.
+impl CompletingTransaction for &Transaction<'_> {
+    type Completed = Result<()>;
+
+    fn complete(self, completion: Completion) -> Result<()> {
+        end_item(self, &completion)
+    }
+}
+
+/// Completes in the savepoint: `incoming.complete_in(&savepoint)?`.
+impl CompletingTransaction for &Savepoint<'_> {
+    type Completed = Result<()>;
+
+    fn complete(self, completion: Completion) -> Result<()> {
+        end_item(self, &completion)
+    }
+}
+
+/// Completes in the transaction that the connection is in.
+impl CompletingTransaction for &Connection {
+    type Completed = Result<()>;
+
+    fn complete(self, completion: Completion) -> Result<()> {
+        end_item(self, &completion)
+    }
+}
+
+fn end_item(connection: &Connection, completion: &Completion) -> Result<()> {
+    let session = Session::new(connection);
+    held(complete(&session, completion).map_err(|fault| fault.during(COMPLETE))?)
 }

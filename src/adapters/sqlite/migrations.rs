@@ -84,6 +84,7 @@ const MIGRATIONS: &[Migration] = &[
     Migration { version: 1, name: "first", sql: include_str!("schema.sql") },
     Migration { version: 2, name: "API keys", sql: include_str!("keys.sql") },
     Migration { version: 3, name: "activity chain", sql: include_str!("activity.sql") },
+    Migration { version: 4, name: "inbound webhooks", sql: include_str!("inbound.sql") },
 ];
 
 #[cfg(test)]
@@ -91,9 +92,9 @@ mod tests {
     use super::*;
 
     const NEXT: Migration =
-        Migration { version: 4, name: "note", sql: "ALTER TABLE crossdock_lane ADD COLUMN note TEXT" };
+        Migration { version: 5, name: "note", sql: "ALTER TABLE crossdock_lane ADD COLUMN note TEXT" };
     const BROKEN: Migration = Migration {
-        version: 5,
+        version: 6,
         name: "broken",
         sql: "CREATE TABLE crossdock_new (n INTEGER) STRICT; nonsense",
     };
@@ -110,11 +111,11 @@ mod tests {
         migrate(&connection, &MIGRATIONS[..1])?;
         assert_eq!(version(&connection)?, Some(1));
         migrate(&connection, MIGRATIONS)?;
-        assert_eq!(version(&connection)?, Some(3));
+        assert_eq!(version(&connection)?, Some(4));
         migrate(&connection, &with([NEXT]))?;
         migrate(&connection, &with([NEXT]))?;
 
-        assert_eq!(version(&connection)?, Some(4));
+        assert_eq!(version(&connection)?, Some(5));
         connection.prepare("SELECT note FROM crossdock_lane")?;
         Ok(())
     }
@@ -127,7 +128,7 @@ mod tests {
         let failed = migrate(&connection, &with([NEXT, BROKEN]));
 
         assert!(failed.is_err());
-        assert_eq!(version(&connection)?, Some(3));
+        assert_eq!(version(&connection)?, Some(4));
         assert!(connection.prepare("SELECT note FROM crossdock_lane").is_err());
         assert!(connection.is_autocommit());
         Ok(())

@@ -14,7 +14,8 @@
 //! | `retention` | what goes, and when |
 //! | `examine` | how the queue stands |
 //! | `keys.sql`, `keys` | API keys and their use |
-//! | `queue_port`, `repository_port`, `keys_port` | the ports, each method one step of the writer or of a reader |
+//! | `inbound.sql`, `sources`, `received`, `received_list` | sources, and what was received from them |
+//! | `queue_port`, `repository_port`, `keys_port`, `inbound_port` | the ports, each method one step of the writer or of a reader |
 //!
 //! # The file
 //! All tables begin with `crossdock_`, so that they can be, and for publishing inside the host's transaction must be, in the
@@ -83,6 +84,7 @@ mod deliveries;
 mod examine;
 mod fault;
 mod host_transaction;
+mod inbound_port;
 mod keys;
 mod keys_port;
 mod lane;
@@ -92,12 +94,15 @@ mod outbox;
 mod publish;
 mod queue_port;
 mod readers;
+mod received;
+mod received_list;
 mod repair;
 mod replays;
 mod repository_port;
 mod retention;
 mod session;
 mod settle;
+mod sources;
 mod webhooks;
 mod writer;
 

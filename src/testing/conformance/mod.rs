@@ -4,6 +4,7 @@
 //! |---|---|---|
 //! | [`store_suite`] | the three storage ports together | [`StoreHarness`] |
 //! | [`key_store_suite`] | [`KeyStore`](crate::api_keys::KeyStore) | [`KeyStoreHarness`] |
+//! | [`inbound_store_suite`] | [`InboundStore`](crate::inbound::InboundStore) | [`InboundStoreHarness`] |
 //! | [`clock_suite`] | [`Clock`](crate::ports::Clock) | [`ClockHarness`] |
 //! | [`entropy_suite`] | [`Entropy`](crate::ports::Entropy) | the port itself |
 //! | [`wake_suite`] | [`Wake`](crate::ports::Wake) | the port itself |
@@ -71,6 +72,7 @@ mod chain;
 mod clock;
 mod entropy;
 mod exchange;
+mod inbound;
 mod key_provider;
 mod keys;
 mod queue;
@@ -83,6 +85,7 @@ mod world;
 pub use clock::{ClockHarness, clock_suite};
 pub use entropy::entropy_suite;
 pub use exchange::exchange_suite;
+pub use inbound::{InboundStoreHarness, InboundStores, inbound_store_suite};
 pub use key_provider::key_provider_suite;
 pub use keys::{KeyStoreHarness, KeyStores, key_store_suite};
 pub use vault::{VaultHarness, vault_suite};

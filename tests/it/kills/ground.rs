@@ -5,9 +5,9 @@ use tempfile::TempDir;
 use crate::kills::host::Database;
 use crate::postgres::{Cluster, Durability, family};
 
-pub(super) struct Ground {
-    pub(super) name: &'static str,
-    pub(super) database: Database,
+pub(crate) struct Ground {
+    pub(crate) name: &'static str,
+    pub(crate) database: Database,
     /// What can be killed besides the host's own processes.
     pub(super) server: Option<Cluster>,
     _folder: Option<TempDir>,
@@ -15,14 +15,14 @@ pub(super) struct Ground {
 
 impl Ground {
     /// A file, committed to with `synchronous=FULL`.
-    pub(super) fn sqlite() -> std::io::Result<Self> {
+    pub(crate) fn sqlite() -> std::io::Result<Self> {
         let folder = tempfile::tempdir()?;
         let database = Database::Sqlite(folder.path().join("host.db"));
         Ok(Self { name: "sqlite", database, server: None, _folder: Some(folder) })
     }
 
     /// A server that acknowledges a commit when the disk has it.
-    pub(super) fn postgres() -> Result<Self, String> {
+    pub(crate) fn postgres() -> Result<Self, String> {
         Self::server("postgres", Durability::Power)
     }
 

@@ -27,11 +27,11 @@ use crate::kills::eager::EagerQueue;
 use crate::kills::orders::{CHANNEL, IN_ORDER};
 use crate::story::shop::Shop;
 
-pub(super) type Failure = Box<dyn std::error::Error + Send + Sync>;
+pub(crate) type Failure = Box<dyn std::error::Error + Send + Sync>;
 
 /// Where every process of a host finds its database.
 #[derive(Clone, Debug, Deserialize, Serialize)]
-pub(super) enum Database {
+pub(crate) enum Database {
     Sqlite(PathBuf),
     Postgres(String),
 }

@@ -40,13 +40,15 @@ mod worker;
 
 use libtest_mimic::Trial;
 
-use crate::kills::ground::Ground;
 use crate::kills::host::{Engine, Failure};
 use crate::kills::plan::{Plan, Workers};
 use crate::kills::run::{Kills, play};
 use crate::postgres::rule_with;
 use crate::rule;
 
+pub(crate) use ground::Ground;
+pub(crate) use host::Database;
+pub(crate) use process::{Process, brief, told_to_end};
 pub(crate) use publisher::publish_until_killed;
 pub(crate) use worker::deliver_until_killed;
 

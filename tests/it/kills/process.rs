@@ -51,7 +51,7 @@ impl Process {
     }
 
     /// Nobody but its owner ends it. What was halted goes on when it is time; whoever has processes calls this often.
-    pub(super) fn check(&mut self) -> Result<(), Failure> {
+    pub(crate) fn check(&mut self) -> Result<(), Failure> {
         if self.halted_until.is_some_and(|until| until <= Instant::now()) {
             self.go_on()?;
         }

@@ -26,7 +26,7 @@ pub(crate) use cluster::{Cluster, Durability};
 pub(crate) use keeper::keep;
 pub(crate) use play::{Outcome, play};
 pub(crate) use schemas::{Place, Schemas, Way};
-pub(crate) use server::{end, pooler, rule_with, server};
+pub(crate) use server::{end, fresh_name, pooler, rule_with, server};
 pub(crate) use servers::{hold_a_server, with_server};
 
 pub(crate) fn trials() -> Vec<Trial> {

@@ -6,7 +6,9 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use crossdock::adapters::PostgresStore;
-use crossdock::testing::conformance::{KeyStoreHarness, KeyStores, StoreHarness, Stores};
+use crossdock::testing::conformance::{
+    InboundStoreHarness, InboundStores, KeyStoreHarness, KeyStores, StoreHarness, Stores,
+};
 use crossdock::{Error, ErrorKind, Result};
 use futures_util::FutureExt;
 use sqlx::PgPool;
@@ -126,6 +128,13 @@ impl StoreHarness for Schemas {
 impl KeyStoreHarness for Schemas {
     async fn fresh(&self) -> Result<KeyStores> {
         Ok(KeyStores::of(self.place().await?.store))
+    }
+}
+
+#[async_trait]
+impl InboundStoreHarness for Schemas {
+    async fn fresh(&self) -> Result<InboundStores> {
+        Ok(InboundStores::of(self.place().await?.store))
     }
 }
 

@@ -1,7 +1,10 @@
 //! The store keeps every contract: on the server itself, with and without transactions around single statements, and through a
 //! transaction-mode pooler.
 
-use crossdock::testing::conformance::{Check, KeyStoreHarness, StoreHarness, key_store_suite, store_suite};
+use crossdock::testing::conformance::{
+    Check, InboundStoreHarness, KeyStoreHarness, StoreHarness, inbound_store_suite, key_store_suite,
+    store_suite,
+};
 use libtest_mimic::Trial;
 
 use crate::postgres::play::play;
@@ -18,6 +21,9 @@ pub(crate) fn trials() -> Vec<Trial> {
         key_suite("postgres", server, Way::Direct),
         key_suite("postgres_pooled", pooler, Way::Pooled),
         key_suite("postgres_with_row_level_security", server, Way::WithPolicies),
+        inbound_suite("postgres", server, Way::Direct),
+        inbound_suite("postgres_pooled", pooler, Way::Pooled),
+        inbound_suite("postgres_with_row_level_security", server, Way::WithPolicies),
     ]
     .into_iter()
     .flatten()
@@ -46,6 +52,15 @@ fn key_suite(name: &str, need: fn() -> Result<String, String>, way: Way) -> Vec<
         })
     };
     key_store_suite().into_iter().map(trial).collect()
+}
+
+fn inbound_suite(name: &str, need: fn() -> Result<String, String>, way: Way) -> Vec<Trial> {
+    let trial = |check: Check<dyn InboundStoreHarness>| {
+        rule_with(&format!("conformance::{name}::{}", check.name()), need, move |url| {
+            play(Schemas::lend(url, way, async move |schemas| Ok(check.run(schemas).await?)))
+        })
+    };
+    inbound_store_suite().into_iter().map(trial).collect()
 }
 
 /// What is claimed in another way then.

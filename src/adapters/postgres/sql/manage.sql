@@ -16,16 +16,20 @@ BEGIN
       updated_at = p_updated_at, record = p_record
     WHERE tenant_id = p_tenant COLLATE "C" AND id = p_id;
   END IF;
-  INSERT INTO "crossdock".lane AS l
-    (tenant_id, webhook_id, version, stamp, state, max_in_flight, rate_per_s, burst, tokens, tokens_at)
-  VALUES (p_tenant, p_id, p_version, v_stamp, p_state, p_max_in_flight, p_rate, p_burst, p_burst, CASE WHEN p_rate IS NOT NULL THEN p_at END)
-  ON CONFLICT (tenant_id, webhook_id) DO UPDATE SET
+  -- Whoever saves a webhook holds its row, so that there is one lane of this name: a unique index would have every version of it, and
+  -- whoever looks a lane up might be led through all of them.
+  UPDATE "crossdock".lane l SET rev = l.rev + 1,
     version = p_version, stamp = v_stamp, state = p_state, max_in_flight = p_max_in_flight, rate_per_s = p_rate, burst = p_burst,
     -- A new rate begins with a full bucket.
     tokens = CASE WHEN NOT p_new AND l.rate_per_s = p_rate AND l.burst = p_burst THEN l.tokens ELSE p_burst END,
     tokens_at = CASE WHEN NOT p_new AND l.rate_per_s = p_rate AND l.burst = p_burst THEN l.tokens_at
       WHEN p_rate IS NOT NULL THEN p_at END
-  RETURNING l.id INTO v_lane;
+  WHERE l.tenant_id = p_tenant COLLATE "C" AND l.webhook_id = p_id RETURNING l.id INTO v_lane;
+  IF NOT FOUND THEN
+    INSERT INTO "crossdock".lane (tenant_id, webhook_id, version, stamp, state, max_in_flight, rate_per_s, burst, tokens, tokens_at)
+    VALUES (p_tenant, p_id, p_version, v_stamp, p_state, p_max_in_flight, p_rate, p_burst, p_burst, CASE WHEN p_rate IS NOT NULL THEN p_at END)
+    RETURNING id INTO v_lane;
+  END IF;
   IF p_release THEN PERFORM "crossdock".release(v_lane); END IF;
   PERFORM "crossdock".skip_refused(v_lane, p_at);
   PERFORM "crossdock".schedule(ARRAY[v_lane], p_at);

@@ -78,8 +78,7 @@ CREATE TABLE "crossdock".lane (
   -- Written by `schedule` alone.
   due_from timestamptz NOT NULL DEFAULT '-infinity',
   lease_from timestamptz NOT NULL DEFAULT '-infinity',
-  PRIMARY KEY (id, rev),
-  UNIQUE (tenant_id, webhook_id)
+  PRIMARY KEY (id, rev)
 ) WITH (fillfactor = 50, autovacuum_vacuum_scale_factor = 0, autovacuum_vacuum_threshold = 1000);
 CREATE INDEX lane_named ON "crossdock".lane (tenant_id, webhook_id, rev DESC);
 CREATE INDEX lane_due ON "crossdock".lane (tenant_id, next_due_at) WHERE next_due_at < 'infinity';

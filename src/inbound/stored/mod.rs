@@ -1,0 +1,4 @@
+//! Sources, and what was received from them, as stores keep them.
+
+mod received;
+mod source;

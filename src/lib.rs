@@ -97,6 +97,7 @@ pub mod error;
 pub mod events;
 pub mod hub;
 pub mod lanes;
+pub mod mapping;
 pub mod ports;
 pub mod primitives;
 pub mod tenancy;

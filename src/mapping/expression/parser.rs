@@ -1,0 +1,517 @@
+//! Tokens become a tree, by JSONata's precedences. The text, the depth and the count of nodes are bounded, so the tree is too.
+
+use super::super::decimal::Decimal;
+use super::super::rounding::Rounding;
+use super::error::{ARGUMENTS, ExpressionError, FUNCTION, LIMIT, Span};
+use super::functions::Function;
+use super::lexer::{Lexer, Token, TokenKind};
+use super::refused;
+use super::scope::{Base, Read};
+use super::syntax::{Node, NodeKind, Operator, Parsed, Path, Predicate, Start, Step, StepKind};
+
+pub(super) fn parse(text: &str) -> Result<Parsed, ExpressionError> {
+    if text.len() > LONGEST {
+        return Err(limit(Span::new(LONGEST, LONGEST), "an expression of more than 1,024 bytes"));
+    }
+    let mut lexer = Lexer::new(text);
+    let first = lexer.next()?;
+    let mut parser = Parser {
+        lexer,
+        token: first,
+        depth: 0,
+        nodes: 0,
+        here: Here::Element,
+        reads: Vec::new(),
+        tables: Vec::new(),
+    };
+    let root = parser.expression(0)?;
+    if parser.token.kind != TokenKind::End {
+        return Err(parser.unexpected());
+    }
+    Ok(Parsed { root, reads: parser.reads, tables: parser.tables })
+}
+
+struct Parser<'t> {
+    lexer: Lexer<'t>,
+    token: Token<'t>,
+    depth: u32,
+    nodes: u32,
+    here: Here,
+    reads: Vec<Read>,
+    tables: Vec<Box<str>>,
+}
+
+/// What a bare name is looked up in.
+#[derive(Clone, Copy, Eq, PartialEq)]
+enum Here {
+    /// The element of the rule: its paths are known beforehand.
+    Element,
+    /// Something inside it: a predicate or a step.
+    Inside,
+}
+
+impl<'t> Parser<'t> {
+    fn expression(&mut self, least: u8) -> Result<Node, ExpressionError> {
+        self.depth += 1;
+        if self.depth > DEEPEST {
+            return Err(limit(self.token.at, "an expression nested more than 32 deep"));
+        }
+        let mut left = self.operand()?;
+        loop {
+            let power = self.power();
+            if power <= least {
+                break;
+            }
+            left = self.infix(left, power)?;
+        }
+        self.depth -= 1;
+        Ok(left)
+    }
+
+    /// How strongly the next token binds what is left of it; zero if it ends the expression.
+    fn power(&self) -> u8 {
+        match &self.token.kind {
+            TokenKind::Name(word @ ("and" | "or" | "in")) => Operator::of(word).map_or(0, |(_, power)| power),
+            TokenKind::Sign(sign) => match *sign {
+                "(" | "[" | "@" | "#" => 80,
+                "." => 75,
+                "{" => 70,
+                "^" | "~>" | "?:" | "??" => 40,
+                "?" | "|" | ".." => 20,
+                ":=" => 10,
+                // A second statement: refused by name where the first ends.
+                _ => Operator::of(sign).map_or(0, |(_, power)| power),
+            },
+            _ => 0,
+        }
+    }
+
+    fn operand(&mut self) -> Result<Node, ExpressionError> {
+        let Token { kind, at } = self.advance()?;
+        match kind {
+            TokenKind::Number(text) => {
+                let number =
+                    text.parse::<Decimal>().map_err(|error| ExpressionError::arithmetic(at, error))?;
+                self.node(NodeKind::Number(number), at)
+            }
+            TokenKind::Text(text) => self.node(NodeKind::Text(text.into()), at),
+            TokenKind::Name("true") => self.node(NodeKind::Bool(true), at),
+            TokenKind::Name("false") => self.node(NodeKind::Bool(false), at),
+            TokenKind::Name("null") => self.node(NodeKind::Null, at),
+            TokenKind::Name("function" | "λ") if self.is("(") => Err(refused::LAMBDA.at(at)),
+            TokenKind::Name(name) | TokenKind::QuotedName(name) => {
+                let start = self.start(Base::Element);
+                self.path(start, vec![Step::new(StepKind::Name(name.into()))], at)
+            }
+            TokenKind::Variable(name) => self.variable(name, at),
+            TokenKind::Sign("-") => {
+                let operand = self.expression(70)?;
+                let at = at.to(operand.at);
+                match operand.kind {
+                    NodeKind::Number(number) => self.node(NodeKind::Number(number.negated()), at),
+                    _ => self.node(NodeKind::Negate(Box::new(operand)), at),
+                }
+            }
+            TokenKind::Sign("(") => self.parenthesis(at),
+            TokenKind::Sign("[") => self.list(at),
+            TokenKind::Sign("{") => self.object(at),
+            TokenKind::Sign("^") => self.parent(at),
+            TokenKind::Sign("*" | "**") => Err(refused::WILDCARD.at(at)),
+            TokenKind::Sign("%") => Err(refused::PARENT.at(at)),
+            TokenKind::Sign("/") => Err(refused::REGEX.at(at)),
+            TokenKind::Sign("|") => Err(refused::TRANSFORM.at(at)),
+            TokenKind::Sign(sign) => {
+                Err(ExpressionError::syntax(at, format!("`{sign}` where a value should be")))
+            }
+            TokenKind::End => Err(ExpressionError::syntax(at, "the expression ends where a value should be")),
+        }
+    }
+
+    fn infix(&mut self, left: Node, power: u8) -> Result<Node, ExpressionError> {
+        let Token { kind, at } = self.advance()?;
+        let sign = match kind {
+            TokenKind::Sign(sign) => sign,
+            TokenKind::Name(word) => word,
+            // Nothing else has a power.
+            _ => return Err(ExpressionError::syntax(at, "an operator should be here")),
+        };
+        if let Some((operator, _)) = Operator::of(sign) {
+            let right = self.expression(power)?;
+            let at = left.at.to(right.at);
+            return self.node(NodeKind::Binary(operator, Box::new([left, right])), at);
+        }
+        match sign {
+            "." => self.step(left),
+            "[" => self.predicate(left, at),
+            "?" => {
+                let then = self.expression(0)?;
+                let mut at = left.at.to(then.at);
+                let mut otherwise = None;
+                if self.is(":") {
+                    self.advance()?;
+                    let node = self.expression(0)?;
+                    at = at.to(node.at);
+                    otherwise = Some(Box::new(node));
+                }
+                self.node(NodeKind::Choice(Box::new([left, then]), otherwise), at)
+            }
+            "?:" | "??" => {
+                let right = self.expression(0)?;
+                let at = left.at.to(right.at);
+                let both = Box::new([left, right]);
+                self.node(if sign == "??" { NodeKind::Coalesce(both) } else { NodeKind::Elvis(both) }, at)
+            }
+            "(" => Err(refused::COMPUTED_CALL.at(at)),
+            "{" => Err(refused::GROUPING.at(at)),
+            "^" => Err(refused::ORDERING.at(at)),
+            "~>" => Err(refused::CHAIN.at(at)),
+            ":=" => Err(refused::ASSIGNMENT.at(at)),
+            "@" | "#" => Err(refused::BINDING.at(at)),
+            "|" => Err(refused::TRANSFORM.at(at)),
+            ".." => Err(refused::RANGE.at(at)),
+            _ => Err(ExpressionError::syntax(at, format!("`{sign}` should not be here"))),
+        }
+    }
+
+    /// `$`, `$$`, or a call.
+    fn variable(&mut self, name: &str, at: Span) -> Result<Node, ExpressionError> {
+        if self.is("(") {
+            return self.call(name, at);
+        }
+        match name {
+            "" => {
+                let start = self.start(Base::Element);
+                self.path(start, Vec::new(), at)
+            }
+            "$" => {
+                let start = self.read(Base::Root);
+                self.path(start, Vec::new(), at)
+            }
+            _ if self.is(":=") => Err(refused::ASSIGNMENT.at(self.token.at)),
+            _ => Err(refused::VARIABLE.at(at)),
+        }
+    }
+
+    /// `^`, `^.^` and so on: the elements around this one.
+    fn parent(&mut self, mut at: Span) -> Result<Node, ExpressionError> {
+        let mut levels = 1;
+        while self.is(".") && self.lexer_continues_with_parent() {
+            self.advance()?;
+            at = at.to(self.token.at);
+            self.advance()?;
+            levels = u8::saturating_add(levels, 1);
+        }
+        let start = self.read(Base::Parent(levels));
+        self.path(start, Vec::new(), at)
+    }
+
+    fn call(&mut self, name: &str, at: Span) -> Result<Node, ExpressionError> {
+        if let Some(refused) = refused::function(name) {
+            return Err(refused.at(at));
+        }
+        let table = name == "table";
+        let function = Function::of(name);
+        if function.is_none() && !table {
+            let error = ExpressionError::new(FUNCTION, at, format!("there is no function `${name}`"));
+            return Err(match Function::nearest(name) {
+                Some(known) => error.with_help(format!("did you mean `${known}`?")),
+                None => error,
+            });
+        }
+        self.expect("(")?;
+        let mut arguments = Vec::new();
+        if !self.is(")") {
+            loop {
+                if self.is("?") {
+                    return Err(refused::PARTIAL.at(self.token.at));
+                }
+                arguments.push(self.expression(0)?);
+                if !self.is(",") {
+                    break;
+                }
+                self.advance()?;
+            }
+        }
+        let at = at.to(self.token.at);
+        self.expect(")")?;
+        match function {
+            Some(function) => {
+                let (least, most, takes_context) = function.arguments();
+                if takes_context && arguments.len() + 1 == least {
+                    // What a call leaves out is the element, as in JSONata.
+                    let start = self.start(Base::Element);
+                    let here = self.path(start, Vec::new(), at)?;
+                    arguments.insert(0, here);
+                }
+                if arguments.len() < least || arguments.len() > most {
+                    return Err(wrong_count(at, name, least, most));
+                }
+                self.node(NodeKind::Call(function, arguments), at)
+            }
+            None => self.table(arguments, at),
+        }
+    }
+
+    /// `$table("name", key)`.
+    fn table(&mut self, mut arguments: Vec<Node>, at: Span) -> Result<Node, ExpressionError> {
+        let (Some(key), Some(name), None) = (arguments.pop(), arguments.pop(), arguments.pop()) else {
+            return Err(wrong_count(at, "table", 2, 2));
+        };
+        let NodeKind::Text(name) = name.kind else {
+            return Err(ExpressionError::new(ARGUMENTS, name.at, "the name of a table is written as a text")
+                .with_help("as in `$table(\"country\", country_code)`"));
+        };
+        let index = self.tables.iter().position(|known| *known == name).unwrap_or_else(|| {
+            self.tables.push(name);
+            self.tables.len() - 1
+        });
+        self.node(NodeKind::Table(index, Box::new(key)), at)
+    }
+
+    fn parenthesis(&mut self, at: Span) -> Result<Node, ExpressionError> {
+        if self.is(")") {
+            return Err(refused::EMPTY_BLOCK.at(at.to(self.token.at)));
+        }
+        let inner = self.expression(0)?;
+        if self.is(";") {
+            return Err(refused::BLOCK.at(self.token.at));
+        }
+        let at = at.to(self.token.at);
+        self.expect(")")?;
+        let literal = !matches!(inner.kind, NodeKind::Path(_) | NodeKind::Binary(..) | NodeKind::Call(..));
+        if literal || self.is("[") || self.is(".") {
+            // What is in parentheses is one value: what follows applies to all of it, and a text is not a name.
+            return self.path(Start::Node(inner), Vec::new(), at);
+        }
+        Ok(inner)
+    }
+
+    fn list(&mut self, at: Span) -> Result<Node, ExpressionError> {
+        let mut members = Vec::new();
+        if !self.is("]") {
+            loop {
+                members.push(self.expression(0)?);
+                if !self.is(",") {
+                    break;
+                }
+                self.advance()?;
+            }
+        }
+        let at = at.to(self.token.at);
+        self.expect("]")?;
+        self.node(NodeKind::List(members), at)
+    }
+
+    fn object(&mut self, at: Span) -> Result<Node, ExpressionError> {
+        let mut members: Vec<(Box<str>, Node)> = Vec::new();
+        if !self.is("}") {
+            loop {
+                let key = self.expression(0)?;
+                let NodeKind::Text(name) = key.kind else {
+                    return Err(refused::COMPUTED_KEY.at(key.at));
+                };
+                if members.iter().any(|(known, _)| *known == name) {
+                    return Err(ExpressionError::syntax(
+                        key.at,
+                        "a name is given to two members of one object",
+                    ));
+                }
+                self.expect(":")?;
+                members.push((name, self.expression(0)?));
+                if !self.is(",") {
+                    break;
+                }
+                self.advance()?;
+            }
+        }
+        let at = at.to(self.token.at);
+        self.expect("}")?;
+        self.node(NodeKind::Object(members), at)
+    }
+
+    /// What follows a `.`.
+    fn step(&mut self, left: Node) -> Result<Node, ExpressionError> {
+        let outside = std::mem::replace(&mut self.here, Here::Inside);
+        let right = self.expression(75)?;
+        self.here = outside;
+        let at = left.at.to(right.at);
+        let mut path = match left.kind {
+            // A text at the front of a path is a name, as in JSONata.
+            NodeKind::Text(name) => {
+                let start = self.start(Base::Element);
+                Path {
+                    start,
+                    bare: true,
+                    predicates: Vec::new(),
+                    steps: vec![Step::new(StepKind::Name(name))],
+                }
+            }
+            _ => into_path(left),
+        };
+        match right.kind {
+            NodeKind::Path(right)
+                if matches!(right.start, Start::Here)
+                    && right.predicates.is_empty()
+                    && !right.steps.is_empty() =>
+            {
+                path.steps.extend(right.steps);
+            }
+            NodeKind::Path(right) if right.steps.is_empty() => {
+                let mut step = match right.start {
+                    Start::Node(node) => Step::new(StepKind::Node(node)),
+                    start => Step::new(StepKind::Node(Node::new(
+                        NodeKind::Path(Box::new(Path {
+                            start,
+                            bare: false,
+                            predicates: Vec::new(),
+                            steps: Vec::new(),
+                        })),
+                        at,
+                    ))),
+                };
+                step.predicates = right.predicates;
+                path.steps.push(step);
+            }
+            NodeKind::Text(name) => path.steps.push(Step::new(StepKind::Name(name))),
+            NodeKind::Number(_) | NodeKind::Bool(_) | NodeKind::Null => {
+                return Err(ExpressionError::syntax(right.at, "a literal cannot be a step of a path")
+                    .with_help("a name that looks like one is written in backticks"));
+            }
+            kind => path.steps.push(Step::new(StepKind::Node(Node::new(kind, right.at)))),
+        }
+        self.finish_path(path, at)
+    }
+
+    /// What follows a `[`.
+    fn predicate(&mut self, left: Node, at: Span) -> Result<Node, ExpressionError> {
+        if self.is("]") {
+            return Err(refused::KEEP_LIST.at(at.to(self.token.at)));
+        }
+        let outside = std::mem::replace(&mut self.here, Here::Inside);
+        let inner = self.expression(0)?;
+        self.here = outside;
+        let at = left.at.to(self.token.at);
+        self.expect("]")?;
+        let predicate = match &inner.kind {
+            // A place beyond every list is beyond every list, however far.
+            NodeKind::Number(place) => match place.rounded(0, Rounding::Floor).map(Decimal::whole) {
+                Ok(Some(place)) => Predicate::At(i64::try_from(place).unwrap_or(i64::MAX)),
+                _ => Predicate::At(i64::MAX),
+            },
+            _ => Predicate::Where(inner),
+        };
+        let mut path = into_path(left);
+        match path.steps.last_mut() {
+            Some(step) => step.predicates.push(predicate),
+            None => path.predicates.push(predicate),
+        }
+        self.finish_path(path, at)
+    }
+
+    /// Where a path from the element begins, here.
+    fn start(&mut self, base: Base) -> Start {
+        match self.here {
+            Here::Element => self.read(base),
+            Here::Inside => Start::Here,
+        }
+    }
+
+    /// A read without names yet; [`Parser::finish_path`] gives them.
+    fn read(&mut self, base: Base) -> Start {
+        self.reads.push(Read { base, names: Vec::new() });
+        Start::Read(self.reads.len() - 1)
+    }
+
+    fn path(&mut self, start: Start, steps: Vec<Step>, at: Span) -> Result<Node, ExpressionError> {
+        let bare = !steps.is_empty();
+        self.finish_path(Path { start, bare, predicates: Vec::new(), steps }, at)
+    }
+
+    /// The node of a path, whose read covers the names at its front as far as no predicate comes between.
+    fn finish_path(&mut self, path: Path, at: Span) -> Result<Node, ExpressionError> {
+        if let Start::Read(index) = path.start {
+            let mut names = Vec::new();
+            if path.predicates.is_empty() {
+                for step in &path.steps {
+                    let StepKind::Name(name) = &step.kind else { break };
+                    names.push(name.clone());
+                    if !step.predicates.is_empty() {
+                        break;
+                    }
+                }
+            }
+            self.reads[index].names = names;
+        }
+        self.node(NodeKind::Path(Box::new(path)), at)
+    }
+
+    fn node(&mut self, kind: NodeKind, at: Span) -> Result<Node, ExpressionError> {
+        self.nodes += 1;
+        if self.nodes > MOST_NODES {
+            return Err(limit(at, "an expression of more than 256 parts"));
+        }
+        Ok(Node::new(kind, at))
+    }
+
+    fn is(&self, sign: &str) -> bool {
+        matches!(self.token.kind, TokenKind::Sign(next) if next == sign)
+    }
+
+    fn lexer_continues_with_parent(&self) -> bool {
+        self.lexer.rest().starts_with('^')
+    }
+
+    fn advance(&mut self) -> Result<Token<'t>, ExpressionError> {
+        let next = self.lexer.next()?;
+        Ok(std::mem::replace(&mut self.token, next))
+    }
+
+    fn expect(&mut self, sign: &str) -> Result<(), ExpressionError> {
+        if self.is(sign) {
+            self.advance()?;
+            return Ok(());
+        }
+        let found = self.token.kind == TokenKind::End;
+        let message = if found {
+            format!("the expression ends before its `{sign}`")
+        } else {
+            format!("`{sign}` should be here")
+        };
+        Err(ExpressionError::syntax(self.token.at, message))
+    }
+
+    fn unexpected(&self) -> ExpressionError {
+        match &self.token.kind {
+            TokenKind::Sign(";") => refused::BLOCK.at(self.token.at),
+            TokenKind::Sign(sign) => {
+                ExpressionError::syntax(self.token.at, format!("`{sign}` should not be here"))
+            }
+            _ => ExpressionError::syntax(self.token.at, "an operator should be here"),
+        }
+    }
+}
+
+/// The path that a node is, or the path that begins with its value.
+fn into_path(node: Node) -> Path {
+    match node.kind {
+        NodeKind::Path(path) => *path,
+        _ => Path { start: Start::Node(node), bare: false, predicates: Vec::new(), steps: Vec::new() },
+    }
+}
+
+fn wrong_count(at: Span, name: &str, least: usize, most: usize) -> ExpressionError {
+    let count = match (least, most) {
+        (1, 1) => "one argument".to_owned(),
+        (least, most) if least == most => format!("{least} arguments"),
+        (least, most) => format!("{least} to {most} arguments"),
+    };
+    ExpressionError::new(ARGUMENTS, at, format!("`${name}` takes {count}"))
+}
+
+fn limit(at: Span, message: &'static str) -> ExpressionError {
+    ExpressionError::new(LIMIT, at, message)
+}
+
+const LONGEST: usize = 1_024;
+const DEEPEST: u32 = 32;
+const MOST_NODES: u32 = 256;

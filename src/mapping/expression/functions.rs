@@ -277,3 +277,15 @@ const KNOWN: &[Known] = &[
     ("lookup", Function::Lookup, 2, 2, true),
     ("merge", Function::Merge, 1, 1, false),
 ];
+
+/// All names, for tests that call everything.
+#[cfg(test)]
+pub(super) const NAMES: &[&str] = &{
+    let mut names = [""; KNOWN.len()];
+    let mut at = 0;
+    while at < KNOWN.len() {
+        names[at] = KNOWN[at].0;
+        at += 1;
+    }
+    names
+};

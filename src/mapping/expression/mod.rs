@@ -4,7 +4,7 @@
 //! |---|---|
 //! | `model` | [`Expression`]: what a host calls |
 //! | `error` | what is wrong, where, and what to write instead |
-//! | `lexer`, `parser`, `syntax` | the text becomes a small tree |
+//! | `lexer`, `parser`, `constructs`, `syntax` | the text becomes a small tree |
 //! | `refused` | what belongs to JSONata and not to this, each with its reason |
 //! | `scope` | what an evaluation asks of the record: paths and tables |
 //! | `item`, `number`, `raw`, `json` | values, borrowed from the record where they can be |
@@ -13,6 +13,7 @@
 //! | `functions`, `text_functions`, `list_functions` | `$round`, `$substring`, `$merge` and the others |
 
 mod budget;
+mod constructs;
 mod error;
 mod evaluate;
 mod functions;

@@ -47,12 +47,14 @@ impl<'a, S: Scope<'a>> Evaluation<'_, S> {
             Start::Node(node) => self.value(node, here)?,
         };
         current = self.filtered(current, &path.predicates, at)?;
-        if path.bare && steps.len() == path.steps.len() && current.is_list() {
-            if let Some((first, rest)) = steps.split_first() {
-                steps = rest;
-                current = self.step_on(&current, first, at)?;
-                current = self.filtered(current, &first.predicates, at)?;
-            }
+        if path.bare
+            && steps.len() == path.steps.len()
+            && current.is_list()
+            && let Some((first, rest)) = steps.split_first()
+        {
+            steps = rest;
+            current = self.step_on(&current, first, at)?;
+            current = self.filtered(current, &first.predicates, at)?;
         }
         for (index, step) in steps.iter().enumerate() {
             if current.is_missing() {

@@ -46,6 +46,7 @@
 //! | [`events`] | what can happen: catalogue, schemas, patterns, payload formats |
 //! | [`webhooks`] | telling others: webhooks, deliveries, signatures, retries, the worker |
 //! | [`api_keys`] | who may call the host: tokens, rights, limits, the gate |
+//! | [`mapping`] | translating records: reviewable documents, compiled to plans |
 //! | [`tenancy`] | who asks, and may they? |
 //! | [`activity`] | what happened, for the audit log |
 //! | [`lanes`] | work that waits: schedules, circuits, rates, leases; the engine under all of it |
@@ -97,6 +98,7 @@ pub mod error;
 pub mod events;
 pub mod hub;
 pub mod lanes;
+pub mod mapping;
 pub mod ports;
 pub mod primitives;
 pub mod tenancy;

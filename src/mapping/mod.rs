@@ -1,0 +1,28 @@
+//! Translating records between the host and an external system: a document that can be reviewed, compiled to a plan.
+//!
+//! | module | holds |
+//! |---|---|
+//! | [`spec`] | the document: what is written, reviewed and saved |
+//! | [`path`] | where a value is taken from, and where it is written to |
+//! | [`diagnostic`] | what is wrong with a document |
+//! | [`limits`] | what a document, an input and a run may cost |
+
+pub mod diagnostic;
+pub mod limits;
+pub mod path;
+pub mod spec;
+
+pub use diagnostic::{Diagnostic, Diagnostics, Severity};
+pub use limits::Limits;
+pub use spec::condition::{Condition, Intent};
+pub use spec::document::{ContextValue, Format, MappingSpec, RecordType, Unmapped, UnmappedMode};
+pub use spec::field::{
+    Case, Counter, Direction, ElementKey, FieldSpec, Keep, Pick, Reverse, ReverseDefault, ReverseRule, Rule,
+    TargetType,
+};
+pub use spec::literal::DecimalText;
+pub use spec::overlay::{Overlay, Patch};
+pub use spec::policy::{Defaults, OnError, Policy, Rounding};
+pub use spec::step::{BoolWay, HashText, Op, OpInfo, Order, Side, Step, TooLong, XrefSide};
+pub use spec::table::{LetterCase, TableMiss, TableSpec};
+pub use spec::test::{ExpectedError, TestSpec};

@@ -6,22 +6,43 @@
 //! | [`path`] | where a value is taken from, and where it is written to |
 //! | [`diagnostic`] | what is wrong with a document |
 //! | [`limits`] | what a document, an input and a run may cost |
+//! | [`engine`] | the port: a language of mappings, and a mapping that is ready to run |
+//! | `builtin` | the engine of documents |
+//! | `host` | what the host gives to a run: values, tables, identities, keys |
+//! | `error` | why a record could not be translated |
+//! | `plan` | a document, compiled |
+//! | `source` | where values come from: JSON text or values in memory |
+//! | `evaluate` | a plan is carried out |
 //! | `decimal` | exact numbers |
 //! | `number_text` | numbers as they are written, of any length |
 //! | `rounding` | quotients, and how a number is rounded |
 
+mod builtin;
 mod decimal;
 pub mod diagnostic;
+pub mod engine;
+mod error;
+mod evaluate;
+mod host;
 pub mod limits;
 mod number_text;
 pub mod path;
+mod plan;
 mod rounding;
+mod source;
 pub mod spec;
+#[cfg(test)]
+mod tests;
 
+pub use builtin::BuiltinEngine;
 pub use decimal::{ArithmeticError, Decimal};
 pub use diagnostic::{Diagnostic, Diagnostics, Severity};
+pub use engine::{Caps, CompileEnv, CompiledMapping, MappingEngine, Payload, RunCx, RunReport};
+pub use error::{Excerpt, MapError, MapErrorParts};
+pub use host::HostData;
 pub use limits::Limits;
 pub use number_text::compare_numbers;
+pub use plan::tables::{InvalidTable, LookupTable};
 pub use rounding::Rounding;
 pub use spec::condition::{Condition, Intent};
 pub use spec::document::{ContextValue, Format, MappingSpec, RecordType, Unmapped, UnmappedMode};

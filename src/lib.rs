@@ -46,6 +46,7 @@
 //! | [`events`] | what can happen: catalogue, schemas, patterns, payload formats |
 //! | [`webhooks`] | telling others: webhooks, deliveries, signatures, retries, the worker |
 //! | [`api_keys`] | who may call the host: tokens, rights, limits, the gate |
+//! | [`mapping`] | translating records: reviewable documents, compiled to plans |
 //! | [`tenancy`] | who asks, and may they? |
 //! | [`activity`] | what happened, for the audit log |
 //! | [`lanes`] | work that waits: schedules, circuits, rates, leases; the engine under all of it |

@@ -14,6 +14,7 @@
 //! | `source` | where values come from: JSON text or values in memory |
 //! | `evaluate` | a plan is carried out |
 //! | `decimal` | exact numbers |
+//! | `expression` | the expressions of rules: a bounded part of JSONata on exact numbers |
 //! | `number_text` | numbers as they are written, of any length |
 //! | `rounding` | quotients, and how a number is rounded |
 
@@ -23,6 +24,7 @@ pub mod diagnostic;
 pub mod engine;
 mod error;
 mod evaluate;
+mod expression;
 mod host;
 pub mod limits;
 mod number_text;
@@ -39,6 +41,7 @@ pub use decimal::{ArithmeticError, Decimal};
 pub use diagnostic::{Diagnostic, Diagnostics, Severity};
 pub use engine::{Caps, CompileEnv, CompiledMapping, MappingEngine, Payload, RunCx, RunReport};
 pub use error::{Excerpt, MapError, MapErrorParts};
+pub use expression::{Expression, ExpressionError};
 pub use host::HostData;
 pub use limits::Limits;
 pub use number_text::compare_numbers;

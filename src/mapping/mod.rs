@@ -6,14 +6,25 @@
 //! | [`path`] | where a value is taken from, and where it is written to |
 //! | [`diagnostic`] | what is wrong with a document |
 //! | [`limits`] | what a document, an input and a run may cost |
+//! | [`canonical`] | one way of writing a document, and the hash of it |
+//! | [`life`] | the life of one version: draft, tested, approved, active, retired |
+//! | [`schema`] | what a JSON Schema, or a number of samples, says about a record |
+//! | `cells` | rows of cells as CSV |
 
+pub mod canonical;
+mod cells;
 pub mod diagnostic;
+pub mod life;
 pub mod limits;
 pub mod path;
+pub mod schema;
 pub mod spec;
 
+pub use canonical::{ContentHash, InvalidContentHash, NoCanonicalForm, canonical_json};
 pub use diagnostic::{Diagnostic, Diagnostics, Severity};
+pub use life::{Approval, CoverageGate, Life, LifeEvent, LifeRefusal, Mark, Stage, TestTally};
 pub use limits::Limits;
+pub use schema::{Leaf, LeafKind, RecordShape, UnreadableSchema};
 pub use spec::condition::{Condition, Intent};
 pub use spec::document::{ContextValue, Format, MappingSpec, RecordType, Unmapped, UnmappedMode};
 pub use spec::field::{

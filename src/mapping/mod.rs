@@ -8,6 +8,7 @@
 //! | [`limits`] | what a document, an input and a run may cost |
 //! | [`canonical`] | one way of writing a document, and the hash of it |
 //! | [`life`] | the life of one version: draft, tested, approved, active, retired |
+//! | [`reverse`] | how far a mapping can be undone, and the document of the way back |
 //! | [`schema`] | what a JSON Schema, or a number of samples, says about a record |
 //! | `cells` | rows of cells as CSV |
 
@@ -17,6 +18,7 @@ pub mod diagnostic;
 pub mod life;
 pub mod limits;
 pub mod path;
+pub mod reverse;
 pub mod schema;
 pub mod spec;
 
@@ -24,6 +26,7 @@ pub use canonical::{ContentHash, InvalidContentHash, NoCanonicalForm, canonical_
 pub use diagnostic::{Diagnostic, Diagnostics, Severity};
 pub use life::{Approval, CoverageGate, Life, LifeEvent, LifeRefusal, Mark, Stage, TestTally};
 pub use limits::Limits;
+pub use reverse::{Inverted, Optic, ReverseReport, RuleReverse, Verdict, analyse_reverse, invert};
 pub use schema::{Leaf, LeafKind, RecordShape, UnreadableSchema};
 pub use spec::condition::{Condition, Intent};
 pub use spec::document::{ContextValue, Format, MappingSpec, RecordType, Unmapped, UnmappedMode};

@@ -7,6 +7,9 @@
 //! | [`diagnostic`] | what is wrong with a document |
 //! | [`limits`] | what a document, an input and a run may cost |
 //! | [`canonical`] | one way of writing a document, and the hash of it |
+//! | [`changes`](mod@changes) | what changed between two versions, by target path, with its risk |
+//! | `words` | a mapping in words |
+//! | [`coverage`] | what of both sides is covered, and what a new schema means |
 //! | [`life`] | the life of one version: draft, tested, approved, active, retired |
 //! | [`reverse`] | how far a mapping can be undone, and the document of the way back |
 //! | [`schema`] | what a JSON Schema, or a number of samples, says about a record |
@@ -14,6 +17,8 @@
 
 pub mod canonical;
 mod cells;
+pub mod changes;
+pub mod coverage;
 pub mod diagnostic;
 pub mod life;
 pub mod limits;
@@ -21,8 +26,13 @@ pub mod path;
 pub mod reverse;
 pub mod schema;
 pub mod spec;
+mod words;
 
 pub use canonical::{ContentHash, InvalidContentHash, NoCanonicalForm, canonical_json};
+pub use changes::{ChangeKind, MappingChange, Risk, changes};
+pub use coverage::{
+    Coverage, Drift, DriftKind, IllegalValue, Shapes, SourceUse, TableUse, TargetStatus, drift,
+};
 pub use diagnostic::{Diagnostic, Diagnostics, Severity};
 pub use life::{Approval, CoverageGate, Life, LifeEvent, LifeRefusal, Mark, Stage, TestTally};
 pub use limits::Limits;

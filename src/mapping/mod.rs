@@ -8,6 +8,7 @@
 //! | [`limits`] | what a document, an input and a run may cost |
 //! | [`canonical`] | one way of writing a document, and the hash of it |
 //! | [`changes`](mod@changes) | what changed between two versions, by target path, with its risk |
+//! | [`sheet`] | the rules as CSV and as Markdown, and simple rules from CSV |
 //! | `words` | a mapping in words |
 //! | [`coverage`] | what of both sides is covered, and what a new schema means |
 //! | [`life`] | the life of one version: draft, tested, approved, active, retired |
@@ -25,6 +26,7 @@ pub mod limits;
 pub mod path;
 pub mod reverse;
 pub mod schema;
+pub mod sheet;
 pub mod spec;
 mod words;
 
@@ -38,6 +40,7 @@ pub use life::{Approval, CoverageGate, Life, LifeEvent, LifeRefusal, Mark, Stage
 pub use limits::Limits;
 pub use reverse::{Inverted, Optic, ReverseReport, RuleReverse, Verdict, analyse_reverse, invert};
 pub use schema::{Leaf, LeafKind, RecordShape, UnreadableSchema};
+pub use sheet::{CsvProblem, CsvRule, Documentation, TestNote, import_csv, to_csv};
 pub use spec::condition::{Condition, Intent};
 pub use spec::document::{ContextValue, Format, MappingSpec, RecordType, Unmapped, UnmappedMode};
 pub use spec::field::{

@@ -1,6 +1,9 @@
 //! What happens to values that are not there, and to steps that fail.
 
-use crate::mapping::spec::described::{described, words};
+use serde_json::{Map, Value, json};
+
+use crate::mapping::rounding::Rounding;
+use crate::mapping::spec::described::{Described, described, words};
 
 words! {
     /// What becomes of a source value that is missing, null or an empty string.
@@ -32,28 +35,6 @@ words! {
     }
 }
 
-words! {
-    /// How a number is rounded. There is no default: nothing is rounded without a word.
-    pub enum Rounding {
-        /// Half away from zero: 2.5 becomes 3, -2.5 becomes -3.
-        HalfUp = "half_up",
-        /// Half towards zero.
-        HalfDown = "half_down",
-        /// Half to the even neighbour: 2.5 becomes 2, 3.5 becomes 4.
-        HalfEven = "half_even",
-        /// Away from zero.
-        Up = "up",
-        /// Towards zero.
-        Down = "down",
-        /// Towards plus infinity.
-        Ceiling = "ceiling",
-        /// Towards minus infinity.
-        Floor = "floor",
-        /// Digits that would be lost are an error.
-        Exact = "exact",
-    }
-}
-
 described! {
     /// What holds for every rule that says nothing else.
     #[derive(Default, Eq)]
@@ -71,5 +52,11 @@ described! {
             /// How steps round that say no mode themselves; without it, losing a digit is an error.
             rounding: Option<Rounding>,
         }
+    }
+}
+
+impl Described for Rounding {
+    fn schema(_: &mut Map<String, Value>) -> Value {
+        json!({"enum": ["half_up", "half_even", "half_down", "up", "down", "ceiling", "floor"]})
     }
 }

@@ -4,11 +4,12 @@ use serde::de::Error as _;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use serde_json::{Map, Value, json};
 
+use crate::mapping::rounding::Rounding;
 use crate::mapping::spec::condition::Condition;
 use crate::mapping::spec::described::{Described, Key, object_schema, operations, with_meaning, words};
 use crate::mapping::spec::field::Case;
 use crate::mapping::spec::literal::DecimalText;
-use crate::mapping::spec::policy::{OnError, Rounding};
+use crate::mapping::spec::policy::OnError;
 use crate::mapping::spec::table::TableMiss;
 
 /// One step of a rule: an operation, and what happens when it fails.

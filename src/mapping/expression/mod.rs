@@ -32,5 +32,9 @@ mod scope;
 mod syntax;
 mod text_functions;
 
+pub(super) use budget::Budget;
 pub use error::ExpressionError;
+pub(super) use item::Item;
 pub use model::Expression;
+pub(super) use number::Number;
+pub(super) use scope::{Base, Read, Scope, ScopeError};

@@ -22,6 +22,8 @@
 //! | `plan` | a document, compiled |
 //! | `source` | where values come from: JSON text or values in memory |
 //! | `evaluate` | a plan is carried out |
+//! | `trial` | the examples inside a document, run |
+//! | `overlaying` | a tenant's changes laid over a shared mapping |
 //! | `decimal` | exact numbers |
 //! | `expression` | the expressions of rules: a bounded part of JSONata on exact numbers |
 //! | `number_text` | numbers as they are written, of any length |
@@ -42,6 +44,7 @@ mod host;
 pub mod life;
 pub mod limits;
 mod number_text;
+mod overlaying;
 pub mod path;
 mod plan;
 pub mod reverse;
@@ -52,6 +55,7 @@ mod source;
 pub mod spec;
 #[cfg(test)]
 mod tests;
+mod trial;
 mod words;
 
 pub use builtin::BuiltinEngine;
@@ -86,3 +90,4 @@ pub use spec::policy::{Defaults, OnError, Policy};
 pub use spec::step::{BoolWay, HashText, Op, OpInfo, Order, Side, Step, TooLong, XrefSide};
 pub use spec::table::{LetterCase, TableMiss, TableSpec};
 pub use spec::test::{ExpectedError, TestSpec};
+pub use trial::{TestOutcome, run_tests};

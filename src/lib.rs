@@ -120,6 +120,9 @@ pub mod guides {
     #[doc = include_str!("../docs/api_keys.md")]
     pub mod api_keys {}
 
+    #[doc = include_str!("../docs/mapping_expressions.md")]
+    pub mod mapping_expressions {}
+
     #[doc = include_str!("../docs/running.md")]
     pub mod running {}
 

@@ -24,6 +24,7 @@
 //! | `source` | where values come from: JSON text or values in memory |
 //! | `evaluate` | a plan is carried out |
 //! | `decimal` | exact numbers |
+//! | `expression` | the expressions of rules: a bounded part of JSONata on exact numbers |
 //! | `number_text` | numbers as they are written, of any length |
 //! | `rounding` | quotients, and how a number is rounded |
 
@@ -37,6 +38,7 @@ pub mod diagnostic;
 pub mod engine;
 mod error;
 mod evaluate;
+mod expression;
 mod host;
 pub mod life;
 pub mod limits;
@@ -64,6 +66,7 @@ pub use decimal::{ArithmeticError, Decimal};
 pub use diagnostic::{Diagnostic, Diagnostics, Severity};
 pub use engine::{Caps, CompileEnv, CompiledMapping, MappingEngine, Payload, RunCx, RunReport};
 pub use error::{Excerpt, MapError, MapErrorParts};
+pub use expression::{Expression, ExpressionError};
 pub use host::HostData;
 pub use life::{Approval, CoverageGate, Life, LifeEvent, LifeRefusal, Mark, Stage, TestTally};
 pub use limits::Limits;

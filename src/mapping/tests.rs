@@ -64,8 +64,8 @@ fn the_example_of_the_design_runs() {
             "billEmail": "ada@example.com", "customer": {"fullName": "Ada Lovelace"}, "status": "SHIPPED",
             "totals": {"gross": 19990}, "vatId": "DE1",
             "lines": [
-                {"sourceLineId": 1, "lineNo": 10, "currency": "EUR", "qty": 3},
-                {"sourceLineId": 3, "lineNo": 20, "currency": "EUR", "qty": 1}
+                {"sourceLineId": 1, "lineNo": 10, "currency": "EUR", "qty": 3, "lineTotal": 19.99},
+                {"sourceLineId": 3, "lineNo": 20, "currency": "EUR", "qty": 1, "lineTotal": 1.67}
             ]
         })
     );

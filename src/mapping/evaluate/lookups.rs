@@ -18,7 +18,7 @@ use crate::mapping::spec::step::{HashText, XrefSide};
 use crate::mapping::spec::table::TableMiss;
 
 impl<'a, S: Source<'a>, T: Tracer> Run<'_, 'a, S, T> {
-    pub(super) fn look_up(&mut self, step: &'a TableStep, value: V<'a>) -> Result<V<'a>, Failure> {
+    pub(super) fn look_up(&self, step: &'a TableStep, value: V<'a>) -> Result<V<'a>, Failure> {
         let plan = self.plan;
         let table = &plan.tables[step.table as usize];
         let (rows, key_column, value_column): (&'a LookupTable, usize, usize) = match &table.rows {

@@ -7,6 +7,7 @@
 //! | `questions` | conditions |
 //! | `steps` | which step does what |
 //! | `texts`, `numbers`, `dates`, `lists`, `lookups`, `types` | the steps |
+//! | `expressions` | what an expression sees of the record |
 //! | `checks` | types and depths |
 //! | `value` | what flows through |
 //! | `failure` | why a step failed, before it is known where |
@@ -15,6 +16,7 @@
 
 pub(crate) mod checks;
 mod dates;
+mod expressions;
 pub(crate) mod failure;
 mod lists;
 mod lookups;

@@ -61,6 +61,11 @@ impl<'a, S: Source<'a>, T: Tracer> Run<'_, 'a, S, T> {
                 false
             }
             Question::Not(question) => !self.holds(question, within)?,
+            Question::Expr(plan) => match self.expression(plan, None)? {
+                V::Bool(truth) => truth,
+                V::Missing | V::Null => false,
+                other => return Err(other.unexpected("a boolean")),
+            },
         })
     }
 

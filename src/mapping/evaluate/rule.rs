@@ -9,7 +9,7 @@ use crate::mapping::evaluate::failure::Failure;
 use crate::mapping::evaluate::run::{Failed, Run};
 use crate::mapping::evaluate::tracer::{Ending, Tracer};
 use crate::mapping::evaluate::value::V;
-use crate::mapping::plan::{CasePlan, Kind, PathId, RulePlan, StepPlan, Then};
+use crate::mapping::plan::{Act, CasePlan, Kind, PathId, RulePlan, StepPlan, Then};
 use crate::mapping::source::Source;
 use crate::mapping::spec::policy::{OnError, Policy};
 
@@ -179,6 +179,13 @@ impl<'a, S: Source<'a>, T: Tracer> Run<'_, 'a, S, T> {
                     .map(|number| V::Decimal(number.into()))
                     .ok_or_else(|| Failure::new("E-NUMBER", "the count overflows"))
             }
+            Kind::Expr(plan) => {
+                let rounding = match rule.steps.first().map(|step| &step.act) {
+                    Some(Act::Round { scale, mode: Some(mode) }) => Some((*scale, *mode)),
+                    _ => None,
+                };
+                self.expression(plan, rounding)
+            }
             // Written by the loop over elements.
             Kind::Each(_) => Ok(V::Missing),
         }
@@ -227,6 +234,7 @@ impl<'a, S: Source<'a>, T: Tracer> Run<'_, 'a, S, T> {
                 return match &case.then {
                     Then::Value(value) => Ok(Some(V::of(value))),
                     Then::Path(path) => self.fetch(*path).map(Some),
+                    Then::Expr(plan) => self.expression(plan, None).map(Some),
                 };
             }
         }

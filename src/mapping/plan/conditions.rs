@@ -68,11 +68,25 @@ impl Compiler<'_> {
             let not = self.inner_question(not, within, &format!("{pointer}/not"));
             questions.push(not.map(|not| Question::Not(Box::new(not))));
         }
-        if condition.expr.is_some() {
-            self.error("E-EXPR-LANG", &format!("{pointer}/expr"), "expressions are not known here");
-            return None;
+        match &condition.expr {
+            Some(_) if within => {
+                self.error(
+                    "E-CONDITION",
+                    &format!("{pointer}/expr"),
+                    "expressions do not see the value of a step",
+                );
+            }
+            Some(text) => {
+                let plan = self.expression(text, None, &format!("{pointer}/expr"));
+                questions.push(plan.map(|plan| Question::Expr(Box::new(plan))));
+            }
+            None => {}
         }
-        if questions.is_empty() && !has_comparison(condition) && condition.path.is_none() {
+        if questions.is_empty()
+            && !has_comparison(condition)
+            && condition.path.is_none()
+            && condition.expr.is_none()
+        {
             self.error("E-CONDITION", pointer, "the condition asks nothing");
         }
         let mut questions = questions.into_iter().collect::<Option<Vec<_>>>()?;

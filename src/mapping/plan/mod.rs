@@ -6,6 +6,7 @@
 //! | `rules` | one rule |
 //! | `steps` | one step |
 //! | `conditions` | one condition |
+//! | `expressions` | an expression, with what it reads |
 //! | `output` | target paths into a tree that is written from top to bottom |
 //! | `tables` | rows into an index |
 //! | `dates` | a pattern into its parts |
@@ -15,6 +16,7 @@ pub(crate) mod compile;
 pub(crate) mod conditions;
 pub(crate) mod currencies;
 pub(crate) mod dates;
+pub(crate) mod expressions;
 pub(crate) mod output;
 pub(crate) mod rules;
 pub(crate) mod steps;
@@ -28,6 +30,7 @@ use std::sync::Arc;
 use serde_json::Value;
 
 use crate::mapping::decimal::Decimal;
+use crate::mapping::expression::Expression;
 use crate::mapping::limits::Limits;
 use crate::mapping::path::Segment;
 use crate::mapping::plan::dates::DatePlan;
@@ -93,6 +96,16 @@ pub(crate) enum Kind {
     Ctx(Box<str>),
     Index { start: i64, step: i64 },
     Each(Box<EachPlan>),
+    Expr(Box<ExprPlan>),
+}
+
+/// An expression, with what it reads.
+#[derive(Debug)]
+pub(crate) struct ExprPlan {
+    pub(crate) expression: Expression,
+    /// For each read the paths to its base and to all its names in turn: a list may stand on the way.
+    pub(crate) reads: Box<[Box<[PathId]>]>,
+    pub(crate) tables: Box<[TableStep]>,
 }
 
 #[derive(Debug)]
@@ -114,6 +127,7 @@ pub(crate) struct CasePlan {
 pub(crate) enum Then {
     Value(Value),
     Path(PathId),
+    Expr(Box<ExprPlan>),
 }
 
 /// A condition, compiled.
@@ -131,6 +145,7 @@ pub(crate) enum Question {
     All(Box<[Question]>),
     Any(Box<[Question]>),
     Not(Box<Question>),
+    Expr(Box<ExprPlan>),
 }
 
 /// What a condition looks at.

@@ -145,9 +145,9 @@ impl Compiler<'_> {
                 Kind::Index { start: counter.start.unwrap_or(0), step: counter.step.unwrap_or(1) }
             }
             Rule::Each(path) => Kind::Each(Box::new(self.each(field, path, pointer, to)?)),
-            Rule::Expr(_) => {
-                self.error("E-EXPR-LANG", &format!("{pointer}/expr"), "expressions are not known here");
-                return None;
+            Rule::Expr(text) => {
+                let plan = self.expression(text, field.lang.as_deref(), &format!("{pointer}/expr"))?;
+                Kind::Expr(Box::new(plan))
             }
         })
     }
@@ -323,16 +323,16 @@ impl Compiler<'_> {
             self.error("E-CASE", pointer, "a case has one of `value`, `from` and `expr`");
             return None;
         }
-        let then = match (&case.value, &case.from) {
-            (Some(value), _) => {
+        let then = match (&case.value, &case.from, &case.expr) {
+            (Some(value), ..) => {
                 self.literal(value, &format!("{pointer}/value"));
                 Then::Value(value.clone())
             }
-            (None, Some(path)) => Then::Path(self.value_at(path, None, &format!("{pointer}/from"))?),
-            (None, None) => {
-                self.error("E-EXPR-LANG", &format!("{pointer}/expr"), "expressions are not known here");
-                return None;
+            (None, Some(path), _) => Then::Path(self.value_at(path, None, &format!("{pointer}/from"))?),
+            (None, None, Some(text)) => {
+                Then::Expr(Box::new(self.expression(text, None, &format!("{pointer}/expr"))?))
             }
+            (None, None, None) => return None,
         };
         Some(CasePlan { when: Some(when?), then })
     }

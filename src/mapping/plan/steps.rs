@@ -192,7 +192,13 @@ impl Compiler<'_> {
         })
     }
 
-    fn table_step(&mut self, name: &str, key: &str, value: &str, pointer: &str) -> Option<TableStep> {
+    pub(super) fn table_step(
+        &mut self,
+        name: &str,
+        key: &str,
+        value: &str,
+        pointer: &str,
+    ) -> Option<TableStep> {
         self.used_tables.insert(name.to_owned());
         let Some(spec) = self.spec.tables.get(name) else {
             let known = self.spec.tables.keys().map(String::as_str);

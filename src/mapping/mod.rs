@@ -12,6 +12,7 @@
 //! | `words` | a mapping in words |
 //! | [`coverage`] | what of both sides is covered, and what a new schema means |
 //! | [`life`] | the life of one version: draft, tested, approved, active, retired |
+//! | [`preview`] | what a mapping does to records, field by field |
 //! | [`reverse`] | how far a mapping can be undone, and the document of the way back |
 //! | [`schema`] | what a JSON Schema, or a number of samples, says about a record |
 //! | `cells` | rows of cells as CSV |
@@ -47,6 +48,7 @@ mod number_text;
 mod overlaying;
 pub mod path;
 mod plan;
+pub mod preview;
 pub mod reverse;
 mod rounding;
 pub mod schema;
@@ -74,6 +76,10 @@ pub use life::{Approval, CoverageGate, Life, LifeEvent, LifeRefusal, Mark, Stage
 pub use limits::Limits;
 pub use number_text::compare_numbers;
 pub use plan::tables::{InvalidTable, LookupTable};
+pub use preview::{
+    Backtest, FieldCount, FieldDifference, FieldStatus, FieldTrace, Preview, Previewer, StepTrace,
+    TestFailure, VersionDiff,
+};
 pub use reverse::{Inverted, Optic, ReverseReport, RuleReverse, Verdict, analyse_reverse, invert};
 pub use rounding::Rounding;
 pub use schema::{Leaf, LeafKind, RecordShape, UnreadableSchema};

@@ -52,8 +52,14 @@ impl MappingEngine for BuiltinEngine {
         spec: &MappingSpec,
         env: &CompileEnv<'_>,
     ) -> Result<Arc<dyn CompiledMapping>, Diagnostics> {
+        Ok(Arc::new(self.build(spec, env)?))
+    }
+}
+
+impl BuiltinEngine {
+    pub(crate) fn build(&self, spec: &MappingSpec, env: &CompileEnv<'_>) -> Result<Builtin, Diagnostics> {
         match compile(spec, &env.limits) {
-            (Some(plan), warnings) => Ok(Arc::new(Builtin { plan, warnings })),
+            (Some(plan), warnings) => Ok(Builtin { plan, warnings }),
             (None, found) => Err(found),
         }
     }

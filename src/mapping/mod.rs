@@ -12,6 +12,7 @@
 //! | `words` | a mapping in words |
 //! | [`coverage`] | what of both sides is covered, and what a new schema means |
 //! | [`life`] | the life of one version: draft, tested, approved, active, retired |
+//! | [`preview`] | what a mapping does to records, field by field |
 //! | [`reverse`] | how far a mapping can be undone, and the document of the way back |
 //! | [`schema`] | what a JSON Schema, or a number of samples, says about a record |
 //! | `cells` | rows of cells as CSV |
@@ -22,6 +23,8 @@
 //! | `plan` | a document, compiled |
 //! | `source` | where values come from: JSON text or values in memory |
 //! | `evaluate` | a plan is carried out |
+//! | `trial` | the examples inside a document, run |
+//! | `overlaying` | a tenant's changes laid over a shared mapping |
 //! | `decimal` | exact numbers |
 //! | `expression` | the expressions of rules: a bounded part of JSONata on exact numbers |
 //! | `number_text` | numbers as they are written, of any length |
@@ -42,8 +45,10 @@ mod host;
 pub mod life;
 pub mod limits;
 mod number_text;
+mod overlaying;
 pub mod path;
 mod plan;
+pub mod preview;
 pub mod reverse;
 mod rounding;
 pub mod schema;
@@ -52,6 +57,7 @@ mod source;
 pub mod spec;
 #[cfg(test)]
 mod tests;
+mod trial;
 mod words;
 
 pub use builtin::BuiltinEngine;
@@ -70,6 +76,10 @@ pub use life::{Approval, CoverageGate, Life, LifeEvent, LifeRefusal, Mark, Stage
 pub use limits::Limits;
 pub use number_text::compare_numbers;
 pub use plan::tables::{InvalidTable, LookupTable};
+pub use preview::{
+    Backtest, FieldCount, FieldDifference, FieldStatus, FieldTrace, Preview, Previewer, StepTrace,
+    TestFailure, VersionDiff,
+};
 pub use reverse::{Inverted, Optic, ReverseReport, RuleReverse, Verdict, analyse_reverse, invert};
 pub use rounding::Rounding;
 pub use schema::{Leaf, LeafKind, RecordShape, UnreadableSchema};
@@ -86,3 +96,4 @@ pub use spec::policy::{Defaults, OnError, Policy};
 pub use spec::step::{BoolWay, HashText, Op, OpInfo, Order, Side, Step, TooLong, XrefSide};
 pub use spec::table::{LetterCase, TableMiss, TableSpec};
 pub use spec::test::{ExpectedError, TestSpec};
+pub use trial::{TestOutcome, run_tests};

@@ -2,10 +2,11 @@
 
 use serde_json::Value;
 
+use crate::mapping::rounding::Rounding;
 use crate::mapping::spec::condition::Condition;
 use crate::mapping::spec::document::MappingSpec;
 use crate::mapping::spec::field::{Case, FieldSpec, Rule};
-use crate::mapping::spec::policy::{OnError, Policy, Rounding};
+use crate::mapping::spec::policy::{OnError, Policy};
 use crate::mapping::spec::step::{BoolWay, Op, Side, Step, TooLong, XrefSide};
 use crate::mapping::spec::table::TableMiss;
 
@@ -150,7 +151,6 @@ fn describe_rounding(mode: Rounding) -> &'static str {
         Rounding::Down => "towards zero",
         Rounding::Ceiling => "up",
         Rounding::Floor => "down",
-        Rounding::Exact => "not at all",
     }
 }
 

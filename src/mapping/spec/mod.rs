@@ -11,6 +11,8 @@
 //! | [`test`] | examples that must hold |
 //! | [`overlay`] | one tenant's changes to a shared mapping |
 //! | [`literal`] | exact numbers in the document |
+//! | `reading`, `shape`, `locate` | from text to a document, with everything that is wrong and where |
+//! | `schema` | the JSON Schema of documents |
 //! | `described` | types that know their keys, meaning and schema |
 
 pub mod condition;
@@ -18,9 +20,12 @@ pub(crate) mod described;
 pub mod document;
 pub mod field;
 pub mod literal;
+mod locate;
 pub mod overlay;
 pub mod policy;
 mod reading;
+mod schema;
+mod shape;
 pub mod step;
 pub mod table;
 pub mod test;

@@ -47,6 +47,7 @@
 //! | [`webhooks`] | telling others: webhooks, deliveries, signatures, retries, the worker |
 //! | [`api_keys`] | who may call the host: tokens, rights, limits, the gate |
 //! | [`inbound`] | being told: schemes, verification, handshakes, envelopes |
+//! | [`mapping`] | translating records: reviewable documents, compiled to plans |
 //! | [`tenancy`] | who asks, and may they? |
 //! | [`activity`] | what happened, for the audit log |
 //! | [`lanes`] | work that waits: schedules, circuits, rates, leases; the engine under all of it |
@@ -105,6 +106,7 @@ pub mod events;
 pub mod hub;
 pub mod inbound;
 pub mod lanes;
+pub mod mapping;
 pub mod ports;
 pub mod primitives;
 pub mod tenancy;
@@ -135,6 +137,8 @@ pub mod guides {
     pub mod activity {}
     #[doc = include_str!("../docs/inbound_providers.md")]
     pub mod inbound_providers {}
+    #[doc = include_str!("../docs/mapping_expressions.md")]
+    pub mod mapping_expressions {}
 
     #[doc = include_str!("../docs/running.md")]
     pub mod running {}

@@ -4,6 +4,8 @@
 
 #[cfg(feature = "http-client")]
 pub mod http_client;
+#[cfg(feature = "jq")]
+pub mod jq;
 #[cfg(feature = "schemas")]
 pub mod json_schema;
 pub mod memory;
@@ -13,6 +15,8 @@ pub mod postgres;
 pub mod sqlite;
 pub mod vault;
 
+#[cfg(feature = "jq")]
+pub use jq::JqEngine;
 #[cfg(feature = "schemas")]
 pub use json_schema::JsonSchemaEngine;
 pub use memory::MemoryStore;

@@ -26,6 +26,7 @@ const TABLE: &[(&str, &[&str])] = &[
     ("ports", &["error", "primitives"]),
     ("tenancy", &["error", "primitives"]),
     ("events", &["error", "primitives", "tenancy"]),
+    ("mapping", &["error", "primitives"]),
     ("activity", &["error", "primitives", "ports", "tenancy"]),
     ("lanes", &["error", "primitives", "ports", "tenancy"]),
     ("webhooks", &["error", "primitives", "ports", "tenancy", "events", "activity", "lanes"]),

@@ -24,6 +24,7 @@ mod kills;
 mod lookups;
 mod loopback;
 mod manifest;
+mod mapping_expressions;
 mod memory;
 mod network;
 mod odd_stores;
@@ -68,6 +69,7 @@ fn main() -> ExitCode {
     trials.extend(kills::trials());
     trials.extend(lookups::trials());
     trials.extend(manifest::trials());
+    trials.extend(mapping_expressions::trials());
     trials.extend(network::trials());
     trials.extend(odd_stores::trials());
     trials.extend(postgres::trials());

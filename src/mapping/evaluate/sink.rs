@@ -1,0 +1,369 @@
+//! Where a record is written: bytes of JSON, or a value in memory.
+
+use serde_json::{Map, Value};
+
+use crate::mapping::evaluate::checks::is_deeper;
+use crate::mapping::evaluate::failure::Failure;
+use crate::mapping::evaluate::value::{V, number_value};
+use crate::mapping::limits::Limits;
+use crate::mapping::plan::output::OutKey;
+use crate::mapping::source::extract::unescape;
+use crate::mapping::source::scan::{Scanner, depth};
+
+/// Takes a record, member by member. What was entered can be left as if it had never been there.
+pub(crate) trait Sink {
+    fn enter_object(&mut self, place: Place<'_>) -> Entered;
+
+    fn enter_list(&mut self, place: Place<'_>) -> Entered;
+
+    /// Ends the object or list that was entered last.
+    fn leave(&mut self, entered: Entered, verdict: Verdict);
+
+    /// Writes a member or an element; a value that cannot be written leaves nothing behind.
+    fn put(&mut self, place: Place<'_>, value: V<'_>) -> Result<(), Failure>;
+}
+
+/// Under which name, or as the next element.
+#[derive(Clone, Copy)]
+pub(crate) enum Place<'k> {
+    Top,
+    Key(&'k OutKey),
+    Name(&'k str),
+    Element,
+}
+
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(crate) enum Verdict {
+    Keep,
+    Undo,
+}
+
+/// Where something was entered.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Entered {
+    mark: usize,
+    is_list: bool,
+}
+
+/// Bytes behind those that are there already.
+pub(crate) struct Bytes<'o> {
+    out: &'o mut Vec<u8>,
+    start: usize,
+    limits: &'o Limits,
+}
+
+impl<'o> Bytes<'o> {
+    pub(crate) fn new(out: &'o mut Vec<u8>, limits: &'o Limits) -> Self {
+        let start = out.len();
+        Self { out, start, limits }
+    }
+
+    fn place(&mut self, place: Place<'_>) {
+        // The text of a value never ends with an opening bracket.
+        if !matches!(place, Place::Top) && !matches!(self.out.last(), Some(b'{' | b'[')) {
+            self.out.push(b',');
+        }
+        match place {
+            Place::Key(key) => self.out.extend_from_slice(key.json.as_bytes()),
+            Place::Name(name) => {
+                write_text(name, self.out);
+                self.out.push(b':');
+            }
+            Place::Top | Place::Element => {}
+        }
+    }
+
+    fn write(&mut self, value: V<'_>) -> Result<(), Failure> {
+        match value {
+            V::Missing | V::Null => self.out.extend_from_slice(b"null"),
+            V::Bool(true) => self.out.extend_from_slice(b"true"),
+            V::Bool(false) => self.out.extend_from_slice(b"false"),
+            V::Number(text) => self.out.extend_from_slice(text.as_bytes()),
+            V::Decimal(number) => number.write_to(self.out),
+            V::Text(text) => write_text(&text, self.out),
+            V::Raw(raw) => {
+                if depth(raw) > self.limits.json_depth {
+                    return Err(too_deep());
+                }
+                self.out.extend_from_slice(raw.as_bytes());
+            }
+            V::Node(node) => {
+                if is_deeper(node, self.limits.json_depth) {
+                    return Err(too_deep());
+                }
+                serde_json::to_writer(&mut *self.out, node)
+                    .map_err(|_| Failure::new("E-TYPE", "a value that JSON does not know"))?;
+            }
+            // As deep as steps have built it.
+            V::List(items) => {
+                self.out.push(b'[');
+                for (index, item) in items.into_iter().enumerate() {
+                    if index > 0 {
+                        self.out.push(b',');
+                    }
+                    self.write(item)?;
+                }
+                self.out.push(b']');
+            }
+            V::Object(members) => {
+                self.out.push(b'{');
+                for (index, (name, value)) in members.into_iter().enumerate() {
+                    if index > 0 {
+                        self.out.push(b',');
+                    }
+                    write_text(&name, self.out);
+                    self.out.push(b':');
+                    self.write(value)?;
+                }
+                self.out.push(b'}');
+            }
+        }
+        Ok(())
+    }
+}
+
+impl Sink for Bytes<'_> {
+    fn enter_object(&mut self, place: Place<'_>) -> Entered {
+        let mark = self.out.len();
+        self.place(place);
+        self.out.push(b'{');
+        Entered { mark, is_list: false }
+    }
+
+    fn enter_list(&mut self, place: Place<'_>) -> Entered {
+        let mark = self.out.len();
+        self.place(place);
+        self.out.push(b'[');
+        Entered { mark, is_list: true }
+    }
+
+    fn leave(&mut self, entered: Entered, verdict: Verdict) {
+        match verdict {
+            Verdict::Undo => self.out.truncate(entered.mark),
+            Verdict::Keep => self.out.push(if entered.is_list { b']' } else { b'}' }),
+        }
+    }
+
+    fn put(&mut self, place: Place<'_>, value: V<'_>) -> Result<(), Failure> {
+        let mark = self.out.len();
+        self.place(place);
+        let written = self.write(value);
+        if written.is_err() {
+            self.out.truncate(mark);
+        }
+        if self.out.len() - self.start > self.limits.output_bytes {
+            return Err(Failure::limit("the output is larger than it may be"));
+        }
+        written
+    }
+}
+
+/// A value in memory.
+pub(crate) struct Tree<'l> {
+    open: Vec<Open>,
+    done: Option<Value>,
+    /// Roughly the bytes that the output would have.
+    size: usize,
+    limits: &'l Limits,
+}
+
+struct Open {
+    name: Option<String>,
+    container: Container,
+}
+
+enum Container {
+    Object(Map<String, Value>),
+    List(Vec<Value>),
+}
+
+impl<'l> Tree<'l> {
+    pub(crate) fn new(limits: &'l Limits) -> Self {
+        Self { open: Vec::with_capacity(4), done: None, size: 0, limits }
+    }
+
+    pub(crate) fn into_value(self) -> Value {
+        self.done.unwrap_or_default()
+    }
+
+    fn enter(&mut self, place: Place<'_>, container: Container) -> Entered {
+        let name = match place {
+            Place::Key(key) => Some(key.name.to_string()),
+            Place::Name(name) => Some(name.to_owned()),
+            Place::Top | Place::Element => None,
+        };
+        let is_list = matches!(container, Container::List(_));
+        self.open.push(Open { name, container });
+        Entered { mark: 0, is_list }
+    }
+
+    fn add(&mut self, name: Option<String>, value: Value) {
+        match (self.open.last_mut().map(|open| &mut open.container), name) {
+            (Some(Container::Object(members)), Some(name)) => {
+                members.insert(name, value);
+            }
+            (Some(Container::List(items)), _) => items.push(value),
+            _ => self.done = Some(value),
+        }
+    }
+
+    fn build(&mut self, value: V<'_>) -> Result<Value, Failure> {
+        self.size += 8;
+        Ok(match value {
+            V::Missing | V::Null => Value::Null,
+            V::Bool(truth) => Value::Bool(truth),
+            V::Number(text) => number(&text)?,
+            V::Decimal(exact) => match exact.whole().filter(|_| exact.is_whole()) {
+                Some(whole) => match (i64::try_from(whole), u64::try_from(whole)) {
+                    (Ok(small), _) => Value::from(small),
+                    (_, Ok(large)) => Value::from(large),
+                    _ => number(&exact.to_string())?,
+                },
+                None => number(&exact.to_string())?,
+            },
+            V::Text(text) => {
+                self.size += text.len();
+                Value::String(text.into_owned())
+            }
+            V::Raw(raw) => {
+                if depth(raw) > self.limits.json_depth {
+                    return Err(too_deep());
+                }
+                self.size += raw.len();
+                tree(&mut Scanner::new(raw))?
+            }
+            V::Node(node) => {
+                if is_deeper(node, self.limits.json_depth) {
+                    return Err(too_deep());
+                }
+                node.clone()
+            }
+            V::List(items) => {
+                Value::Array(items.into_iter().map(|item| self.build(item)).collect::<Result<_, _>>()?)
+            }
+            V::Object(members) => {
+                let members =
+                    members.into_iter().map(|(name, value)| Ok((name.into_owned(), self.build(value)?)));
+                Value::Object(members.collect::<Result<_, Failure>>()?)
+            }
+        })
+    }
+}
+
+impl Sink for Tree<'_> {
+    fn enter_object(&mut self, place: Place<'_>) -> Entered {
+        self.enter(place, Container::Object(Map::new()))
+    }
+
+    fn enter_list(&mut self, place: Place<'_>) -> Entered {
+        self.enter(place, Container::List(Vec::new()))
+    }
+
+    fn leave(&mut self, _: Entered, verdict: Verdict) {
+        let Some(open) = self.open.pop() else { return };
+        if verdict == Verdict::Keep {
+            let value = match open.container {
+                Container::Object(members) => Value::Object(members),
+                Container::List(items) => Value::Array(items),
+            };
+            self.add(open.name, value);
+        }
+    }
+
+    fn put(&mut self, place: Place<'_>, value: V<'_>) -> Result<(), Failure> {
+        let value = self.build(value)?;
+        let name = match place {
+            Place::Key(key) => Some(key.name.to_string()),
+            Place::Name(name) => Some(name.to_owned()),
+            Place::Top | Place::Element => None,
+        };
+        self.size += name.as_ref().map_or(0, String::len);
+        if self.size > self.limits.output_bytes {
+            return Err(Failure::limit("the output is larger than it may be"));
+        }
+        self.add(name, value);
+        Ok(())
+    }
+}
+
+fn number(text: &str) -> Result<Value, Failure> {
+    number_value(text).ok_or_else(|| {
+        Failure::new(
+            "E-NUMBER-MEMORY",
+            "a `serde_json::Value` cannot hold this number exactly; bytes can, or text",
+        )
+    })
+}
+
+/// A value from a text that has been checked and is not too deep.
+fn tree(scanner: &mut Scanner<'_>) -> Result<Value, Failure> {
+    Ok(match scanner.peek() {
+        b'{' => {
+            scanner.at += 1;
+            let mut members = Map::new();
+            let mut first = true;
+            while let Some(key) = scanner.key(first)? {
+                first = false;
+                let name = if key.escaped { unescape(key.inner)? } else { key.inner.to_owned() };
+                members.insert(name, tree(scanner)?);
+            }
+            Value::Object(members)
+        }
+        b'[' => {
+            scanner.at += 1;
+            let mut items = Vec::new();
+            let mut first = true;
+            while scanner.element(first)? {
+                first = false;
+                items.push(tree(scanner)?);
+            }
+            Value::Array(items)
+        }
+        b'"' => {
+            let text = scanner.string()?;
+            Value::String(if text.escaped { unescape(text.inner)? } else { text.inner.to_owned() })
+        }
+        b'n' => scanner.scalar().map(|_| Value::Null)?,
+        b't' => scanner.scalar().map(|_| Value::Bool(true))?,
+        b'f' => scanner.scalar().map(|_| Value::Bool(false))?,
+        _ => number(scanner.scalar()?)?,
+    })
+}
+
+fn too_deep() -> Failure {
+    Failure::new("E-LIMIT", "nested deeper than values may be")
+}
+
+/// Writes a text in quotes.
+pub(crate) fn write_text(text: &str, out: &mut Vec<u8>) {
+    out.push(b'"');
+    let bytes = text.as_bytes();
+    let mut from = 0;
+    for (at, &byte) in bytes.iter().enumerate() {
+        if byte >= 0x20 && byte != b'"' && byte != b'\\' {
+            continue;
+        }
+        out.extend_from_slice(&bytes[from..at]);
+        from = at + 1;
+        let short = match byte {
+            b'"' => b'"',
+            b'\\' => b'\\',
+            b'\n' => b'n',
+            b'\r' => b'r',
+            b'\t' => b't',
+            0x08 => b'b',
+            0x0c => b'f',
+            _ => {
+                out.extend_from_slice(b"\\u00");
+                out.push(HEX[usize::from(byte >> 4)]);
+                out.push(HEX[usize::from(byte & 15)]);
+                continue;
+            }
+        };
+        out.extend_from_slice(&[b'\\', short]);
+    }
+    out.extend_from_slice(&bytes[from..]);
+    out.push(b'"');
+}
+
+const HEX: &[u8; 16] = b"0123456789abcdef";

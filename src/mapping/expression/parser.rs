@@ -1,0 +1,490 @@
+//! Tokens become a tree, by JSONata's precedences. The text, the depth and the count of nodes are bounded, so the tree is too.
+
+use super::super::decimal::Decimal;
+use super::error::{ExpressionError, LIMIT, Span};
+use super::lexer::{Lexer, Token, TokenKind};
+use super::refused;
+use super::scope::{Base, Read};
+use super::syntax::{Node, NodeKind, Operator, Parsed, Path, Start, Step, StepKind};
+
+pub(super) fn parse(text: &str) -> Result<Parsed, ExpressionError> {
+    if text.len() > LONGEST {
+        return Err(limit(Span::new(LONGEST, LONGEST), "an expression of more than 1,024 bytes"));
+    }
+    let mut lexer = Lexer::new(text);
+    let first = lexer.next()?;
+    let mut parser = Parser {
+        lexer,
+        token: first,
+        depth: 0,
+        nodes: 0,
+        here: Here::Element,
+        reads: Vec::new(),
+        tables: Vec::new(),
+    };
+    let root = parser.expression(0)?;
+    if parser.token.kind != TokenKind::End {
+        return Err(parser.unexpected());
+    }
+    Ok(Parsed { root, reads: parser.reads, tables: parser.tables })
+}
+
+pub(super) struct Parser<'t> {
+    lexer: Lexer<'t>,
+    pub(super) token: Token<'t>,
+    depth: u32,
+    nodes: u32,
+    pub(super) here: Here,
+    reads: Vec<Read>,
+    pub(super) tables: Vec<Box<str>>,
+}
+
+/// What a bare name is looked up in.
+#[derive(Clone, Copy, Eq, PartialEq)]
+pub(super) enum Here {
+    /// The element of the rule: its paths are known beforehand.
+    Element,
+    /// Something inside it: a predicate or a step.
+    Inside,
+}
+
+impl<'t> Parser<'t> {
+    pub(super) fn expression(&mut self, least: u8) -> Result<Node, ExpressionError> {
+        self.depth += 1;
+        if self.depth > DEEPEST {
+            return Err(limit(self.token.at, "an expression nested more than 32 deep"));
+        }
+        let mut left = self.operand()?;
+        loop {
+            let power = self.power();
+            if power <= least {
+                break;
+            }
+            left = self.infix(left, power)?;
+        }
+        self.depth -= 1;
+        Ok(left)
+    }
+
+    /// How strongly the next token binds what is left of it; zero if it ends the expression.
+    fn power(&self) -> u8 {
+        match &self.token.kind {
+            TokenKind::Name(word @ ("and" | "or" | "in")) => Operator::of(word).map_or(0, |(_, power)| power),
+            TokenKind::Sign(sign) => match *sign {
+                "(" | "[" | "@" | "#" => 80,
+                "." => 75,
+                "{" => 70,
+                "^" | "~>" | "?:" | "??" => 40,
+                "?" | "|" | ".." => 20,
+                ":=" => 10,
+                // A second statement: refused by name where the first ends.
+                _ => Operator::of(sign).map_or(0, |(_, power)| power),
+            },
+            _ => 0,
+        }
+    }
+
+    fn operand(&mut self) -> Result<Node, ExpressionError> {
+        let Token { kind, at } = self.advance()?;
+        match kind {
+            TokenKind::Number(text) => {
+                let number =
+                    text.parse::<Decimal>().map_err(|error| ExpressionError::arithmetic(at, error))?;
+                self.node(NodeKind::Number(number), at)
+            }
+            TokenKind::Text(text) => self.node(NodeKind::Text(text.into()), at),
+            TokenKind::Name("true") => self.node(NodeKind::Bool(true), at),
+            TokenKind::Name("false") => self.node(NodeKind::Bool(false), at),
+            TokenKind::Name("null") => self.node(NodeKind::Null, at),
+            TokenKind::Name("function" | "λ") if self.is("(") => Err(refused::LAMBDA.at(at)),
+            TokenKind::Name(name) | TokenKind::QuotedName(name) => {
+                let start = self.start(Base::Element);
+                self.path(start, vec![Step::new(StepKind::Name(name.into()))], at)
+            }
+            TokenKind::Variable(name) => self.variable(name, at),
+            TokenKind::Sign("-") => {
+                let operand = self.expression(70)?;
+                let at = at.to(operand.at);
+                match operand.kind {
+                    NodeKind::Number(number) => self.node(NodeKind::Number(number.negated()), at),
+                    _ => self.node(NodeKind::Negate(Box::new(operand)), at),
+                }
+            }
+            TokenKind::Sign("(") => self.parenthesis(at),
+            TokenKind::Sign("[") => self.list(at),
+            TokenKind::Sign("{") => self.object(at),
+            TokenKind::Sign("^") => self.parent(at),
+            TokenKind::Sign("*" | "**") => Err(refused::WILDCARD.at(at)),
+            TokenKind::Sign("%") => Err(refused::PARENT.at(at)),
+            TokenKind::Sign("/") => Err(refused::REGEX.at(at)),
+            TokenKind::Sign("|") => Err(refused::TRANSFORM.at(at)),
+            TokenKind::Sign(sign) => {
+                Err(ExpressionError::syntax(at, format!("`{sign}` where a value should be")))
+            }
+            TokenKind::End => Err(ExpressionError::syntax(at, "the expression ends where a value should be")),
+        }
+    }
+
+    fn infix(&mut self, left: Node, power: u8) -> Result<Node, ExpressionError> {
+        let Token { kind, at } = self.advance()?;
+        let sign = match kind {
+            TokenKind::Sign(sign) => sign,
+            TokenKind::Name(word) => word,
+            // Nothing else has a power.
+            _ => return Err(ExpressionError::syntax(at, "an operator should be here")),
+        };
+        if let Some((operator, _)) = Operator::of(sign) {
+            let right = self.expression(power)?;
+            let at = left.at.to(right.at);
+            return self.node(NodeKind::Binary(operator, Box::new([left, right])), at);
+        }
+        match sign {
+            "." => self.step(left),
+            "[" => self.predicate(left, at),
+            "?" => {
+                let then = self.expression(0)?;
+                let mut at = left.at.to(then.at);
+                let mut otherwise = None;
+                if self.is(":") {
+                    self.advance()?;
+                    let node = self.expression(0)?;
+                    at = at.to(node.at);
+                    otherwise = Some(Box::new(node));
+                }
+                self.node(NodeKind::Choice(Box::new([left, then]), otherwise), at)
+            }
+            "?:" | "??" => {
+                let right = self.expression(0)?;
+                let at = left.at.to(right.at);
+                let both = Box::new([left, right]);
+                self.node(if sign == "??" { NodeKind::Coalesce(both) } else { NodeKind::Elvis(both) }, at)
+            }
+            "(" => Err(refused::COMPUTED_CALL.at(at)),
+            "{" => Err(refused::GROUPING.at(at)),
+            "^" => Err(refused::ORDERING.at(at)),
+            "~>" => Err(refused::CHAIN.at(at)),
+            ":=" => Err(refused::ASSIGNMENT.at(at)),
+            "@" | "#" => Err(refused::BINDING.at(at)),
+            "|" => Err(refused::TRANSFORM.at(at)),
+            ".." => Err(refused::RANGE.at(at)),
+            _ => Err(ExpressionError::syntax(at, format!("`{sign}` should not be here"))),
+        }
+    }
+
+    /// `$`, `$$`, or a call.
+    fn variable(&mut self, name: &str, at: Span) -> Result<Node, ExpressionError> {
+        if self.is("(") {
+            return self.call(name, at);
+        }
+        match name {
+            "" => {
+                let start = self.start(Base::Element);
+                self.path(start, Vec::new(), at)
+            }
+            "$" => {
+                let start = self.read(Base::Root);
+                self.path(start, Vec::new(), at)
+            }
+            _ if self.is(":=") => Err(refused::ASSIGNMENT.at(self.token.at)),
+            _ => Err(refused::VARIABLE.at(at)),
+        }
+    }
+
+    /// `^`, `^.^` and so on: the elements around this one.
+    fn parent(&mut self, mut at: Span) -> Result<Node, ExpressionError> {
+        let mut levels = 1;
+        while self.is(".") && self.lexer_continues_with_parent() {
+            self.advance()?;
+            at = at.to(self.token.at);
+            self.advance()?;
+            levels = u8::saturating_add(levels, 1);
+        }
+        let start = self.read(Base::Parent(levels));
+        self.path(start, Vec::new(), at)
+    }
+
+    /// Where a path from the element begins, here.
+    pub(super) fn start(&mut self, base: Base) -> Start {
+        match self.here {
+            Here::Element => self.read(base),
+            Here::Inside => Start::Here,
+        }
+    }
+
+    /// A read without names yet; [`Parser::finish_path`] gives them.
+    fn read(&mut self, base: Base) -> Start {
+        self.reads.push(Read { base, names: Vec::new() });
+        Start::Read(self.reads.len() - 1)
+    }
+
+    pub(super) fn path(&mut self, start: Start, steps: Vec<Step>, at: Span) -> Result<Node, ExpressionError> {
+        let bare = !steps.is_empty();
+        self.finish_path(Path { start, bare, predicates: Vec::new(), steps }, at)
+    }
+
+    /// The node of a path, whose read covers the names at its front as far as no predicate comes between.
+    pub(super) fn finish_path(&mut self, path: Path, at: Span) -> Result<Node, ExpressionError> {
+        if let Start::Read(index) = path.start {
+            let mut names = Vec::new();
+            if path.predicates.is_empty() {
+                for step in &path.steps {
+                    let StepKind::Name(name) = &step.kind else { break };
+                    names.push(name.clone());
+                    if !step.predicates.is_empty() {
+                        break;
+                    }
+                }
+            }
+            self.reads[index].names = names;
+        }
+        self.node(NodeKind::Path(Box::new(path)), at)
+    }
+
+    pub(super) fn node(&mut self, kind: NodeKind, at: Span) -> Result<Node, ExpressionError> {
+        self.nodes += 1;
+        if self.nodes > MOST_NODES {
+            return Err(limit(at, "an expression of more than 256 parts"));
+        }
+        Ok(Node::new(kind, at))
+    }
+
+    pub(super) fn is(&self, sign: &str) -> bool {
+        matches!(self.token.kind, TokenKind::Sign(next) if next == sign)
+    }
+
+    fn lexer_continues_with_parent(&self) -> bool {
+        self.lexer.rest().starts_with('^')
+    }
+
+    pub(super) fn advance(&mut self) -> Result<Token<'t>, ExpressionError> {
+        let next = self.lexer.next()?;
+        Ok(std::mem::replace(&mut self.token, next))
+    }
+
+    pub(super) fn expect(&mut self, sign: &str) -> Result<(), ExpressionError> {
+        if self.is(sign) {
+            self.advance()?;
+            return Ok(());
+        }
+        let found = self.token.kind == TokenKind::End;
+        let message = if found {
+            format!("the expression ends before its `{sign}`")
+        } else {
+            format!("`{sign}` should be here")
+        };
+        Err(ExpressionError::syntax(self.token.at, message))
+    }
+
+    fn unexpected(&self) -> ExpressionError {
+        match &self.token.kind {
+            TokenKind::Sign(";") => refused::BLOCK.at(self.token.at),
+            TokenKind::Sign(sign) => {
+                ExpressionError::syntax(self.token.at, format!("`{sign}` should not be here"))
+            }
+            _ => ExpressionError::syntax(self.token.at, "an operator should be here"),
+        }
+    }
+}
+
+fn limit(at: Span, message: &'static str) -> ExpressionError {
+    ExpressionError::new(LIMIT, at, message)
+}
+
+const LONGEST: usize = 1_024;
+const DEEPEST: u32 = 32;
+const MOST_NODES: u32 = 256;
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn error(text: &str) -> ExpressionError {
+        match parse(text) {
+            Ok(parsed) => panic!("{text} became {:?}", parsed.root),
+            Err(error) => error,
+        }
+    }
+
+    #[test]
+    fn each_refused_construct_is_named_where_it_stands() {
+        for (text, named, part) in [
+            ("function($x){$x}", "functions of one's own", "function"),
+            ("λ($x){$x}", "functions of one's own", "λ"),
+            ("$total + 1", "variables", "$total"),
+            ("($x := 1; $x)", "assignment with `:=`", ":="),
+            ("x := 1", "assignment with `:=`", ":="),
+            ("(a; b)", "a block of several statements", ";"),
+            ("a; b", "a block of several statements", ";"),
+            ("a & ()", "an empty block", "()"),
+            ("$contains(a, /x+/)", "regular expressions", "/"),
+            ("a ~> $sum()", "chaining with `~>`", "~>"),
+            ("lines^(price)", "ordering with `^( )`", "^"),
+            ("lines.(%.id)", "the parent operator `%`", "%"),
+            ("lines@$l.id", "binding with `@` or `#`", "@"),
+            ("lines#$i.id", "binding with `@` or `#`", "#"),
+            ("|a|{}|", "transforms with `| |`", "|"),
+            ("a.*", "wildcards", "*"),
+            ("**.price", "wildcards", "**"),
+            ("lines{sku: price}", "grouping with `{ }`", "{"),
+            ("[1..5]", "ranges with `..`", ".."),
+            ("lines[].sku", "`[]`", "[]"),
+            ("$substring(?, 1)", "partial application with `?`", "?"),
+            ("a.b(1)", "calling anything but a function by its name", "("),
+            ("{sku: 1}", "computed names of members", "sku"),
+            ("$map(lines, $f)", "`$map`", "$map"),
+            ("$filter(lines, $f)", "`$filter`", "$filter"),
+            ("$reduce(lines, $f)", "`$reduce`", "$reduce"),
+            ("$eval(\"1\")", "`$eval`", "$eval"),
+            ("$now()", "a clock", "$now"),
+            ("$fromMillis(1)", "time functions", "$fromMillis"),
+            ("$random()", "`$random`", "$random"),
+            ("$formatNumber(1, '0')", "`$formatNumber`", "$formatNumber"),
+        ] {
+            let error = error(text);
+
+            assert_eq!(error.code(), "E-EXPR-REFUSED", "{text}: {error}");
+            assert!(error.message().starts_with(named), "{text}: {error}");
+            assert_eq!(&text[error.span()], part, "{text}: {error}");
+            assert!(error.help().is_some_and(|help| !help.is_empty()), "{text}: {error}");
+        }
+    }
+
+    #[test]
+    fn what_is_no_expression_says_where_it_goes_wrong() {
+        for (text, code, start) in [
+            ("", "E-EXPR-SYNTAX", 0),
+            ("a +", "E-EXPR-SYNTAX", 3),
+            ("a b", "E-EXPR-SYNTAX", 2),
+            ("a.1", "E-EXPR-SYNTAX", 2),
+            ("(a", "E-EXPR-SYNTAX", 2),
+            ("[a, b", "E-EXPR-SYNTAX", 5),
+            ("a ]", "E-EXPR-SYNTAX", 2),
+            ("{\"a\": 1, \"a\": 2}", "E-EXPR-SYNTAX", 9),
+            ("a ! b", "E-EXPR-SYNTAX", 2),
+            ("$sume(a)", "E-EXPR-FUNCTION", 0),
+            ("$sum()", "E-EXPR-ARGUMENTS", 0),
+            ("1 + $round(1, 2, 3)", "E-EXPR-ARGUMENTS", 4),
+            ("$table(name, key)", "E-EXPR-ARGUMENTS", 7),
+            ("$table(\"country\")", "E-EXPR-ARGUMENTS", 0),
+            ("1 + 1e99", "E-EXPR-NUMBER", 4),
+        ] {
+            let error = error(text);
+
+            assert_eq!((error.code(), error.span().start), (code, start), "{text}: {error}");
+        }
+        assert_eq!(error("$sume(a)").help(), Some("did you mean `$sum`?"));
+        assert_eq!(error("$completelyDifferent(a)").help(), None);
+    }
+
+    #[test]
+    fn a_tree_has_limits() {
+        let long = format!("\"{}\"", "x".repeat(1_023));
+        let deep = format!("{}1{}", "(".repeat(40), ")".repeat(40));
+        let right = format!("{}1", "a ? b : ".repeat(40));
+        let wide = vec!["1"; 300].join("+");
+        let steps = vec!["a"; 300].join(".");
+        for text in [long, deep, right, wide, steps] {
+            assert_eq!(error(&text).code(), "E-EXPR-LIMIT", "{text}");
+        }
+        assert!(parse(&format!("\"{}\"", "x".repeat(1_022))).is_ok());
+        assert!(parse(&vec!["a"; 100].join(" & ")).is_ok());
+    }
+
+    #[test]
+    fn the_paths_that_are_read_are_known() -> Result<(), ExpressionError> {
+        let text = "a.b[c > $$.limit].d + $.e & ^.^.f.(g & $sum(h)) & $lookup($, 'k') & a.b.c[0]";
+
+        let reads: Vec<String> =
+            parse(text)?.reads.iter().map(|read| format!("{} {}", read.base, read.names.join("."))).collect();
+
+        assert_eq!(reads, ["$ a.b", "$$ limit", "$ e", "^.^ f", "$ ", "$ a.b.c"]);
+        Ok(())
+    }
+
+    proptest! {
+        #[test]
+        fn any_text_is_an_expression_or_an_error(text in ".{0,80}") {
+            if let Err(error) = parse(&text) {
+                prop_assert!(text.get(error.span()).is_some(), "{}", error);
+            }
+        }
+
+        #[test]
+        fn any_tokens_are_an_expression_or_an_error(tokens in proptest::collection::vec(0..PIECES.len(), 0..60)) {
+            let text: String = tokens.into_iter().map(|piece| PIECES[piece]).collect();
+
+            if let Err(error) = parse(&text) {
+                prop_assert!(text.get(error.span()).is_some(), "{}", error);
+            }
+        }
+    }
+
+    const PIECES: &[&str] = &[
+        "a",
+        "b.c",
+        "`odd name`",
+        "$",
+        "$$",
+        "^",
+        "^.",
+        ".",
+        "[",
+        "]",
+        "(",
+        ")",
+        "{",
+        "}",
+        ",",
+        ";",
+        ":",
+        "?",
+        "?:",
+        "??",
+        "+",
+        "-",
+        "*",
+        "/",
+        "%",
+        "&",
+        "=",
+        "!=",
+        "<",
+        "<=",
+        ">",
+        ">=",
+        " in ",
+        " and ",
+        " or ",
+        "~>",
+        ":=",
+        "..",
+        "|",
+        "@",
+        "#",
+        "!",
+        "~",
+        "1",
+        "0.5",
+        "1e3",
+        "\"x\"",
+        "'y'",
+        "\"",
+        "'",
+        "`",
+        "\\",
+        "true",
+        "false",
+        "null",
+        "$sum(",
+        "$map(",
+        "$round(",
+        "$x",
+        " ",
+        "/*",
+        "*/",
+        "é",
+        "function(",
+    ];
+}

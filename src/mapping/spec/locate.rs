@@ -1,0 +1,123 @@
+//! Where in the text of a document something stands.
+
+use std::borrow::Cow;
+use std::collections::{HashMap, HashSet};
+use std::ops::Range;
+
+use crate::mapping::diagnostic::Diagnostic;
+use crate::mapping::plan::compile::escape;
+use crate::mapping::source::extract::unescape;
+use crate::mapping::source::scan::{NotJson, Scanner};
+
+/// The place of every value of a document, by its JSON Pointer.
+pub(super) struct Places {
+    places: HashMap<String, Place>,
+    repeated: Vec<(String, Range<usize>)>,
+}
+
+struct Place {
+    key: Option<Range<usize>>,
+    value: Range<usize>,
+}
+
+/// What serde_json reads is not nested deeper.
+const DEEPEST: usize = 128;
+
+impl Places {
+    /// The places of a text; nothing if it is not JSON, or nested too deep.
+    pub(super) fn of(text: &str) -> Option<Self> {
+        let mut places = Self { places: HashMap::new(), repeated: Vec::new() };
+        let mut scanner = Scanner::new(text);
+        places.value(&mut scanner, String::new(), None, 0).ok()?;
+        Some(places)
+    }
+
+    pub(super) fn repeated(&self) -> impl Iterator<Item = (String, Range<usize>)> {
+        self.repeated.iter().take(100).cloned()
+    }
+
+    /// Which bytes a finding means: a key if that is what is wrong, a part of a string if it says which, else the value.
+    pub(super) fn span(&self, diagnostic: &Diagnostic, text: &str) -> Option<Range<usize>> {
+        let mut pointer = diagnostic.pointer.as_str();
+        let place = loop {
+            match self.places.get(pointer) {
+                Some(place) => break place,
+                // Something that is missing is missing from what is around it.
+                None => pointer = &pointer[..pointer.rfind('/')?],
+            }
+        };
+        if let (Some(within), true) = (&diagnostic.within, pointer == diagnostic.pointer) {
+            let inner = place.value.start + 1..place.value.end.saturating_sub(1);
+            let is_plain = text.get(inner.clone()).is_some_and(|inner| !inner.contains('\\'));
+            if is_plain && inner.start + within.end <= inner.end {
+                return Some(inner.start + within.start..inner.start + within.end);
+            }
+        }
+        match (&place.key, diagnostic.code) {
+            (Some(key), "E-KEY" | "E-KIND") if pointer == diagnostic.pointer => Some(key.clone()),
+            _ => Some(place.value.clone()),
+        }
+    }
+
+    fn value(
+        &mut self,
+        scanner: &mut Scanner<'_>,
+        pointer: String,
+        key: Option<Range<usize>>,
+        depth: usize,
+    ) -> Result<(), NotJson> {
+        let byte = scanner.peek();
+        let start = scanner.at;
+        if depth > DEEPEST {
+            return Err(NotJson { at: start, what: "nested too deep" });
+        }
+        match byte {
+            b'{' => {
+                scanner.at += 1;
+                let mut names: HashSet<Cow<'_, str>> = HashSet::new();
+                let mut first = true;
+                loop {
+                    scanner.peek();
+                    let before = scanner.at;
+                    let Some(name) = scanner.key(first)? else { break };
+                    let end = name.inner.as_ptr() as usize - scanner.text().as_ptr() as usize + name.inner.len() + 1;
+                    let span = end - name.inner.len() - 2..end;
+                    debug_assert!(span.start >= before);
+                    first = false;
+                    let name = match name.escaped {
+                        false => Cow::Borrowed(name.inner),
+                        true => unescape(name.inner).map_or(Cow::Borrowed(name.inner), Cow::Owned),
+                    };
+                    let inner = format!("{pointer}/{}", escape(&name));
+                    if !names.insert(name) {
+                        self.repeated.push((inner.clone(), span.clone()));
+                    }
+                    self.value(scanner, inner, Some(span), depth + 1)?;
+                }
+            }
+            b'[' => {
+                scanner.at += 1;
+                let mut at = 0;
+                while scanner.element(at == 0)? {
+                    self.value(scanner, format!("{pointer}/{at}"), None, depth + 1)?;
+                    at += 1;
+                }
+            }
+            _ => {
+                scanner.scalar()?;
+            }
+        }
+        self.places.insert(pointer, Place { key, value: start..scanner.at });
+        Ok(())
+    }
+}
+
+/// The byte at a line and a column, as serde_json counts them.
+pub(super) fn offset_of(text: &str, line: usize, column: usize) -> usize {
+    let start: usize = text.split_inclusive('\n').take(line.saturating_sub(1)).map(str::len).sum();
+    let mut at = (start + column.saturating_sub(1)).min(text.len());
+    while !text.is_char_boundary(at) {
+        at -= 1;
+    }
+    at
+}

@@ -1,0 +1,72 @@
+//! Documents in, records through, as a host uses the slice.
+
+use serde_json::{Value, json};
+
+use crate::mapping::{BuiltinEngine, CompileEnv, MappingEngine, MappingSpec, Payload, RunCx};
+
+/// The output by all four ways through the engine, which must agree; or the code of the error.
+pub(crate) fn outcome(document: &Value, input: &Value) -> Result<Value, String> {
+    outcome_with(document, input, &RunCx::default())
+}
+
+pub(crate) fn outcome_with(document: &Value, input: &Value, cx: &RunCx<'_>) -> Result<Value, String> {
+    let spec = MappingSpec::parse(&document.to_string()).map_err(|found| found.to_string())?;
+    let mapping = BuiltinEngine.compile(&spec, &CompileEnv::default()).map_err(|found| found.to_string())?;
+    let text = input.to_string();
+    let mut results = Vec::new();
+    for payload in [Payload::Bytes(text.as_bytes()), Payload::Value(input)] {
+        let mut out = b"before".to_vec();
+        let bytes = mapping.run(payload, cx, &mut out).map(|_| ()).map_err(|error| error.to_string());
+        results.push(match bytes {
+            Ok(()) => Ok(serde_json::from_slice(&out[6..]).expect("the output is JSON")),
+            Err(error) => {
+                assert_eq!(out, b"before", "a run that failed leaves nothing");
+                Err(error)
+            }
+        });
+        results.push(
+            mapping.run_to_value(payload, cx).map(|(value, _)| value).map_err(|error| error.to_string()),
+        );
+    }
+    for result in &results {
+        assert_eq!(*result, results[0]);
+    }
+    results.swap_remove(0)
+}
+
+/// A document of these rules.
+pub(crate) fn document(fields: Value) -> Value {
+    json!({"format": "mapping/1", "id": "m", "version": 1, "fields": fields})
+}
+
+#[test]
+fn the_example_of_the_design_runs() {
+    let document: Value = serde_json::from_str(include_str!("tests/order.json")).expect("a document");
+    let input = json!({
+        "id": 450789469123456789_u64, "created_at": "2026-02-03T23:30:00-05:00", "currency": "EUR",
+        "shipping_address": {"country_code": "US"},
+        "customer": {"first_name": "Ada", "last_name": "Lovelace", "email": "ADA@Example.com"},
+        "cancelled_at": null, "fulfillment_status": "fulfilled", "total_price": "199.90",
+        "note_attributes": [{"name": "gift", "value": "no"}, {"name": "vat_id", "value": "DE1"}],
+        "line_items": [
+            {"id": 1, "quantity": 3, "price": "19.99"},
+            {"id": 2, "quantity": 0, "price": "1.00"},
+            {"id": 3, "quantity": 1, "price": "5.00"}
+        ]
+    });
+
+    let output = outcome(&document, &input).expect("it runs");
+
+    assert_eq!(
+        output,
+        json!({
+            "externalId": "SHOP-450789469123456789", "orderDate": "20260203", "shipTo": {"countryIso3": "USA"},
+            "billEmail": "ada@example.com", "customer": {"fullName": "Ada Lovelace"}, "status": "SHIPPED",
+            "totals": {"gross": 19990}, "vatId": "DE1",
+            "lines": [
+                {"sourceLineId": 1, "lineNo": 10, "currency": "EUR", "qty": 3, "lineTotal": 19.99},
+                {"sourceLineId": 3, "lineNo": 20, "currency": "EUR", "qty": 1, "lineTotal": 1.67}
+            ]
+        })
+    );
+}

@@ -22,6 +22,13 @@ pub(super) struct Demand {
 #[derive(Clone, Debug, Default)]
 pub(super) struct Resource(Vec<Piece>);
 
+/// A resource of one request. It takes no memory of its own as long as nothing is encoded.
+#[derive(Default)]
+pub(super) struct Segments<'a> {
+    held: [Cow<'a, str>; MOST_SEGMENTS],
+    count: usize,
+}
+
 #[derive(Clone, Debug)]
 enum Piece {
     Fixed(Box<str>),
@@ -65,12 +72,24 @@ impl Resource {
         &'a self,
         route: &str,
         path: &'a str,
-    ) -> Result<Vec<Cow<'a, str>>, NoSuchParameter> {
-        let value = |piece: &'a Piece| match piece {
-            Piece::Fixed(segment) => Ok(Cow::Borrowed(&**segment)),
-            Piece::Parameter(name) => value_of(name, route, path).ok_or(NoSuchParameter),
-        };
-        self.0.iter().map(value).collect()
+    ) -> Result<Segments<'a>, NoSuchParameter> {
+        let mut segments = Segments::default();
+        for (slot, piece) in segments.held.iter_mut().zip(&self.0) {
+            *slot = match piece {
+                Piece::Fixed(segment) => Cow::Borrowed(&**segment),
+                Piece::Parameter(name) => value_of(name, route, path).ok_or(NoSuchParameter)?,
+            };
+        }
+        segments.count = self.0.len();
+        Ok(segments)
+    }
+}
+
+impl Segments<'_> {
+    /// The texts; only the first so many of them are meant.
+    #[inline]
+    pub(super) fn texts(&self) -> ([&str; MOST_SEGMENTS], usize) {
+        (std::array::from_fn(|index| &*self.held[index]), self.count)
     }
 }
 
@@ -115,6 +134,9 @@ fn plain(text: &str) -> String {
     segments.collect::<Vec<_>>().join("/")
 }
 
+/// A scope has no more, and a resource has the form of one.
+const MOST_SEGMENTS: usize = 16;
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -122,7 +144,8 @@ mod tests {
     fn segments(resource: &str, route: &str, path: &str) -> Option<Vec<String>> {
         let resource = Resource::parse(resource).expect("a resource");
         let segments = resource.segments(route, path).ok()?;
-        Some(segments.into_iter().map(Cow::into_owned).collect())
+        let (texts, count) = segments.texts();
+        Some(texts[..count].iter().map(ToString::to_string).collect())
     }
 
     #[test]

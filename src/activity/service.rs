@@ -135,8 +135,7 @@ impl ActivityAdmin {
         let tenant = self.actor.tenant();
         let mut chained = check.ids();
         let hollow = check.hollow();
-        let mut filter = ActivityFilter::default();
-        filter.from = Some(first.at);
+        let filter = ActivityFilter { from: Some(first.at), ..ActivityFilter::default() };
         let (mut limit, mut behind) = (PageRequest::MAX, None::<Cursor>);
         let mut suspects = Vec::new();
         loop {

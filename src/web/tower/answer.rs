@@ -3,7 +3,7 @@
 //! The fields are those of the IETF's draft `draft-ietf-httpapi-ratelimit-headers`: `RateLimit-Policy` says how many calls fit into a
 //! window, `RateLimit` how many are left and in how many seconds the window is whole again.
 
-use std::fmt::Write as _;
+use std::fmt::{self, Write as _};
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -55,22 +55,50 @@ pub(super) fn tell_standing(headers: &mut HeaderMap, rate: &RateStanding) {
 }
 
 fn tell_rate(headers: &mut HeaderMap, rate: &RateStanding, remaining: u32, reset: Duration) {
-    let mut text = String::with_capacity(32);
-    // Writing into a string does not fail.
-    let _ = write!(text, "\"key\";q={};w={}", rate.limit, seconds(rate.window).max(1));
-    if let Ok(value) = HeaderValue::try_from(text.as_str()) {
-        headers.insert(RATE_LIMIT_POLICY, value);
+    let window = seconds(rate.window).max(1);
+    let policy = Line::of(format_args!("\"key\";q={};w={window}", rate.limit));
+    let left = Line::of(format_args!("\"key\";r={remaining};t={}", seconds(reset)));
+    for (name, line) in [(RATE_LIMIT_POLICY, policy), (RATE_LIMIT, left)] {
+        if let Ok(value) = HeaderValue::from_bytes(line.written()) {
+            headers.insert(name, value);
+        }
     }
-    text.clear();
-    let _ = write!(text, "\"key\";r={remaining};t={}", seconds(reset));
-    if let Ok(value) = HeaderValue::try_from(text) {
-        headers.insert(RATE_LIMIT, value);
+}
+
+/// A short text that takes no memory of its own: each answer has two of them.
+struct Line {
+    bytes: [u8; 64],
+    length: usize,
+}
+
+impl Line {
+    fn of(text: fmt::Arguments<'_>) -> Self {
+        let mut line = Self { bytes: [0; 64], length: 0 };
+        // The longest numbers fit; what did not would be left out.
+        if line.write_fmt(text).is_err() {
+            line.length = 0;
+        }
+        line
+    }
+
+    fn written(&self) -> &[u8] {
+        &self.bytes[..self.length]
+    }
+}
+
+impl fmt::Write for Line {
+    fn write_str(&mut self, text: &str) -> fmt::Result {
+        let end = self.length + text.len();
+        let place = self.bytes.get_mut(self.length..end).ok_or(fmt::Error)?;
+        place.copy_from_slice(text.as_bytes());
+        self.length = end;
+        Ok(())
     }
 }
 
 /// Whole seconds, never too few.
 fn seconds(time: Duration) -> u64 {
-    time.as_secs() + u64::from(time.subsec_nanos() > 0)
+    time.as_secs().saturating_add(u64::from(time.subsec_nanos() > 0))
 }
 
 const RATE_LIMIT: HeaderName = HeaderName::from_static("ratelimit");
@@ -101,6 +129,18 @@ mod tests {
             missing.body(),
             &Bytes::from_static(br#"{"type":"about:blank","title":"Unauthorized","status":401}"#)
         );
+    }
+
+    #[test]
+    fn the_longest_numbers_fit_into_a_field() {
+        let rate =
+            RateStanding { limit: u32::MAX, remaining: 0, reset: Duration::MAX, window: Duration::MAX };
+        let mut headers = HeaderMap::new();
+
+        tell_rate(&mut headers, &rate, u32::MAX, Duration::from_secs(u64::MAX));
+
+        assert_eq!(headers[RATE_LIMIT], format!("\"key\";r={};t={}", u32::MAX, u64::MAX));
+        assert!(headers.contains_key(RATE_LIMIT_POLICY));
     }
 
     #[test]

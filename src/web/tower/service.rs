@@ -1,6 +1,5 @@
 //! Whether a request goes on. One of a key that is known here is judged without waiting, and its future is no box.
 
-use std::borrow::Cow;
 use std::fmt;
 use std::future::Future;
 use std::mem;
@@ -16,6 +15,7 @@ use tower_service::Service;
 
 use crate::api_keys::{ApiCall, Authenticated, OpenCall, RateStanding, Refused};
 use crate::web::tower::answer::{misconfigured, refusal, tell_standing};
+use crate::web::tower::demand::Segments;
 use crate::web::tower::head::Head;
 use crate::web::tower::layer::Plan;
 
@@ -134,7 +134,7 @@ where
 struct Facts<'a> {
     peer: IpAddr,
     route: &'a str,
-    resource: Vec<Cow<'a, str>>,
+    resource: Segments<'a>,
 }
 
 impl Plan {
@@ -144,8 +144,8 @@ impl Plan {
             Ok(facts) => facts,
             Err(what) => return Decision::Refused(misconfigured(what)),
         };
-        let resource: Vec<_> = facts.resource.iter().map(|segment| &**segment).collect();
-        match self.gate.check(&self.call(head, &facts, &resource)) {
+        let (texts, count) = facts.resource.texts();
+        match self.gate.check(&self.call(head, &facts, &texts[..count])) {
             Some(Ok(caller)) => {
                 let call = self.gate.open(&caller, head.method(), facts.route);
                 Decision::LetIn(caller, call)
@@ -158,8 +158,8 @@ impl Plan {
     /// The caller, and the call that begins; or the answer.
     async fn ask<C: From<Bytes>>(&self, head: &Head<'_>) -> Result<(Authenticated, OpenCall), Response<C>> {
         let facts = self.facts(head).map_err(|what| misconfigured(what))?;
-        let resource: Vec<_> = facts.resource.iter().map(|segment| &**segment).collect();
-        match self.gate.authenticate(&self.call(head, &facts, &resource)).await {
+        let (texts, count) = facts.resource.texts();
+        match self.gate.authenticate(&self.call(head, &facts, &texts[..count])).await {
             Ok(caller) => {
                 let call = self.gate.open(&caller, head.method(), facts.route);
                 Ok((caller, call))
@@ -178,7 +178,7 @@ impl Plan {
         let peer = (self.peer)(head).ok_or("the server does not say from which address a request comes")?;
         let route = (self.route)(head).unwrap_or_default();
         let resource = match &self.demand.resource {
-            everything if everything.is_everything() => Vec::new(),
+            everything if everything.is_everything() => Segments::default(),
             resource => {
                 let path = (self.path)(head).unwrap_or_default();
                 let segments = resource.segments(route, path);

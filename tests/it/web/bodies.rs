@@ -108,7 +108,7 @@ async fn too_large() -> Told {
 
 async fn nowhere() -> Told {
     let house = house()?;
-    for path in ["/nothing", "/keys/", "/keys/x/y/z", "/webhooks//test", "/%2e%2e/keys"] {
+    for path in ["/nothing", "/keys/", "/keys/x/y/z", "/%2e%2e/keys"] {
         assert_eq!(house.get(path).await.refused(404), [""; 0], "{path}");
     }
     for (method, path, allowed) in [

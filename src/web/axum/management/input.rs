@@ -110,7 +110,7 @@ mod tests {
             (r#"{"name":"x"}"#, "fine"),
             ("", "body: this is no JSON: line 1, column 0 (send one JSON object)"),
             ("{", "body: this is no JSON: line 1, column 1 (send one JSON object)"),
-            ("[]", "name: this field is needed (give it)"),
+            ("[]", "body: this is expected: struct Outer with 3 elements (send that)"),
             ("{}", "name: this field is needed (give it)"),
             (r#"{"name":7}"#, "name: this is expected: a string (send that)"),
             (

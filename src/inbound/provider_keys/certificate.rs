@@ -95,7 +95,9 @@ fn time(tag: u8, text: &[u8]) -> Option<DateTime<Utc>> {
         GENERALIZED_TIME => text.to_owned(),
         _ => return None,
     };
-    Some(NaiveDateTime::parse_from_str(&full, "%Y%m%d%H%M%SZ").ok()?.and_utc())
+    // The parser alone would take fewer digits.
+    let time = NaiveDateTime::parse_from_str(&full, "%Y%m%d%H%M%SZ").ok()?;
+    (full.len() == "YYYYMMDDHHMMSSZ".len()).then(|| time.and_utc())
 }
 
 /// One DER value: its tag, its content, and what is behind it.

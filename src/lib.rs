@@ -60,6 +60,7 @@
 //! - [What can happen, and what receivers get](guides::events): catalogue, schemas, payload formats.
 //! - [The life of an event](guides::webhooks): retries, circuits, order, replay, diagnosis, tests.
 //! - [Who may call you](guides::api_keys): keys for your own API.
+//! - [Mappings](guides::mapping): translating records, and the [codes](guides::mapping_codes) of what can be wrong.
 //! - [Running it](guides::running): stores, processes, keys, the doctor, retention, roles.
 //! - [How your customers verify](guides::verifying): a page to hand out.
 //! - [What was proven](guides::proof): what was done to break the promises, and how to do it again.
@@ -122,6 +123,12 @@ pub mod guides {
 
     #[doc = include_str!("../docs/mapping_expressions.md")]
     pub mod mapping_expressions {}
+
+    #[doc = include_str!("../docs/mapping.md")]
+    pub mod mapping {}
+
+    #[doc = include_str!("../docs/mapping_codes.md")]
+    pub mod mapping_codes {}
 
     #[doc = include_str!("../docs/running.md")]
     pub mod running {}

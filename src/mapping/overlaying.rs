@@ -16,9 +16,10 @@ impl Overlay {
         let name = format!("{}@{}", base.id, base.version);
         if self.base != name {
             let message = format!("the overlay is for `{}`, and this is `{name}`", self.base);
-            found.add(Diagnostic::error("E-OVERLAY-BASE", "/base", message).with_help(
-                "an overlay is looked at again when its base changes",
-            ));
+            found.add(
+                Diagnostic::error("E-OVERLAY-BASE", "/base", message)
+                    .with_help("an overlay is looked at again when its base changes"),
+            );
         }
         let mut result = base.clone();
         for (at, patch) in self.patch.iter().enumerate() {
@@ -51,13 +52,16 @@ fn apply(patch: &Patch, fields: &mut Vec<FieldSpec>, pointer: &str) -> Result<()
             Ok(())
         }
         (None, Some(target), Some(rule), None) => {
-            let (list, at) = find(fields, target).ok_or_else(|| missing(fields, target, &format!("{pointer}/replace")))?;
-            let to = if rule.to.is_empty() || rule.to == *target { list[at].to.clone() } else { rule.to.clone() };
+            let unknown = missing(fields, target, &format!("{pointer}/replace"));
+            let (list, at) = find(fields, target).ok_or(unknown)?;
+            let to =
+                if rule.to.is_empty() || rule.to == *target { list[at].to.clone() } else { rule.to.clone() };
             list[at] = FieldSpec { to, ..rule.clone() };
             Ok(())
         }
         (None, None, None, Some(target)) => {
-            let (list, at) = find(fields, target).ok_or_else(|| missing(fields, target, &format!("{pointer}/remove")))?;
+            let unknown = missing(fields, target, &format!("{pointer}/remove"));
+            let (list, at) = find(fields, target).ok_or(unknown)?;
             list.remove(at);
             Ok(())
         }

@@ -65,6 +65,7 @@
 //! - [Your *Integrations* page over HTTP](guides::management_api): the management API, mounted and called; feature `axum`.
 //! - [Being told](guides::inbound): notifications of other platforms, from the request to exactly one effect.
 //! - [Providers of inbound webhooks](guides::inbound_providers): what is checked of each, and what is odd about it.
+//! - [Mappings](guides::mapping): translating records, and the [codes](guides::mapping_codes) of what can be wrong.
 //! - [Running it](guides::running): stores, processes, keys, the doctor, retention, roles.
 //! - [How your customers verify](guides::verifying): a page to hand out.
 //! - [What was proven](guides::proof): what was done to break the promises, and how to do it again.
@@ -143,6 +144,12 @@ pub mod guides {
     pub mod inbound_providers {}
     #[doc = include_str!("../docs/mapping_expressions.md")]
     pub mod mapping_expressions {}
+
+    #[doc = include_str!("../docs/mapping.md")]
+    pub mod mapping {}
+
+    #[doc = include_str!("../docs/mapping_codes.md")]
+    pub mod mapping_codes {}
 
     #[doc = include_str!("../docs/running.md")]
     pub mod running {}

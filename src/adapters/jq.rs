@@ -43,7 +43,7 @@ pub struct JqEngine(());
 struct JqMapping {
     id: String,
     version: u64,
-    filter: jaq_core::compile::Filter<jaq_core::Native<JustLut<Val>>>,
+    filter: jaq_core::Filter<JustLut<Val>>,
     limits: Limits,
     warnings: Diagnostics,
 }

@@ -186,12 +186,6 @@ pub struct Caps {
 impl Caps {
     /// Promises nothing: the beginning of what another engine promises.
     pub fn none() -> Self {
-        Self {
-            exact_numbers: false,
-            traceable: false,
-            reversible: false,
-            bounded: false,
-            tenant_safe: false,
-        }
+        Self { exact_numbers: false, traceable: false, reversible: false, bounded: false, tenant_safe: false }
     }
 }

@@ -1,5 +1,10 @@
 //! Documents in, records through, as a host uses the slice.
 
+mod diagnostics;
+mod fuzz;
+mod operations;
+mod rules;
+
 use serde_json::{Value, json};
 
 use crate::mapping::{BuiltinEngine, CompileEnv, MappingEngine, MappingSpec, Payload, RunCx};

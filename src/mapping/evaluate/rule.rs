@@ -115,7 +115,8 @@ impl<'a, S: Source<'a>, T: Tracer> Run<'_, 'a, S, T> {
             Absence::Null => rule.null,
             Absence::Empty => rule.empty,
         };
-        let policy = if policy == Policy::AsMissing { rule.missing } else { policy };
+        let (policy, absence) =
+            if policy == Policy::AsMissing { (rule.missing, Absence::Missing) } else { (policy, absence) };
         let failure = match (policy, &rule.default) {
             (Policy::Omit | Policy::AsMissing, _) if !rule.required => {
                 if T::ON {

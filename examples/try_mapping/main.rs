@@ -36,7 +36,7 @@ fn main() -> Result<ExitCode, Box<dyn Error>> {
             }) {
                 Ok((spec, previewer)) => look(&spec, &previewer, rest.first(), &asks),
                 Err(found) => {
-                    problems::show(mapping, &text, &found);
+                    problems::show(mapping, &text, &found.located(&text));
                     Ok(ExitCode::FAILURE)
                 }
             }

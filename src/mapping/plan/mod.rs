@@ -7,6 +7,7 @@
 //! | `steps` | one step |
 //! | `conditions` | one condition |
 //! | `expressions` | an expression, with what it reads |
+//! | `schemas` | whether a document fits the schemas of its records |
 //! | `output` | target paths into a tree that is written from top to bottom |
 //! | `tables` | rows into an index |
 //! | `dates` | a pattern into its parts |
@@ -19,6 +20,7 @@ pub(crate) mod dates;
 pub(crate) mod expressions;
 pub(crate) mod output;
 pub(crate) mod rules;
+pub(crate) mod schemas;
 pub(crate) mod steps;
 pub(crate) mod tables;
 pub(crate) mod units;

@@ -86,8 +86,9 @@ fn member<'a>(text: &'a str, name: &str) -> Result<Option<&'a str>, Failure> {
     while let Some(key) = scanner.key(first)? {
         first = false;
         let value = scanner.skip()?;
+        let is_meant = if key.escaped { unescape(key.inner)? == name } else { key.inner == name };
         // The last of several counts.
-        if if key.escaped { unescape(key.inner)? == name } else { key.inner == name } {
+        if is_meant {
             found = Some(value);
         }
     }

@@ -97,7 +97,7 @@ impl<'a, S: Source<'a>, T: Tracer> Run<'_, 'a, S, T> {
                             described(&value)
                         ),
                     );
-                    Err(Failed { failure, step: None, value: Some(value) })
+                    Err(Failed { failure, step: None, value: Some(Box::new(value)) })
                 };
             }
         };
@@ -152,7 +152,11 @@ impl<'a, S: Source<'a>, T: Tracer> Run<'_, 'a, S, T> {
         {
             self.tracer.step(step.name, before, outcome.as_ref().map_err(|failure| failure.code));
         }
-        outcome.map_err(|failure| Failed { failure, step: Some((at, step.name)), value: before })
+        outcome.map_err(|failure| Failed {
+            failure,
+            step: Some((at, step.name)),
+            value: before.map(Box::new),
+        })
     }
 
     /// What a rule begins with.

@@ -122,6 +122,40 @@ fn keys_that_come_twice_and_texts_that_are_no_json_are_told_with_their_place() {
 }
 
 #[test]
+fn schemas_tell_which_paths_there_are() {
+    let source = json!({"type": "object", "properties": {
+        "shipping_address": {"type": "object", "properties": {"city": {"type": "string"}}, "additionalProperties": false},
+        "lines": {"type": "array", "items": {"type": "object", "properties": {"sku": {"type": "string"}}}}
+    }});
+    let target = json!({"type": "object", "required": ["id", "lines"], "properties": {
+        "id": {"type": "string"}, "city": {"type": "string"},
+        "lines": {"type": "array", "items": {"type": "object", "required": ["sku"], "properties": {"sku": {"type": "string"}}}}
+    }});
+    let document = document(json!([
+        {"to": "city", "from": "shiping_address.city", "type": "integer"},
+        {"to": "town", "from": "shipping_address.city"},
+        {"to": "lines", "each": "lines", "fields": [{"to": "sku", "from": "sku"}, {"to": "skus", "from": "skuu"}]}
+    ]));
+    let spec = MappingSpec::parse(&document.to_string()).expect("a document");
+    let env = CompileEnv::default().with_source_schema(&source).with_target_schema(&target);
+
+    let found = BuiltinEngine.compile(&spec, &env).expect_err("much does not fit");
+
+    assert_eq!(
+        lines(&found),
+        [
+            "E-SCHEMA-TARGET /fields/0/type",
+            "E-SCHEMA-SOURCE /fields/0/from",
+            "E-SCHEMA-TARGET /fields/1/to",
+            "E-SCHEMA-TARGET /fields/2/fields/1/to",
+            "E-SCHEMA-SOURCE /fields/2/fields/1/from",
+            "E-SCHEMA-REQUIRED /fields",
+        ]
+    );
+    assert_eq!(found[1].help.as_deref(), Some("did you mean `shipping_address.city`?"));
+}
+
+#[test]
 fn every_code_is_documented_with_an_example() {
     let docs = include_str!("../../../docs/mapping_codes.md");
     let sources = [
@@ -130,6 +164,7 @@ fn every_code_is_documented_with_an_example() {
         include_str!("../plan/steps.rs"),
         include_str!("../plan/conditions.rs"),
         include_str!("../plan/expressions.rs"),
+        include_str!("../plan/schemas.rs"),
         include_str!("../spec/reading.rs"),
         include_str!("../spec/shape.rs"),
         include_str!("../overlaying.rs"),

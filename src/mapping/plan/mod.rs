@@ -72,8 +72,6 @@ pub(crate) struct PathId(pub(crate) u32);
 pub(crate) struct RulePlan {
     /// The target path from the top of the record, without rows.
     pub(crate) to: Box<str>,
-    /// Where the rule stands in the document.
-    pub(crate) pointer: Box<str>,
     /// The source paths, as they are written.
     pub(crate) from: Box<[Box<str>]>,
     pub(crate) kind: Kind,
@@ -190,7 +188,7 @@ pub(crate) struct StepPlan {
 #[derive(Debug)]
 pub(crate) enum Act {
     /// Nothing of it needs preparation.
-    Plain(Op),
+    Plain(Box<Op>),
     Decimal {
         separator: char,
         group: Option<char>,

@@ -40,7 +40,7 @@ pub(crate) fn in_memory<'a>(value: &'a Value, segments: &[Segment], pick: Option
                 });
                 match pick {
                     Some(Pick::First) => matches.next(),
-                    Some(Pick::Last) => matches.last(),
+                    Some(Pick::Last) => matches.next_back(),
                     None => {
                         let first = matches.next();
                         if matches.next().is_some() {

@@ -46,7 +46,7 @@
 //! | [`events`] | what can happen: catalogue, schemas, patterns, payload formats |
 //! | [`webhooks`] | telling others: webhooks, deliveries, signatures, retries, the worker |
 //! | [`api_keys`] | who may call the host: tokens, rights, limits, the gate |
-//! | [`inbound`] | being told: schemes, verification, handshakes, envelopes |
+//! | [`inbound`] | being told: notifications of other platforms, verified, kept once, handled |
 //! | [`mapping`] | translating records: reviewable documents, compiled to plans |
 //! | [`tenancy`] | who asks, and may they? |
 //! | [`activity`] | what happened, for the audit log |
@@ -63,7 +63,9 @@
 //! - [The life of an event](guides::webhooks): retries, circuits, order, replay, diagnosis, tests.
 //! - [Who may call you](guides::api_keys): keys for your own API.
 //! - [Your *Integrations* page over HTTP](guides::management_api): the management API, mounted and called; feature `axum`.
+//! - [Being told](guides::inbound): notifications of other platforms, from the request to exactly one effect.
 //! - [Providers of inbound webhooks](guides::inbound_providers): what is checked of each, and what is odd about it.
+//! - [Mappings](guides::mapping): translating records, and the [codes](guides::mapping_codes) of what can be wrong.
 //! - [Running it](guides::running): stores, processes, keys, the doctor, retention, roles.
 //! - [How your customers verify](guides::verifying): a page to hand out.
 //! - [What was proven](guides::proof): what was done to break the promises, and how to do it again.
@@ -135,10 +137,19 @@ pub mod guides {
 
     #[doc = include_str!("../docs/activity.md")]
     pub mod activity {}
+    #[doc = include_str!("../docs/inbound.md")]
+    pub mod inbound {}
+
     #[doc = include_str!("../docs/inbound_providers.md")]
     pub mod inbound_providers {}
     #[doc = include_str!("../docs/mapping_expressions.md")]
     pub mod mapping_expressions {}
+
+    #[doc = include_str!("../docs/mapping.md")]
+    pub mod mapping {}
+
+    #[doc = include_str!("../docs/mapping_codes.md")]
+    pub mod mapping_codes {}
 
     #[doc = include_str!("../docs/running.md")]
     pub mod running {}

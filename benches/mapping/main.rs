@@ -16,7 +16,9 @@ use std::hint::black_box;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use crossdock::mapping::{BuiltinEngine, CompileEnv, CompiledMapping, MappingEngine, MappingSpec, Payload, RunCx};
+use crossdock::mapping::{
+    BuiltinEngine, CompileEnv, CompiledMapping, MappingEngine, MappingSpec, Payload, RunCx,
+};
 use serde::de::IgnoredAny;
 use serde_json::{Map, Value, json};
 use stats_alloc::{INSTRUMENTED_SYSTEM, Region, StatsAlloc};
@@ -55,7 +57,9 @@ fn main() -> Result<(), Box<dyn Error>> {
             hand.clear();
             typed::translate(black_box(order), &mut hand).is_ok()
         }),
-        row("mapping, value to value", || mapping.run_to_value(Payload::Value(black_box(&value)), &cx).is_ok()),
+        row("mapping, value to value", || {
+            mapping.run_to_value(Payload::Value(black_box(&value)), &cx).is_ok()
+        }),
         row("by hand, value to value", || by_value::translate(black_box(&value)).is_ok()),
         row("reading the bytes, keeping nothing", || {
             serde_json::from_slice::<IgnoredAny>(black_box(order)).is_ok()

@@ -12,8 +12,8 @@ use serde::de::IgnoredAny;
 use serde_json::Value;
 
 use crate::mapping::{
-    Caps, CompileEnv, CompiledMapping, Diagnostic, Diagnostics, Limits, MapError, MappingEngine, MappingSpec, Payload,
-    RunCx, RunReport,
+    Caps, CompileEnv, CompiledMapping, Diagnostic, Diagnostics, Limits, MapError, MappingEngine, MappingSpec,
+    Payload, RunCx, RunReport,
 };
 
 /// Runs mappings that are one jq program: a document with a single rule `{"to": "$", "expr": …, "lang": "jq"}`.
@@ -43,7 +43,7 @@ pub struct JqEngine(());
 struct JqMapping {
     id: String,
     version: u64,
-    filter: jaq_core::compile::Filter<jaq_core::Native<JustLut<Val>>>,
+    filter: jaq_core::Filter<JustLut<Val>>,
     limits: Limits,
     warnings: Diagnostics,
 }
@@ -60,7 +60,11 @@ impl MappingEngine for JqEngine {
         LANGUAGE
     }
 
-    fn compile(&self, spec: &MappingSpec, env: &CompileEnv<'_>) -> Result<Arc<dyn CompiledMapping>, Diagnostics> {
+    fn compile(
+        &self,
+        spec: &MappingSpec,
+        env: &CompileEnv<'_>,
+    ) -> Result<Arc<dyn CompiledMapping>, Diagnostics> {
         let program = program(spec)?;
         let definitions = jaq_core::defs().chain(jaq_std::defs()).chain(jaq_json::defs());
         let definitions = definitions.filter(|definition| !CLOSED.contains(&definition.name));
@@ -68,9 +72,10 @@ impl MappingEngine for JqEngine {
         let functions = functions.filter(|function: &(&'static str, _, _)| !CLOSED.contains(&function.0));
         let arena = Arena::default();
         // Without a reader, no module is ever loaded.
-        let modules = Loader::new(definitions).load(&arena, File { code: program, path: () }).map_err(|errors| {
-            Diagnostics(errors.into_iter().flat_map(|(_, error)| not_loaded(program, error)).collect())
-        })?;
+        let modules =
+            Loader::new(definitions).load(&arena, File { code: program, path: () }).map_err(|errors| {
+                Diagnostics(errors.into_iter().flat_map(|(_, error)| not_loaded(program, error)).collect())
+            })?;
         let filter = Compiler::default().with_funs(functions).compile(modules).map_err(|errors| {
             let undefined = errors.into_iter().flat_map(|(_, undefined)| undefined);
             Diagnostics(undefined.map(|(name, kind)| unknown(program, name, kind.as_str())).collect())
@@ -132,8 +137,8 @@ impl JqMapping {
         if serde_json::from_slice::<IgnoredAny>(bytes).is_err() {
             return Err(self.error("E-JQ-INPUT", "the input is not JSON"));
         }
-        let input =
-            read::parse_single(bytes).map_err(|_| self.error("E-JQ-INPUT", "the input cannot be read by jaq"))?;
+        let input = read::parse_single(bytes)
+            .map_err(|_| self.error("E-JQ-INPUT", "the input cannot be read by jaq"))?;
         let context = Ctx::<JustLut<Val>>::new(&self.filter.lut, Vars::new([]));
         let mut results = self.filter.id.run((context, input));
         let result = match (results.next(), results.next()) {
@@ -166,7 +171,10 @@ impl JqMapping {
 
 impl fmt::Debug for JqMapping {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("JqMapping").field("id", &self.id).field("version", &self.version).finish_non_exhaustive()
+        f.debug_struct("JqMapping")
+            .field("id", &self.id)
+            .field("version", &self.version)
+            .finish_non_exhaustive()
     }
 }
 
@@ -193,7 +201,9 @@ fn not_loaded(program: &str, error: load::Error<&str>) -> Vec<Diagnostic> {
             .into_iter()
             .map(|(name, _)| at(program, name, "a module, and none is ever loaded".to_owned()))
             .collect(),
-        load::Error::Lex(errors) => errors.into_iter().map(|(expected, found)| not_lexed(program, &expected, found)).collect(),
+        load::Error::Lex(errors) => {
+            errors.into_iter().map(|(expected, found)| not_lexed(program, &expected, found)).collect()
+        }
         load::Error::Parse(errors) => errors
             .into_iter()
             .map(|(expected, found)| at(program, found, format!("{} should be here", expected.as_str())))
@@ -208,7 +218,8 @@ fn not_lexed(program: &str, expected: &lex::Expect<&str>, found: &str) -> Diagno
 fn unknown(program: &str, name: &str, kind: &str) -> Diagnostic {
     let error = at(program, name, format!("there is no {kind} `{name}`"));
     if CLOSED.contains(&name) {
-        return error.with_help("a mapping has no environment, no clock, no log, and does not end the process");
+        return error
+            .with_help("a mapping has no environment, no clock, no log, and does not end the process");
     }
     error
 }
@@ -337,8 +348,20 @@ mod tests {
     #[test]
     fn a_program_reaches_nothing_outside() {
         for program in [
-            "env", "$ENV", "now", "input", "[inputs]", "halt", "halt_error", "debug", "stderr", "localtime", "input_filename",
-            "import \"a\" as a; .", "include \"a\"; .", "$__prog_args",
+            "env",
+            "$ENV",
+            "now",
+            "input",
+            "[inputs]",
+            "halt",
+            "halt_error",
+            "debug",
+            "stderr",
+            "localtime",
+            "input_filename",
+            "import \"a\" as a; .",
+            "include \"a\"; .",
+            "$__prog_args",
         ] {
             let outcome = outcome(program, "{}");
             assert!(outcome.starts_with("E-JQ-PROGRAM"), "{program}: {outcome}");
@@ -374,7 +397,9 @@ mod tests {
     fn nothing_is_promised_that_jaq_cannot_keep() -> Result<(), Diagnostics> {
         let caps = compiled(".", Limits::default())?.capabilities();
 
-        assert!(!caps.exact_numbers && !caps.traceable && !caps.reversible && !caps.bounded && !caps.tenant_safe);
+        assert!(
+            !caps.exact_numbers && !caps.traceable && !caps.reversible && !caps.bounded && !caps.tenant_safe
+        );
         Ok(())
     }
 }

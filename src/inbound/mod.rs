@@ -61,7 +61,7 @@ pub(crate) mod verifier;
 pub mod worker;
 
 pub use changes::{PresentSource, check_source_changes};
-pub use handlers::{Handled, Incoming, IntoHandled, Route};
+pub use handlers::{Handled, HandlerRun, Incoming, IntoHandled, Route};
 pub use host_transaction::CompletingTransaction;
 pub use outcome::{Genuine, Item, Outcome, Refusal, Reply, Verified};
 pub use prepared::PreparedScheme;

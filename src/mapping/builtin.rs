@@ -58,7 +58,7 @@ impl MappingEngine for BuiltinEngine {
 
 impl BuiltinEngine {
     pub(crate) fn build(&self, spec: &MappingSpec, env: &CompileEnv<'_>) -> Result<Builtin, Diagnostics> {
-        match compile(spec, &env.limits) {
+        match compile(spec, env) {
             (Some(plan), warnings) => Ok(Builtin { plan, warnings }),
             (None, found) => Err(found),
         }

@@ -65,7 +65,7 @@ pub trait CompiledMapping: fmt::Debug + Send + Sync + 'static {
 }
 
 /// What a document is compiled against.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, Default)]
 #[non_exhaustive]
 pub struct CompileEnv<'a> {
     /// What documents and runs may cost.
@@ -74,12 +74,6 @@ pub struct CompileEnv<'a> {
     pub source_schema: Option<&'a Value>,
     /// The JSON Schema of target records, if there is one.
     pub target_schema: Option<&'a Value>,
-}
-
-impl Default for CompileEnv<'_> {
-    fn default() -> Self {
-        Self { limits: Limits::default(), source_schema: None, target_schema: None }
-    }
 }
 
 impl<'a> CompileEnv<'a> {
@@ -186,12 +180,6 @@ pub struct Caps {
 impl Caps {
     /// Promises nothing: the beginning of what another engine promises.
     pub fn none() -> Self {
-        Self {
-            exact_numbers: false,
-            traceable: false,
-            reversible: false,
-            bounded: false,
-            tenant_safe: false,
-        }
+        Self { exact_numbers: false, traceable: false, reversible: false, bounded: false, tenant_safe: false }
     }
 }

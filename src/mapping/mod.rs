@@ -78,9 +78,12 @@ pub use number_text::compare_numbers;
 pub use plan::tables::{InvalidTable, LookupTable};
 pub use preview::{
     Backtest, FieldCount, FieldDifference, FieldStatus, FieldTrace, Preview, Previewer, StepTrace,
-    TestFailure, VersionDiff,
+    VersionDiff,
 };
-pub use reverse::{Inverted, Optic, ReverseReport, RuleReverse, Verdict, analyse_reverse, invert};
+pub use reverse::{
+    Inverted, Law, LawFailure, LawReport, Optic, ReverseReport, RuleReverse, Verdict, WayBack,
+    analyse_reverse, invert,
+};
 pub use rounding::Rounding;
 pub use schema::{Leaf, LeafKind, RecordShape, UnreadableSchema};
 pub use sheet::{CsvProblem, CsvRule, Documentation, TestNote, import_csv, to_csv};

@@ -24,7 +24,7 @@ impl Overlay {
         let mut result = base.clone();
         for (at, patch) in self.patch.iter().enumerate() {
             if let Err(problem) = apply(patch, &mut result.fields, &format!("/patch/{at}")) {
-                found.add(problem);
+                found.add(*problem);
             }
         }
         if found.has_errors() {
@@ -38,13 +38,15 @@ impl Overlay {
     }
 }
 
-fn apply(patch: &Patch, fields: &mut Vec<FieldSpec>, pointer: &str) -> Result<(), Diagnostic> {
+fn apply(patch: &Patch, fields: &mut Vec<FieldSpec>, pointer: &str) -> Result<(), Box<Diagnostic>> {
     match (&patch.add, &patch.replace, &patch.with, &patch.remove) {
         (Some(rule), None, None, None) => {
             let place = format!("{pointer}/add/to");
             if find(fields, &rule.to).is_some() {
                 let message = format!("a rule for `{}` is there already", rule.to);
-                return Err(Diagnostic::error("E-OVERLAY", place, message).with_help("use `replace`"));
+                return Err(Box::new(
+                    Diagnostic::error("E-OVERLAY", place, message).with_help("use `replace`"),
+                ));
             }
             let (list, to) = list_of(fields, &rule.to);
             let rule = FieldSpec { to, ..rule.clone() };
@@ -67,16 +69,17 @@ fn apply(patch: &Patch, fields: &mut Vec<FieldSpec>, pointer: &str) -> Result<()
         }
         _ => {
             let message = "a change is one of `add`, `replace` (with `with`) and `remove`";
-            Err(Diagnostic::error("E-OVERLAY", pointer, message))
+            Err(Box::new(Diagnostic::error("E-OVERLAY", pointer, message)))
         }
     }
 }
 
-fn missing(fields: &[FieldSpec], target: &str, pointer: &str) -> Diagnostic {
+fn missing(fields: &[FieldSpec], target: &str, pointer: &str) -> Box<Diagnostic> {
     let mut known = Vec::new();
     targets(fields, "", &mut known);
-    Diagnostic::error("E-OVERLAY", pointer, format!("there is no rule for `{target}`"))
-        .with_nearest(target, known.iter().map(String::as_str))
+    let found = Diagnostic::error("E-OVERLAY", pointer, format!("there is no rule for `{target}`"))
+        .with_nearest(target, known.iter().map(String::as_str));
+    Box::new(found)
 }
 
 fn targets(fields: &[FieldSpec], prefix: &str, known: &mut Vec<String>) {

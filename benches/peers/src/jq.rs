@@ -7,7 +7,7 @@ use jaq_core::load::{Arena, File, Loader};
 use jaq_core::{Compiler, Ctx, Vars, unwrap_valr};
 use jaq_json::{Val, read, write};
 
-pub struct Filter(jaq_core::compile::Filter<JustLut<Val>>);
+pub struct Filter(jaq_core::Filter<JustLut<Val>>);
 
 impl Filter {
     pub fn compile() -> Result<Self, Box<dyn Error>> {
@@ -17,8 +17,10 @@ impl Filter {
         let modules = Loader::new(definitions)
             .load(&arena, File { code: PROGRAM, path: () })
             .map_err(|errors| format!("{errors:?}"))?;
-        let filter =
-            Compiler::default().with_funs(functions).compile(modules).map_err(|errors| format!("{errors:?}"))?;
+        let filter = Compiler::default()
+            .with_funs(functions)
+            .compile(modules)
+            .map_err(|errors| format!("{errors:?}"))?;
         Ok(Self(filter))
     }
 
@@ -33,7 +35,7 @@ impl Filter {
     }
 }
 
-const PROGRAM: &str = r#"
+const PROGRAM: &str = r##"
 def filled: select(. != null and . != "");
 def minor: tonumber * 100 | round;
 def joined($separator): map(filled) | join($separator);
@@ -90,4 +92,4 @@ def party: {
     currency: $order.currency
   }]
 }
-"#;
+"##;

@@ -123,7 +123,8 @@ fn report(rows: &[Row<'_>], as_json: bool) {
         let mut fields = Map::new();
         for row in rows {
             let compile = row.compile.map(|compile| compile.as_secs_f64() * 1e6);
-            fields.insert(row.name.to_owned(), json!({"ns": row.nanoseconds().round(), "compile_us": compile}));
+            fields
+                .insert(row.name.to_owned(), json!({"ns": row.nanoseconds().round(), "compile_us": compile}));
         }
         println!("{}", Value::Object(fields));
         return;
@@ -132,7 +133,8 @@ fn report(rows: &[Row<'_>], as_json: bool) {
     println!("{:<18}{:>12}{:>14}{:>16}{:>16}", "", "µs", "times typed", "times mapping", "compile, µs");
     for (row, limit) in rows.iter().zip(limits) {
         let time = row.nanoseconds();
-        let compile = row.compile.map_or(String::new(), |compile| format!("{:.0}", compile.as_secs_f64() * 1e6));
+        let compile =
+            row.compile.map_or(String::new(), |compile| format!("{:.0}", compile.as_secs_f64() * 1e6));
         let verdict = match limit {
             None => String::new(),
             Some(least) => {

@@ -14,8 +14,10 @@ impl Program {
         match compile(PROGRAM, &vrl::stdlib::all()) {
             Ok(result) => Ok(Self(result.program)),
             Err(problems) => {
-                let problems: Vec<String> =
-                    problems.into_iter().map(|problem| format!("{} {:?}", problem.message, problem.labels)).collect();
+                let problems: Vec<String> = problems
+                    .into_iter()
+                    .map(|problem| format!("{} {:?}", problem.message, problem.labels))
+                    .collect();
                 Err(problems.join("\n").into())
             }
         }

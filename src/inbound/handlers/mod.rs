@@ -11,7 +11,6 @@ mod incoming;
 mod route;
 
 pub use handled::{Handled, IntoHandled};
-pub(crate) use incoming::Handing;
 pub use incoming::Incoming;
-pub use route::Route;
 pub(crate) use route::Router;
+pub use route::{HandlerRun, Route};

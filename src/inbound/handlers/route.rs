@@ -4,6 +4,7 @@ use std::fmt;
 use std::future::Future;
 use std::pin::Pin;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -13,10 +14,12 @@ use crate::error::Problem;
 use crate::inbound::handlers::handled::{Handled, IntoHandled};
 use crate::inbound::handlers::incoming::{Handing, Incoming};
 use crate::inbound::read::json;
+use crate::inbound::received::InboundJob;
 use crate::inbound::scheme::field::Pointer;
 use crate::inbound::source::SourceName;
 use crate::inbound::store::KindPattern;
 use crate::lanes::schedule::Schedule;
+use crate::ports::Clock;
 
 type Handling = Pin<Box<dyn Future<Output = Handled> + Send>>;
 type Handler = Arc<dyn Fn(Handing) -> Handling + Send + Sync>;
@@ -46,6 +49,16 @@ pub struct Route {
     order: Option<Result<Pointer, String>>,
     retry: Option<Schedule>,
     timeout: Option<Duration>,
+}
+
+/// What came of one run of a handler.
+#[derive(Clone, Debug, Eq, PartialEq)]
+#[non_exhaustive]
+pub struct HandlerRun {
+    /// What it answered.
+    pub handled: Handled,
+    /// Whether it has written the completion in a transaction of its own; nobody but the store knows whether that was committed.
+    pub has_completed: bool,
 }
 
 impl Route {
@@ -114,15 +127,30 @@ impl Route {
         self
     }
 
-    pub(crate) fn handle(&self, handing: Handing) -> Handling {
-        (self.handler)(handing)
+    /// Runs the handler on one piece of work, as a worker does: for tests of handlers, and for a worker of the host's own. It panics if the
+    /// handler does. Dropping the future ends the handler where it stands.
+    pub fn run(
+        &self,
+        job: InboundJob,
+        clock: Arc<dyn Clock>,
+    ) -> Pin<Box<dyn Future<Output = HandlerRun> + Send>> {
+        let is_written = Arc::new(AtomicBool::new(false));
+        let handing = Handing { job, clock, is_written: Arc::clone(&is_written) };
+        let handler = Arc::clone(&self.handler);
+        Box::pin(async move {
+            // Called in here, because it may panic before it gives a future.
+            let handled = handler(handing).await;
+            HandlerRun { handled, has_completed: is_written.load(Ordering::Acquire) }
+        })
     }
 
-    pub(crate) fn schedule(&self) -> Option<&Schedule> {
+    /// When it is tried again, if not as the hub's settings say.
+    pub fn schedule(&self) -> Option<&Schedule> {
         self.retry.as_ref()
     }
 
-    pub(crate) fn limit(&self) -> Option<Duration> {
+    /// How long one attempt may take, if not as the hub's settings say.
+    pub fn limit(&self) -> Option<Duration> {
         self.timeout
     }
 }

@@ -32,7 +32,10 @@ pub(crate) struct ReadySource {
 
 /// Sources that were asked for lately.
 #[derive(Default)]
-pub(crate) struct KnownSources(Mutex<HashMap<SourceId, (DateTime<Utc>, Arc<ReadySource>)>>);
+pub(crate) struct KnownSources(Mutex<ById>);
+
+/// Each with the time at which it was looked at last.
+type ById = HashMap<SourceId, (DateTime<Utc>, Arc<ReadySource>)>;
 
 /// Another process's change is seen within this time.
 const FRESH_FOR: TimeDelta = TimeDelta::seconds(5);
@@ -57,7 +60,7 @@ impl KnownSources {
         known.insert(source.id, (now, Arc::clone(source)));
     }
 
-    fn lock(&self) -> MutexGuard<'_, HashMap<SourceId, (DateTime<Utc>, Arc<ReadySource>)>> {
+    fn lock(&self) -> MutexGuard<'_, ById> {
         // A panic leaves a map that is still whole.
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }

@@ -11,7 +11,7 @@ use futures_util::future::{Either, select};
 use crate::activity::model::ActivityKind;
 use crate::error::{Error, Result};
 use crate::inbound::context::InboundContext;
-use crate::inbound::handlers::{Handing, Handled, Route};
+use crate::inbound::handlers::{Handled, Route};
 use crate::inbound::received::{InboundFate, InboundJob, InboundSettlement, Party};
 use crate::inbound::store::InboundClaim;
 use crate::inbound::worker::status::Board;
@@ -94,30 +94,25 @@ impl Handling {
             // This process stood still for longer than its lease: the item is somebody else's by now.
             return InboundSettlement::new(job, InboundFate::Release(self.now()));
         }
-        let is_written = Arc::new(AtomicBool::new(false));
-        let handing = Handing {
-            job: job.clone(),
-            clock: Arc::clone(&self.context.clock),
-            is_written: Arc::clone(&is_written),
-        };
-        let handled = self.run(route, handing).await;
-        self.judged(job, route, handled, &is_written)
+        let run = self.run(route, job).await;
+        self.judged(job, route, run)
     }
 
     /// Runs a handler, within its time. A panic is a failure of this one item.
-    async fn run(&self, route: &Route, handing: Handing) -> Handled {
+    async fn run(&self, route: &Route, job: &InboundJob) -> (Handled, Completing) {
         let limit = route.limit().unwrap_or(self.context.settings.timeout);
         let clock = &self.context.clock;
         let too_late = clock.sleep_until(later(clock.now(), limit));
-        // The handler itself may panic before it gives a future.
-        let handler = AssertUnwindSafe(async { route.handle(handing).await }).catch_unwind();
-        match select(Box::pin(handler), too_late).await {
-            Either::Left((Ok(handled), _)) => handled,
+        let handler = AssertUnwindSafe(route.run(job.clone(), Arc::clone(clock))).catch_unwind();
+        let failed = |why: &str| (Handled::Failed(why.to_owned()), Completing::ByTheWorker);
+        match select(handler, too_late).await {
+            Either::Left((Ok(run), _)) if run.has_completed => (run.handled, Completing::ByTheHandler),
+            Either::Left((Ok(run), _)) => (run.handled, Completing::ByTheWorker),
             Either::Left((Err(_panic), _)) => {
                 self.board.panicked();
-                Handled::Failed("the handler panicked".to_owned())
+                failed("the handler panicked")
             }
-            Either::Right(_) => Handled::Failed("the handler took too long".to_owned()),
+            Either::Right(_) => failed("the handler took too long"),
         }
     }
 
@@ -125,17 +120,11 @@ impl Handling {
         &self,
         job: &InboundJob,
         route: &Route,
-        handled: Handled,
-        is_written: &AtomicBool,
+        (handled, completing): (Handled, Completing),
     ) -> InboundSettlement {
-        let completing = if is_written.load(Ordering::Acquire) {
-            Completing::ByTheHandler
-        } else {
-            Completing::ByTheWorker
-        };
         let jitter = self.context.entropy.jitter();
-        let (fate, note) =
-            verdict(handled, completing, job.attempt, self.schedule(route), self.now(), jitter);
+        let schedule = self.schedule(route);
+        let (fate, note) = verdict(handled, completing, job.attempt, schedule, self.now(), jitter);
         self.settlement(job, fate, note)
     }
 

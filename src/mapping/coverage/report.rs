@@ -180,7 +180,8 @@ impl Coverage {
         let Some(allowed) = &leaf.allowed else { return };
         for (value, origin) in known_values(spec, field) {
             // Compared as they are written: 1 and 1.0 are the same only to those who say so.
-            let legal = allowed.iter().any(|other| other.to_string() == value.to_string());
+            let written = format!("{value}");
+            let legal = allowed.iter().any(|other| format!("{other}") == written);
             let passes = legal || (value.is_null() && leaf.nullable);
             if !passes {
                 self.illegal_values.push(IllegalValue { path: leaf.path.clone(), value, origin });

@@ -97,7 +97,7 @@ impl<'a, S: Source<'a>, T: Tracer> Run<'_, 'a, S, T> {
                             described(&value)
                         ),
                     );
-                    Err(Failed { failure, step: None, value: Some(value) })
+                    Err(Failed { failure, step: None, value: Some(Box::new(value)) })
                 };
             }
         };
@@ -115,7 +115,8 @@ impl<'a, S: Source<'a>, T: Tracer> Run<'_, 'a, S, T> {
             Absence::Null => rule.null,
             Absence::Empty => rule.empty,
         };
-        let policy = if policy == Policy::AsMissing { rule.missing } else { policy };
+        let (policy, absence) =
+            if policy == Policy::AsMissing { (rule.missing, Absence::Missing) } else { (policy, absence) };
         let failure = match (policy, &rule.default) {
             (Policy::Omit | Policy::AsMissing, _) if !rule.required => {
                 if T::ON {
@@ -151,7 +152,11 @@ impl<'a, S: Source<'a>, T: Tracer> Run<'_, 'a, S, T> {
         {
             self.tracer.step(step.name, before, outcome.as_ref().map_err(|failure| failure.code));
         }
-        outcome.map_err(|failure| Failed { failure, step: Some((at, step.name)), value: before })
+        outcome.map_err(|failure| Failed {
+            failure,
+            step: Some((at, step.name)),
+            value: before.map(Box::new),
+        })
     }
 
     /// What a rule begins with.

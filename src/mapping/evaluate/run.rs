@@ -36,7 +36,7 @@ pub(super) struct Failed<'a> {
     pub(super) failure: Failure,
     pub(super) step: Option<(usize, &'static str)>,
     /// What the step worked on; kept only if it is to be told.
-    pub(super) value: Option<V<'a>>,
+    pub(super) value: Option<Box<V<'a>>>,
 }
 
 impl<'r, 'a, S: Source<'a>, T: Tracer> Run<'r, 'a, S, T> {

@@ -296,7 +296,7 @@ fn number(text: &str) -> Result<Value, Failure> {
 }
 
 /// A value from a text that has been checked and is not too deep.
-fn tree(scanner: &mut Scanner<'_>) -> Result<Value, Failure> {
+pub(crate) fn tree(scanner: &mut Scanner<'_>) -> Result<Value, Failure> {
     Ok(match scanner.peek() {
         b'{' => {
             scanner.at += 1;

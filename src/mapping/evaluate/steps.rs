@@ -15,7 +15,10 @@ impl<'a, S: Source<'a>, T: Tracer> Run<'_, 'a, S, T> {
         if value.is_absent() {
             // What is not there passes through.
             return Ok(match &step.act {
-                Act::Plain(Op::Default { value: default }) => V::of(default),
+                Act::Plain(op) => match &**op {
+                    Op::Default { value: default } => V::of(default),
+                    _ => value,
+                },
                 _ => value,
             });
         }

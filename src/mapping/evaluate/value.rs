@@ -176,13 +176,22 @@ impl<'a> V<'a> {
 
 /// The number, if memory holds it exactly.
 pub(crate) fn number_value(text: &str) -> Option<Value> {
-    let number: serde_json::Number = serde_json::from_str(text).ok()?;
-    // Fifteen digits always survive a double.
-    let digits = text.bytes().filter(u8::is_ascii_digit).count();
-    let exact = !number.is_f64()
-        || (digits <= 15 && !text.contains(['e', 'E']))
-        || compare_numbers(&number.to_string(), text) == Some(Ordering::Equal);
-    exact.then_some(Value::Number(number))
+    if let Ok(whole) = text.parse::<i64>() {
+        // Minus nought is a float in memory.
+        return if text == "-0" { Some(Value::from(-0.0)) } else { Some(Value::from(whole)) };
+    }
+    if let Ok(whole) = text.parse::<u64>() {
+        return Some(Value::from(whole));
+    }
+    // Not by serde_json: unless `float_roundtrip` is switched on, it may read a neighbour of the number.
+    let float: f64 = text.parse().ok()?;
+    let is_same =
+        |number: &serde_json::Number| compare_numbers(&number.to_string(), text) == Some(Ordering::Equal);
+    serde_json::Number::from_f64(float)
+        .filter(is_same)
+        // With `arbitrary_precision`, the text itself is the number.
+        .or_else(|| serde_json::from_str(text).ok().filter(is_same))
+        .map(Value::Number)
 }
 
 fn same_tree(left: &Value, right: &Value) -> bool {

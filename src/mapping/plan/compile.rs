@@ -6,9 +6,11 @@ use std::sync::Arc;
 use serde_json::Value;
 
 use crate::mapping::diagnostic::{Diagnostic, Diagnostics};
+use crate::mapping::engine::CompileEnv;
 use crate::mapping::limits::Limits;
 use crate::mapping::path::{InvalidPath, Origin, SourcePath};
 use crate::mapping::plan::output::Growing;
+use crate::mapping::plan::schemas;
 use crate::mapping::plan::tables::LookupTable;
 use crate::mapping::plan::{PathId, Plan, Rows, RulePlan, TablePlan};
 use crate::mapping::source::PathRef;
@@ -19,7 +21,8 @@ use crate::mapping::spec::policy::Defaults;
 use crate::mapping::spec::table::TableSpec;
 
 /// Compiles a document.
-pub(crate) fn compile(spec: &MappingSpec, limits: &Limits) -> (Option<Plan>, Diagnostics) {
+pub(crate) fn compile(spec: &MappingSpec, env: &CompileEnv<'_>) -> (Option<Plan>, Diagnostics) {
+    let limits = &env.limits;
     let mut compiler = Compiler {
         spec,
         limits,
@@ -38,7 +41,10 @@ pub(crate) fn compile(spec: &MappingSpec, limits: &Limits) -> (Option<Plan>, Dia
     let mut record = Growing::default();
     compiler.fields(&spec.fields, "/fields", "", &mut record);
     compiler.unused();
-    let Compiler { found, trie, paths, rules, tables, .. } = compiler;
+    let Compiler { mut found, trie, paths, rules, tables, .. } = compiler;
+    if env.source_schema.is_some() || env.target_schema.is_some() {
+        schemas::check(spec, env.source_schema, env.target_schema, &mut found);
+    }
     if found.has_errors() {
         return (None, found.sorted());
     }

@@ -7,6 +7,7 @@
 //! | `steps` | one step |
 //! | `conditions` | one condition |
 //! | `expressions` | an expression, with what it reads |
+//! | `schemas` | whether a document fits the schemas of its records |
 //! | `output` | target paths into a tree that is written from top to bottom |
 //! | `tables` | rows into an index |
 //! | `dates` | a pattern into its parts |
@@ -19,6 +20,7 @@ pub(crate) mod dates;
 pub(crate) mod expressions;
 pub(crate) mod output;
 pub(crate) mod rules;
+pub(crate) mod schemas;
 pub(crate) mod steps;
 pub(crate) mod tables;
 pub(crate) mod units;
@@ -70,8 +72,6 @@ pub(crate) struct PathId(pub(crate) u32);
 pub(crate) struct RulePlan {
     /// The target path from the top of the record, without rows.
     pub(crate) to: Box<str>,
-    /// Where the rule stands in the document.
-    pub(crate) pointer: Box<str>,
     /// The source paths, as they are written.
     pub(crate) from: Box<[Box<str>]>,
     pub(crate) kind: Kind,
@@ -188,7 +188,7 @@ pub(crate) struct StepPlan {
 #[derive(Debug)]
 pub(crate) enum Act {
     /// Nothing of it needs preparation.
-    Plain(Op),
+    Plain(Box<Op>),
     Decimal {
         separator: char,
         group: Option<char>,

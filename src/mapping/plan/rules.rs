@@ -86,7 +86,6 @@ impl Compiler<'_> {
         let target_type = field.target_type.unwrap_or(TargetType::Any);
         Some(RulePlan {
             to: to.into(),
-            pointer: pointer.into(),
             from: sources(field),
             kind: kind?,
             steps: steps?,

@@ -60,7 +60,7 @@ impl Compiler<'_> {
             }
             Op::Scale10 { n } => {
                 self.at_most(n.unsigned_abs(), 37, &format!("{pointer}/n"))?;
-                Act::Plain(op.clone())
+                Act::Plain(Box::new(op.clone()))
             }
             Op::Mul { by } => Act::Mul(self.exact(by, &format!("{pointer}/by"))?),
             Op::Add { by } => Act::Add(self.exact(by, &format!("{pointer}/by"))?),
@@ -153,28 +153,28 @@ impl Compiler<'_> {
                     self.one_character(text, &format!("{pointer}/with"))?;
                 }
                 self.at_most(*width, self.limits.text_bytes as u32, &format!("{pointer}/width"))?;
-                Act::Plain(op.clone())
+                Act::Plain(Box::new(op.clone()))
             }
             Op::Mask { with, .. } => {
                 if let Some(text) = with {
                     self.one_character(text, &format!("{pointer}/with"))?;
                 }
-                Act::Plain(op.clone())
+                Act::Plain(Box::new(op.clone()))
             }
             Op::Replace { find, .. } => {
                 self.not_blank(find, &format!("{pointer}/find"))?;
-                Act::Plain(op.clone())
+                Act::Plain(Box::new(op.clone()))
             }
             Op::Split { on, max } => {
                 self.not_blank(on, &format!("{pointer}/on"))?;
                 if *max == Some(0) {
                     self.error("E-ARGUMENT", &format!("{pointer}/max"), "into no parts nothing is split");
                 }
-                Act::Plain(op.clone())
+                Act::Plain(Box::new(op.clone()))
             }
             Op::StripPrefix { text, .. } | Op::StripSuffix { text, .. } => {
                 self.not_blank(text, &format!("{pointer}/text"))?;
-                Act::Plain(op.clone())
+                Act::Plain(Box::new(op.clone()))
             }
             Op::BoolMap { yes, no, .. } => {
                 if yes.is_none() && no.is_none() {
@@ -182,13 +182,13 @@ impl Compiler<'_> {
                 } else if yes == no {
                     self.error("E-ARGUMENT", pointer, "`true` and `false` are the same value");
                 }
-                Act::Plain(op.clone())
+                Act::Plain(Box::new(op.clone()))
             }
             Op::Default { value } => {
                 self.literal(value, &format!("{pointer}/value"));
-                Act::Plain(op.clone())
+                Act::Plain(Box::new(op.clone()))
             }
-            _ => Act::Plain(op.clone()),
+            _ => Act::Plain(Box::new(op.clone())),
         })
     }
 

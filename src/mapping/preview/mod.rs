@@ -11,4 +11,4 @@ pub mod trace;
 mod watch;
 
 pub use backtest::{Backtest, FieldCount, FieldDifference, VersionDiff};
-pub use trace::{FieldStatus, FieldTrace, Preview, Previewer, StepTrace, TestFailure};
+pub use trace::{FieldStatus, FieldTrace, Preview, Previewer, StepTrace};

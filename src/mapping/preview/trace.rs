@@ -5,13 +5,10 @@ use serde_json::Value;
 use crate::mapping::builtin::{Builtin, BuiltinEngine};
 use crate::mapping::diagnostic::Diagnostics;
 use crate::mapping::engine::{CompileEnv, CompiledMapping, Payload, RunCx};
-use crate::mapping::error::{Excerpt, MapError};
+use crate::mapping::error::MapError;
 use crate::mapping::evaluate::sink::Bytes;
-use crate::mapping::host::HostData;
-use crate::mapping::plan::tables::LookupTable;
 use crate::mapping::preview::watch::Watch;
 use crate::mapping::spec::document::MappingSpec;
-use crate::mapping::spec::test::{ExpectedError, TestSpec};
 
 /// A mapping that people look at before it is used: everything that happens to a record is written down.
 ///
@@ -95,30 +92,6 @@ pub enum FieldStatus {
     Error(&'static str),
 }
 
-/// Why one of a mapping's own tests failed.
-#[derive(Clone, Debug, PartialEq, thiserror::Error)]
-#[non_exhaustive]
-pub enum TestFailure {
-    /// Something else came out; the places at which it differs.
-    #[error("the output differs at {}", .0.join(", "))]
-    Output(Vec<String>),
-    /// The record failed.
-    #[error("the record failed: {0}")]
-    Failed(MapError),
-    /// The record should have failed.
-    #[error("the record passed, and should have failed")]
-    Passed,
-    /// The record failed in another way.
-    #[error("the record failed otherwise: {0}")]
-    Otherwise(MapError),
-    /// A table in the test is not a table.
-    #[error("the rows of the table `{0}` do not fit its columns")]
-    Table(String),
-    /// The test says neither what is expected nor which error.
-    #[error("the test expects nothing")]
-    Empty,
-}
-
 impl FieldStatus {
     /// The status as one word.
     pub fn as_str(self) -> &'static str {
@@ -178,66 +151,6 @@ impl Previewer {
         };
         Preview { output, errors, fields }
     }
-
-    /// How one of the mapping's own tests goes; `spec` is the document that it is from.
-    ///
-    /// # Errors
-    /// Why it failed.
-    pub fn test(&self, spec: &MappingSpec, test: &TestSpec) -> Result<(), TestFailure> {
-        let mut data = HostData::new();
-        for (name, value) in &test.context {
-            data = data.with_context(name, value.clone());
-        }
-        for (name, rows) in &test.tables {
-            let Some(table) = spec.tables.get(name) else { return Err(TestFailure::Table(name.clone())) };
-            let reference = table.reference.as_deref().unwrap_or(name);
-            let filled =
-                LookupTable::new(table.columns.clone(), rows.clone(), table.case.unwrap_or_default())
-                    .map_err(|_| TestFailure::Table(name.clone()))?;
-            data = data.with_table(reference.strip_prefix("host:").unwrap_or(reference), filled.into());
-        }
-        let mut cx = RunCx::new(&data).with_excerpt(Excerpt::TypeAndLength);
-        cx.intent = test.op.unwrap_or(cx.intent);
-        let outcome = self.mapping.run_to_value(Payload::Value(&test.input), &cx);
-        match (&test.expect, &test.expect_error, outcome) {
-            (None, None, _) => Err(TestFailure::Empty),
-            (_, Some(expected), Err(error)) if is_expected(expected, &error) => Ok(()),
-            (_, Some(_), Err(error)) => Err(TestFailure::Otherwise(error)),
-            (_, Some(_), Ok(_)) => Err(TestFailure::Passed),
-            (Some(_), None, Err(error)) => Err(TestFailure::Failed(error)),
-            (Some(expected), None, Ok((output, _))) => {
-                let mut places = Vec::new();
-                differences(expected, &output, String::new(), &mut places);
-                if places.is_empty() { Ok(()) } else { Err(TestFailure::Output(places)) }
-            }
-        }
-    }
-}
-
-fn is_expected(expected: &ExpectedError, error: &MapError) -> bool {
-    let code = expected.code.as_deref().is_none_or(|code| code == error.code);
-    let field = expected
-        .field
-        .as_deref()
-        .is_none_or(|field| field == error.target || field == without_places(&error.target));
-    code && field
-}
-
-/// `lines[3].qty` as `lines.qty`.
-fn without_places(target: &str) -> String {
-    let mut text = String::with_capacity(target.len());
-    let mut rest = target;
-    while let Some((before, behind)) = rest.split_once('[') {
-        text.push_str(before);
-        match behind.split_once(']') {
-            Some((place, after)) if place.bytes().all(|byte| byte.is_ascii_digit()) => rest = after,
-            _ => {
-                text.push('[');
-                rest = behind;
-            }
-        }
-    }
-    text + rest
 }
 
 /// Where two records differ: numbers as numbers, everything else as it is.

@@ -227,8 +227,11 @@ pub(crate) fn is_constant(rule: &Rule<'_>) -> Option<&'static str> {
     }
 }
 
+/// A path, pairs of a constant and a value, and the value of all others.
+pub(crate) type CaseTable<'a> = (&'a str, Vec<(&'a Value, &'a Value)>, Option<&'a Value>);
+
 /// The values of cases that ask whether one path equals a constant, if that is all they do: the path, and pairs of constant and value.
-pub(crate) fn as_table(field: &FieldSpec) -> Option<(&str, Vec<(&Value, &Value)>, Option<&Value>)> {
+pub(crate) fn as_table(field: &FieldSpec) -> Option<CaseTable<'_>> {
     let mut path: Option<&str> = None;
     let mut pairs: Vec<(&Value, &Value)> = Vec::new();
     let mut otherwise = None;

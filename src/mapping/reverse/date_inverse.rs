@@ -57,11 +57,32 @@ pub(crate) fn undo_date(input: &str, output: &str, zone: Option<&str>, assume: O
             assume.map(str::to_owned)
         },
     };
+    if !date_parts().is_subset(&after) && !lost.is_empty() {
+        return Undo::none(format!("the {} is lost", lost.join(" and the ")));
+    }
+    if before.contains(&Part::Hour) && !after.contains(&Part::Hour) {
+        // What the time was only the old record knows; of a new date the day begins.
+        if input != "rfc3339" {
+            return Undo::none("the time of day is lost");
+        }
+        let date = Op::Date {
+            input: output.to_owned(),
+            output: "iso_date".to_owned(),
+            zone: None,
+            assume: assume.map(str::to_owned),
+        };
+        return Undo::new(Optic::Lossy, [date, Op::Suffix { text: "T00:00:00Z".to_owned() }])
+            .because(format!("the {} is lost", lost.join(" and the ")));
+    }
     if lost.is_empty() {
         Undo::new(Optic::Iso, [back])
     } else {
         Undo::new(Optic::Lossy, [back]).because(format!("the {} is lost", lost.join(" and the ")))
     }
+}
+
+fn date_parts() -> BTreeSet<Part> {
+    BTreeSet::from([Part::Year, Part::Month, Part::Day])
 }
 
 fn is_epoch(pattern: &str) -> bool {

@@ -10,6 +10,8 @@
 pub mod export;
 pub mod import;
 pub mod markdown;
+#[cfg(test)]
+mod shipped;
 mod short;
 
 pub use export::to_csv;

@@ -155,6 +155,7 @@ impl<'t, 'a> Extractor<'t, 'a> {
             }
         }
         self.put(node.slot, base, Slot::Tree(&scanner.text()[start..scanner.at]));
+        self.put(node.rows, base, Slot::NotAList);
         Ok(())
     }
 

@@ -1,7 +1,5 @@
 //! What all rules of a mapping read, as one tree per record and per `each`: read once, in whatever order it comes.
 
-use std::collections::BTreeSet;
-
 use serde_json::Value;
 
 use crate::mapping::path::Segment;
@@ -191,15 +189,6 @@ impl TrieBuilder {
             };
         }
         at
-    }
-
-    /// The names at the top of the record that are read.
-    pub(crate) fn top_names(&self) -> BTreeSet<&str> {
-        let edges = &self.nodes[self.frames[0] as usize].edges;
-        edges
-            .iter()
-            .filter_map(|(edge, _)| if let Edge::Name(name) = edge { Some(name.as_str()) } else { None })
-            .collect()
     }
 
     pub(crate) fn finish(self, wants_unread: bool) -> Trie {

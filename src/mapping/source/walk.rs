@@ -40,7 +40,7 @@ pub(crate) fn in_memory<'a>(value: &'a Value, segments: &[Segment], pick: Option
                 });
                 match pick {
                     Some(Pick::First) => matches.next(),
-                    Some(Pick::Last) => matches.last(),
+                    Some(Pick::Last) => matches.next_back(),
                     None => {
                         let first = matches.next();
                         if matches.next().is_some() {
@@ -86,8 +86,9 @@ fn member<'a>(text: &'a str, name: &str) -> Result<Option<&'a str>, Failure> {
     while let Some(key) = scanner.key(first)? {
         first = false;
         let value = scanner.skip()?;
+        let is_meant = if key.escaped { unescape(key.inner)? == name } else { key.inner == name };
         // The last of several counts.
-        if if key.escaped { unescape(key.inner)? == name } else { key.inner == name } {
+        if is_meant {
             found = Some(value);
         }
     }

@@ -80,7 +80,9 @@ impl Places {
                     scanner.peek();
                     let before = scanner.at;
                     let Some(name) = scanner.key(first)? else { break };
-                    let end = name.inner.as_ptr() as usize - scanner.text().as_ptr() as usize + name.inner.len() + 1;
+                    let end = name.inner.as_ptr() as usize - scanner.text().as_ptr() as usize
+                        + name.inner.len()
+                        + 1;
                     let span = end - name.inner.len() - 2..end;
                     debug_assert!(span.start >= before);
                     first = false;

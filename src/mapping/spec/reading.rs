@@ -58,7 +58,8 @@ impl Diagnostics {
 
 fn read<T: DeserializeOwned>(text: &str, schema: &Value, limits: &Limits) -> Result<T, Diagnostics> {
     if text.len() > limits.document_bytes {
-        let message = format!("the document has {} bytes; at most {} are read", text.len(), limits.document_bytes);
+        let message =
+            format!("the document has {} bytes; at most {} are read", text.len(), limits.document_bytes);
         return Err(Diagnostics(vec![Diagnostic::error("E-LIMIT", "", message)]));
     }
     let value: Value = match serde_json::from_str(text) {
@@ -73,8 +74,11 @@ fn read<T: DeserializeOwned>(text: &str, schema: &Value, limits: &Limits) -> Res
     let mut found = Diagnostics::default();
     if let Some(places) = Places::of(text) {
         for (pointer, span) in places.repeated() {
-            let mut repeated =
-                Diagnostic::error("E-KEY-TWICE", pointer, "this key comes more than once, and only the last would count");
+            let mut repeated = Diagnostic::error(
+                "E-KEY-TWICE",
+                pointer,
+                "this key comes more than once, and only the last would count",
+            );
             repeated.span = Some(span);
             found.add(repeated);
         }

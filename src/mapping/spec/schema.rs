@@ -59,7 +59,8 @@ mod tests {
     fn sorted(value: Value) -> Value {
         match value {
             Value::Object(members) => {
-                let mut members: Vec<_> = members.into_iter().map(|(name, value)| (name, sorted(value))).collect();
+                let mut members: Vec<_> =
+                    members.into_iter().map(|(name, value)| (name, sorted(value))).collect();
                 members.sort_by(|a, b| a.0.cmp(&b.0));
                 Value::Object(members.into_iter().collect())
             }

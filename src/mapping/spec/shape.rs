@@ -57,7 +57,11 @@ impl<'s> Checker<'s, '_> {
                 let whole = number.as_i64().is_some() || number.as_u64().is_some();
                 let negative = number.as_i64().is_some_and(|number| number < 0);
                 if !whole || (negative && schema["minimum"] == 0) {
-                    let wanted = if schema["minimum"] == 0 { "a whole number, not below zero" } else { "a whole number" };
+                    let wanted = if schema["minimum"] == 0 {
+                        "a whole number, not below zero"
+                    } else {
+                        "a whole number"
+                    };
                     self.add(Diagnostic::error("E-VALUE", pointer, format!("expected {wanted}")));
                 }
             }
@@ -118,13 +122,16 @@ impl<'s> Checker<'s, '_> {
         match variants.iter().find(|variant| variant["properties"]["op"]["const"] == *op) {
             Some(variant) => self.object(members, variant, pointer),
             None => {
-                let known = variants.iter().filter_map(|variant| variant["properties"]["op"]["const"].as_str());
+                let known =
+                    variants.iter().filter_map(|variant| variant["properties"]["op"]["const"].as_str());
                 let name = op.as_str().unwrap_or_default();
                 let message = match op {
                     Value::String(name) => format!("there is no operation `{name}`"),
                     _ => "`op` is the name of an operation".to_owned(),
                 };
-                self.add(Diagnostic::error("E-OP", format!("{pointer}/op"), message).with_nearest(name, known));
+                self.add(
+                    Diagnostic::error("E-OP", format!("{pointer}/op"), message).with_nearest(name, known),
+                );
             }
         }
     }

@@ -390,7 +390,7 @@ operations! {
         /// Keeps the elements of a list for which a condition holds; `@` is the element.
         Filter = "filter" {
             /// The condition.
-            when: Condition,
+            when: Box<Condition>,
         }
         /// Takes the elements of the lists in a list, one level deep.
         Flatten = "flatten" {}

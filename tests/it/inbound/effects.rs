@@ -11,9 +11,10 @@ use crossdock::inbound::{
     InboundStore, Incoming, PlatformSource, ReceivedFilter, ReceivedStatus, Route, presets,
 };
 use crossdock::lanes::Schedule;
+use crossdock::ports::Clock;
 use crossdock::primitives::PageRequest;
 use crossdock::testing::ManualClock;
-use crossdock::{Hub, ports::Clock};
+use crossdock::{Hub, SystemClock};
 use libtest_mimic::Trial;
 use rusqlite::{Connection, TransactionBehavior};
 use serde_json::Value;
@@ -148,7 +149,7 @@ impl Till {
 async fn story<S: InboundStore + Clone>(store: S, till: Till) -> Result<(), Failure> {
     till.set_up().await?;
     // So far away that it is no machine's clock: a worker would correct that one.
-    let clock = ManualClock::starting_at(chrono::Utc::now() + chrono::TimeDelta::days(3));
+    let clock = ManualClock::starting_at(SystemClock::new().now() + chrono::TimeDelta::days(3));
     let calls = Arc::new(AtomicUsize::new(0));
     let (counted, given) = (Arc::clone(&calls), till.clone());
     let retry = Schedule::table([Duration::from_secs(5), Duration::from_secs(5)])?;

@@ -2,7 +2,6 @@
 
 use std::time::Duration;
 
-use chrono::Utc;
 use crossdock::activity::{ActivityFilter, ActivityKind};
 use crossdock::hub::Admin;
 use crossdock::inbound::{
@@ -11,7 +10,7 @@ use crossdock::inbound::{
 use crossdock::ports::Clock;
 use crossdock::primitives::{PageRequest, ReceivedId, SourceId};
 use crossdock::tenancy::Actor;
-use crossdock::{ErrorKind, Hub, Result};
+use crossdock::{ErrorKind, Hub, Result, SystemClock};
 use libtest_mimic::Trial;
 use serde_json::Value;
 
@@ -49,7 +48,7 @@ fn shop() -> NewSource {
 
 fn request(secret: &str, id: &str) -> Result<InboundRequest, Failure> {
     let body = format!(r#"{{"id":"{id}","type":"order.made"}}"#);
-    signed(&signer(&presets::generic(), secret)?, body.as_bytes(), Utc::now())
+    signed(&signer(&presets::generic(), secret)?, body.as_bytes(), SystemClock::new().now())
 }
 
 fn kind_of<T: std::fmt::Debug>(answer: Result<T>) -> Option<ErrorKind> {

@@ -8,8 +8,9 @@ use std::time::{Duration, Instant};
 
 use crossdock::adapters::{EnvelopeVault, PostgresStore, SqliteStore, StaticKeys};
 use crossdock::inbound::{Incoming, PlatformSource, ReceivedFilter, ReceivedStatus, presets};
+use crossdock::ports::Clock;
 use crossdock::primitives::PageRequest;
-use crossdock::{Hub, HubBuilder};
+use crossdock::{Hub, HubBuilder, SystemClock};
 use futures_util::StreamExt;
 use libtest_mimic::Trial;
 use rusqlite::{Connection, TransactionBehavior};
@@ -235,7 +236,7 @@ async fn send(hub: &Hub, number: usize) -> Result<(), Failure> {
         let body = serde_json::to_vec(&json!({"id": format!("evt_{event}"), "type": "order.made"}))?;
         for copy in 0..copies(event) {
             if (event + copy) % 2 == number {
-                requests.push(signed(&signer, &body, chrono::Utc::now())?);
+                requests.push(signed(&signer, &body, SystemClock::new().now())?);
             }
         }
     }

@@ -152,7 +152,7 @@ async fn differential() -> Told {
             assert_eq!(one.status, StatusCode::NOT_FOUND, "{name}");
         }
     }
-    println!(
+    eprintln!(
         "{} requests about another tenant's records on {} routes: {} leaks",
         seen.len(),
         operations().len(),

@@ -32,9 +32,14 @@ pub(crate) struct Data {
     pub keys: BTreeMap<(TenantId, Arc<str>), UsedFor>,
     pub rows: BTreeMap<DeliveryId, Row>,
     pub replays: BTreeMap<ReplayId, Replay>,
-    pub log: BTreeMap<ActivityId, Activity>,
+    pub log: BTreeMap<(ActivityId, TenantId), Activity>,
     pub chains: BTreeMap<TenantId, Chain>,
     pub numbers: u64,
+}
+
+/// An entry's name, whole: another tenant's id is another name.
+fn named(entry: &Activity) -> (ActivityId, TenantId) {
+    (entry.id, entry.tenant.clone())
 }
 
 /// A tenant's administrative entries, by number.
@@ -156,32 +161,34 @@ impl Data {
 
     pub fn note<'a>(&mut self, activity: impl IntoIterator<Item = &'a Activity>) {
         for entry in activity {
-            if !self.log.contains_key(&entry.id) && entry.is_administrative() {
+            if !self.log.contains_key(&named(entry)) && entry.is_administrative() {
                 let chain = self.chains.entry(entry.tenant.clone()).or_default();
                 let link = Link::behind(chain.ends.head, entry.digest());
                 chain.ends.head = link.anchor();
                 chain.links.insert((link.sequence, entry.id), link);
             }
-            self.log.entry(entry.id).or_insert_with(|| entry.clone());
+            self.log.entry(named(entry)).or_insert_with(|| entry.clone());
         }
     }
 
     /// What the engine has done.
     pub fn note_unchained<'a>(&mut self, activity: impl IntoIterator<Item = &'a Activity>) {
         for entry in activity {
-            self.log.entry(entry.id).or_insert_with(|| entry.clone());
+            self.log.entry(named(entry)).or_insert_with(|| entry.clone());
         }
     }
 
     /// Drops what is old: of a chain its beginning, so that it has no gaps.
     pub fn forget_log(&mut self, before: Time) {
-        for chain in self.chains.values_mut() {
-            while let Some((place, link)) = chain.links.first_key_value()
-                && self.log.get(&place.1).is_none_or(|entry| entry.at < before)
-            {
+        for (tenant, chain) in &mut self.chains {
+            while let Some((&(sequence, id), link)) = chain.links.first_key_value() {
+                let name = (id, tenant.clone());
+                if self.log.get(&name).is_some_and(|entry| entry.at >= before) {
+                    break;
+                }
                 chain.ends.base = link.anchor();
-                self.log.remove(&place.1);
-                chain.links.pop_first();
+                self.log.remove(&name);
+                chain.links.remove(&(sequence, id));
             }
         }
         let chains = &self.chains;

@@ -310,7 +310,8 @@ impl ActivityStore for SimpleStore {
     ) -> Result<Vec<ChainEntry>> {
         let data = self.data();
         let links = data.chains.get(tenant).into_iter().flat_map(|chain| &chain.links);
-        let entries = links.map(|((_, id), link)| ChainEntry::new(*id, *link, data.log.get(id).cloned()));
+        let contents = |id| data.log.get(&(id, tenant.clone())).cloned();
+        let entries = links.map(|((_, id), link)| ChainEntry::new(*id, *link, contents(*id)));
         let wanted = entries.filter(|entry| behind.is_none_or(|behind| behind < entry.place()));
         Ok(wanted.take(limit).collect())
     }

@@ -183,7 +183,7 @@ impl Run {
         let statuses = self.way.send_copies(8, stripe, &payment).await?;
         self.checks.that("every copy is acknowledged", statuses == [200; 8]);
         self.settled().await?;
-        let status = self.way.send("the same, an hour's work later", stripe, &payment).await?;
+        let status = self.way.send("the same, once it is booked", stripe, &payment).await?;
         self.checks.that("a late copy as well", status == 200);
         self.settled().await?;
         let paid = self.books.number("SELECT count(*) FROM payment WHERE invoice = 'in_3'")?;

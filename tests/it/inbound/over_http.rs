@@ -263,11 +263,13 @@ async fn sockets() -> Result<(), Failure> {
             "POST {PATH} HTTP/1.1\r\nhost: x\r\nconnection: close\r\nstripe-signature: {signature}\r\n{fields}\r\n"
         )
     };
-    let told = async |text: String| -> Result<String, Failure> {
-        tokio::task::spawn_blocking(move || say(address, text.as_bytes())).await?
+    let ending = async |text: String, end: End| -> Result<String, Failure> {
+        tokio::task::spawn_blocking(move || say(address, text.as_bytes(), end)).await?
     };
+    let told = async |text: String| ending(text, End::Waits).await;
 
-    let truncated = told(head(&format!("content-length: {}\r\n", body.len() + 1)) + &body).await?;
+    let truncated = head(&format!("content-length: {}\r\n", body.len() + 1)) + &body;
+    let truncated = ending(truncated, End::HangsUp).await?;
     assert!(truncated.is_empty() || truncated.starts_with("HTTP/1.1 400"), "{truncated}");
     let flood: String = (0..2_000).map(|number| format!("x-{number}: y\r\n")).collect();
     // A server that hangs up on what it has not read may take its answer along.
@@ -294,13 +296,23 @@ async fn sockets() -> Result<(), Failure> {
     Ok(())
 }
 
-/// What a server answers to these bytes, after which nothing more comes.
+/// What a sender does once it has said everything.
+#[derive(Clone, Copy, Eq, PartialEq)]
+enum End {
+    Waits,
+    HangsUp,
+}
+
+/// What a server answers to these bytes.
 #[expect(clippy::disallowed_types, clippy::disallowed_methods, reason = "it plays a sender outside")]
-fn say(address: SocketAddr, bytes: &[u8]) -> Result<String, Failure> {
+fn say(address: SocketAddr, bytes: &[u8], end: End) -> Result<String, Failure> {
     let mut stream = std::net::TcpStream::connect(address)?;
     stream.set_read_timeout(Some(Duration::from_secs(30)))?;
     // A server may have answered, and closed, before it has heard everything.
-    let heard = stream.write_all(bytes).and_then(|()| stream.shutdown(Shutdown::Write));
+    let heard = stream.write_all(bytes).and_then(|()| match end {
+        End::Waits => Ok(()),
+        End::HangsUp => stream.shutdown(Shutdown::Write),
+    });
     let mut answer = Vec::new();
     let read = stream.read_to_end(&mut answer);
     match (heard, read) {

@@ -32,7 +32,7 @@ fn published_suite() -> Outcome {
         }
     }
     let different: usize = differing.values().sum();
-    println!(
+    eprintln!(
         "published JSONata suite: {} cases, {} within the subset, {} agree, {different} differ by design: {differing:?}",
         suite["in_suite"],
         cases.len(),

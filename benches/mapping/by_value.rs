@@ -8,7 +8,7 @@ use serde_json::{Map, Number, Value};
 use super::typed::{carrier, country, cut, date, minor_units};
 
 /// The sales order of this order.
-pub fn translate(order: &Value) -> Result<Value, Box<dyn Error>> {
+pub(crate) fn translate(order: &Value) -> Result<Value, Box<dyn Error>> {
     let currency = text(&order["currency"]).ok_or("an order has a currency")?;
     let mut out = Map::new();
     let id = order["id"].as_u64().ok_or("an order has an id")?;

@@ -1,7 +1,7 @@
 //! The task: an order as a shop sends it becomes a sales order as an ERP wants it. Also read by `benches/peers`.
 
 /// 3.8 KB, five lines.
-pub const ORDER: &str = r##"{"id":450789469123456789,"admin_graphql_api_id":"gid://shopify/Order/450789469123456789","app_id":580111,
+pub(crate) const ORDER: &str = r##"{"id":450789469123456789,"admin_graphql_api_id":"gid://shopify/Order/450789469123456789","app_id":580111,
 "browser_ip":"203.0.113.17","buyer_accepts_marketing":false,"cancel_reason":null,"cancelled_at":null,
 "cart_token":"68778783ad298f1c80c3bafcddeea02f","checkout_id":901414060,"closed_at":null,"confirmed":true,
 "contact_email":"","created_at":"2026-03-14T09:41:07+01:00","currency":"EUR","current_subtotal_price":"197.68",
@@ -25,7 +25,7 @@ pub const ORDER: &str = r##"{"id":450789469123456789,"admin_graphql_api_id":"gid
 {"id":104414500005000011,"variant_id":39072856,"product_id":632910392,"title":"Postcard book: Hamburg","sku":"BOOK-PCD-HH","quantity":1,"price":"14.00","total_discount":"0.00","grams":180,"requires_shipping":true,"taxable":true,"gift_card":false,"fulfillment_status":null,"vendor":"Harbour Goods","tax_lines":[{"title":"VAT","rate":0.07,"price":"1.00"}]}]}"##;
 
 /// 33 rules on the order and 9 on each line.
-pub const DOCUMENT: &str = r##"{
+pub(crate) const DOCUMENT: &str = r##"{
   "format": "mapping/1", "id": "shop-order-to-erp", "version": 1,
   "source": {"system": "shop", "entity": "order"},
   "target": {"system": "erp", "entity": "sales_order"},

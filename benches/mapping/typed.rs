@@ -185,7 +185,7 @@ impl Serialize for Exact {
 }
 
 /// Appends the sales order of this order.
-pub fn translate(order: &[u8], out: &mut Vec<u8>) -> Result<(), Box<dyn Error>> {
+pub(crate) fn translate(order: &[u8], out: &mut Vec<u8>) -> Result<(), Box<dyn Error>> {
     let order: Order<'_> = serde_json::from_slice(order)?;
     let mut lines = Vec::with_capacity(order.line_items.len());
     for (index, item) in order.line_items.iter().filter(|item| item.quantity > 0).enumerate() {

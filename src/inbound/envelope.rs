@@ -13,7 +13,7 @@ use crate::inbound::read::json;
 use crate::inbound::read::places::Places;
 use crate::inbound::read::time;
 use crate::inbound::scheme::field::{Field, WILDCARD};
-use crate::inbound::scheme::model::{Envelope, Moment};
+use crate::inbound::scheme::reception::{Envelope, Moment};
 
 /// The body is not what the envelope promises.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]

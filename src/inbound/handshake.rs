@@ -10,9 +10,8 @@ use crate::inbound::check::{Code, Key, digest_of};
 use crate::inbound::outcome::{Refusal, Reply};
 use crate::inbound::read::places::{Places, only};
 use crate::inbound::request::SourceSecret;
-use crate::inbound::scheme::model::{
-    Condition, FixedAnswer, Handshake, SignatureText, Test, TokenCheck, Trust,
-};
+use crate::inbound::scheme::model::SignatureText;
+use crate::inbound::scheme::reception::{Condition, FixedAnswer, Handshake, Test, TokenCheck, Trust};
 use crate::primitives::secret::Secret;
 
 /// What a handshake may know of the source.

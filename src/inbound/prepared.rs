@@ -13,7 +13,8 @@ use crate::inbound::outcome::{Genuine, Outcome, Refusal, Reply, Verified};
 use crate::inbound::read::places::{Places, content_type};
 use crate::inbound::request::{Request, SourceSecret};
 use crate::inbound::scheme::field::{Field, Part};
-use crate::inbound::scheme::model::{Check, Handshake, Reception, Scheme, Trust};
+use crate::inbound::scheme::model::{Check, Scheme};
+use crate::inbound::scheme::reception::{Handshake, Reception, Trust};
 
 /// A scheme and a source's secrets, made ready once and used for every request.
 ///

@@ -32,7 +32,7 @@ const CASES: &[(&str, &str, &str)] = &[
             {"to":"one","cases":[{"when":{"path":"one","eq":1},"value":true},{"else":false}]},
             {"to":"of","cases":[{"when":{"path":"one","one_of":[3,2,1]},"value":1},{"else":0}]}]"#,
         r#"{"n":9007199254740993,"one":1.0}"#,
-        r#"{"const":{"n":18446744073709551615,"list":[1,2]},"default":450789469123456789,"size":"large","same":true,"one":true,"of":1}"#,
+        r#"{"const":{"list":[1,2],"n":18446744073709551615},"default":450789469123456789,"size":"large","same":true,"one":true,"of":1}"#,
     ),
     // Lists with indexes, filters and expressions.
     (

@@ -44,6 +44,7 @@ const TABLE: &[(&str, &[&str])] = &[
             "lanes",
             "api_keys",
             "inbound",
+            "mapping",
             "webhooks",
         ],
     ),

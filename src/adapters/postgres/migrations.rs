@@ -202,7 +202,7 @@ fn unguarded(tables: u32) -> Error {
     Error::new(ErrorKind::Unconfigured, CHECK).with_source(cause).with_problem(problem)
 }
 
-const LATEST: u32 = 3;
+const LATEST: u32 = 4;
 const MIGRATE: &str = "migrate the schema";
 const CHECK: &str = "check the schema";
 const VERSION: &str = r#"SELECT COALESCE(max(version), 0) FROM "crossdock".migration"#;

@@ -3,7 +3,8 @@
 use http::Method;
 
 use crate::inbound::presets::{at, fields};
-use crate::inbound::scheme::model::{Envelope, Moment, Reception, Scheme, Unit};
+use crate::inbound::scheme::model::{Scheme, Unit};
+use crate::inbound::scheme::reception::{Envelope, Moment, Reception};
 
 /// Twilio, checked by the verifier `twilio`.
 pub fn twilio() -> Scheme {

@@ -4,8 +4,10 @@ use crate::inbound::presets::standard;
 use crate::inbound::presets::{at, fields};
 use crate::inbound::scheme::field::Part;
 use crate::inbound::scheme::model::{
-    Algorithm, Condition, Envelope, FixedAnswer, Handshake, KeyEncoding, KeyRule, KeyTransform, Moment,
-    Reception, Scheme, SignatureRule, SignatureText, Trust, Unit,
+    Algorithm, KeyEncoding, KeyRule, KeyTransform, Scheme, SignatureRule, SignatureText, Unit,
+};
+use crate::inbound::scheme::reception::{
+    Condition, Envelope, FixedAnswer, Handshake, Moment, Reception, Trust,
 };
 
 /// Shopify: the body's signature; id, topic and shop stand in headers that are not signed.

@@ -5,8 +5,10 @@ use http::Method;
 use crate::inbound::presets::{at, fields, pointer};
 use crate::inbound::scheme::field::Part;
 use crate::inbound::scheme::model::{
-    Algorithm, Batch, Condition, Envelope, FixedAnswer, Handshake, KeyEncoding, KeyRule, Moment, Reception,
-    Scheme, SignatureFormat, SignatureRule, TimestampRule, TokenCheck, Trust, Unit,
+    Algorithm, KeyEncoding, KeyRule, Scheme, SignatureFormat, SignatureRule, TimestampRule, Unit,
+};
+use crate::inbound::scheme::reception::{
+    Batch, Condition, Envelope, FixedAnswer, Handshake, Moment, Reception, TokenCheck, Trust,
 };
 
 /// GitHub: `x-hub-signature-256: sha256=…`; id and type stand in headers that are not signed.

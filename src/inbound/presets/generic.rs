@@ -5,8 +5,9 @@ use http::HeaderName;
 use crate::inbound::presets::{at, fields};
 use crate::inbound::scheme::field::{Field, Part};
 use crate::inbound::scheme::model::{
-    Algorithm, Envelope, Reception, Scheme, SignatureFormat, SignatureRule, SignatureText, TimestampRule,
+    Algorithm, Scheme, SignatureFormat, SignatureRule, SignatureText, TimestampRule,
 };
+use crate::inbound::scheme::reception::{Envelope, Reception};
 
 /// The hex of the body's HMAC-SHA-256 in `x-signature`, ids at `/id` and types at `/type`; every part can be changed.
 pub fn generic() -> Scheme {

@@ -2,10 +2,8 @@
 
 use crate::inbound::presets::{at, fields};
 use crate::inbound::scheme::field::Part;
-use crate::inbound::scheme::model::{
-    Condition, Envelope, Handshake, Moment, Reception, Scheme, SignatureFormat, SignatureRule, TimestampRule,
-    Trust, Unit,
-};
+use crate::inbound::scheme::model::{Scheme, SignatureFormat, SignatureRule, TimestampRule, Unit};
+use crate::inbound::scheme::reception::{Condition, Envelope, Handshake, Moment, Reception, Trust};
 
 /// Slack: `x-slack-signature: v0=…` over version, time and body; the URL is proven by a signed challenge.
 pub fn slack() -> Scheme {

@@ -3,9 +3,9 @@
 use crate::inbound::presets::{at, fields, pointer};
 use crate::inbound::scheme::field::Part;
 use crate::inbound::scheme::model::{
-    Batch, Envelope, FixedAnswer, KeyEncoding, KeyRule, Moment, Reception, Scheme, SignatureFormat,
-    SignatureRule, SignatureText, TimestampRule, Unit,
+    KeyEncoding, KeyRule, Scheme, SignatureFormat, SignatureRule, SignatureText, TimestampRule, Unit,
 };
+use crate::inbound::scheme::reception::{Batch, Envelope, FixedAnswer, Moment, Reception};
 
 /// Stripe: `stripe-signature: t=…,v1=…`, with the endpoint's secret as it is, `whsec_` included.
 pub fn stripe() -> Scheme {

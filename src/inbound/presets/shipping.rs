@@ -3,9 +3,9 @@
 use crate::inbound::presets::payments::stamped;
 use crate::inbound::presets::{at, fields};
 use crate::inbound::scheme::model::{
-    Envelope, KeyEncoding, KeyRule, KeyTransform, Moment, Reception, Scheme, SignatureFormat, SignatureRule,
-    Unit,
+    KeyEncoding, KeyRule, KeyTransform, Scheme, SignatureFormat, SignatureRule, Unit,
 };
+use crate::inbound::scheme::reception::{Envelope, Moment, Reception};
 
 /// EasyPost: `x-hmac-signature: hmac-sha256-hex=…`; the secret is normalised (NFKD) first.
 pub fn easypost() -> Scheme {

@@ -3,9 +3,10 @@
 use crate::inbound::presets::{at, fields};
 use crate::inbound::scheme::field::Part;
 use crate::inbound::scheme::model::{
-    Algorithm, Envelope, KeyEncoding, KeyRule, Moment, Reception, Scheme, SignatureFormat, SignatureRule,
-    SignatureText, TimestampRule, Unit,
+    Algorithm, KeyEncoding, KeyRule, Scheme, SignatureFormat, SignatureRule, SignatureText, TimestampRule,
+    Unit,
 };
+use crate::inbound::scheme::reception::{Envelope, Moment, Reception};
 
 /// Standard Webhooks with a shared secret, `whsec_…`: `v1` signatures, in `webhook-*` or `svix-*` headers.
 pub fn standard_webhooks() -> Scheme {

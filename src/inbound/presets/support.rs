@@ -3,8 +3,10 @@
 use crate::inbound::presets::{at, fields, pointer};
 use crate::inbound::scheme::field::Part;
 use crate::inbound::scheme::model::{
-    Algorithm, Batch, Condition, Envelope, FixedAnswer, Handshake, Moment, Reception, Scheme,
-    SignatureFormat, SignatureRule, SignatureText, TimestampRule, Trust, Unit,
+    Algorithm, Scheme, SignatureFormat, SignatureRule, SignatureText, TimestampRule, Unit,
+};
+use crate::inbound::scheme::reception::{
+    Batch, Condition, Envelope, FixedAnswer, Handshake, Moment, Reception, Trust,
 };
 
 /// Zendesk: the signature of time and body, without anything between; the time may be of any age.

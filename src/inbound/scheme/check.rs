@@ -5,9 +5,9 @@ use http::HeaderValue;
 use crate::error::Problem;
 use crate::inbound::scheme::field::{Field, Part};
 use crate::inbound::scheme::model::{
-    Algorithm, Check, Condition, Envelope, FixedAnswer, Handshake, Reception, Scheme, SignatureFormat,
-    SignatureRule, TimestampRule,
+    Algorithm, Check, Scheme, SignatureFormat, SignatureRule, TimestampRule,
 };
+use crate::inbound::scheme::reception::{Condition, Envelope, FixedAnswer, Handshake, Reception};
 use crate::primitives::header::is_reserved;
 
 impl Scheme {

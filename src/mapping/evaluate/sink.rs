@@ -91,8 +91,7 @@ impl<'o> Bytes<'o> {
                 if is_deeper(node, self.limits.json_depth) {
                     return Err(too_deep());
                 }
-                serde_json::to_writer(&mut *self.out, node)
-                    .map_err(|_| Failure::new("E-TYPE", "a value that JSON does not know"))?;
+                write_node(node, self.out);
             }
             // As deep as steps have built it.
             V::List(items) => {
@@ -332,6 +331,41 @@ pub(crate) fn tree(scanner: &mut Scanner<'_>) -> Result<Value, Failure> {
 
 fn too_deep() -> Failure {
     Failure::new("E-LIMIT", "nested deeper than values may be")
+}
+
+/// Writes a value in memory, whose depth has been checked: members sorted by name, so that no feature of serde_json shows.
+fn write_node(node: &Value, out: &mut Vec<u8>) {
+    match node {
+        Value::Null => out.extend_from_slice(b"null"),
+        Value::Bool(true) => out.extend_from_slice(b"true"),
+        Value::Bool(false) => out.extend_from_slice(b"false"),
+        Value::Number(number) => out.extend_from_slice(number.to_string().as_bytes()),
+        Value::String(text) => write_text(text, out),
+        Value::Array(items) => {
+            out.push(b'[');
+            for (index, item) in items.iter().enumerate() {
+                if index > 0 {
+                    out.push(b',');
+                }
+                write_node(item, out);
+            }
+            out.push(b']');
+        }
+        Value::Object(members) => {
+            let mut sorted: Vec<_> = members.iter().collect();
+            sorted.sort_unstable_by_key(|(name, _)| *name);
+            out.push(b'{');
+            for (index, (name, value)) in sorted.into_iter().enumerate() {
+                if index > 0 {
+                    out.push(b',');
+                }
+                write_text(name, out);
+                out.push(b':');
+                write_node(value, out);
+            }
+            out.push(b'}');
+        }
+    }
 }
 
 /// Writes a text in quotes.

@@ -22,7 +22,11 @@ use super::budget::Exhausted;
 /// assert_eq!(error.help(), Some("`$sort(…)` sorts numbers or texts by value"));
 /// ```
 #[derive(Clone, Debug, Eq, PartialEq)]
-pub struct ExpressionError {
+pub struct ExpressionError(Box<Parts>);
+
+/// Boxed, so that results stay small where nothing is wrong.
+#[derive(Clone, Debug, Eq, PartialEq)]
+struct Parts {
     code: &'static str,
     at: Span,
     message: Cow<'static, str>,
@@ -39,11 +43,11 @@ pub(crate) struct Span {
 
 impl ExpressionError {
     pub(crate) fn new(code: &'static str, at: Span, message: impl Into<Cow<'static, str>>) -> Self {
-        Self { code, at, message: message.into(), help: None }
+        Self(Box::new(Parts { code, at, message: message.into(), help: None }))
     }
 
     pub(crate) fn with_help(mut self, help: impl Into<Cow<'static, str>>) -> Self {
-        self.help = Some(help.into());
+        self.0.help = Some(help.into());
         self
     }
 
@@ -78,29 +82,29 @@ impl ExpressionError {
 
     /// The stable name of the problem, such as `E-EXPR-REFUSED`.
     pub fn code(&self) -> &'static str {
-        self.code
+        self.0.code
     }
 
     /// The bytes of the expression's text that are meant.
     pub fn span(&self) -> Range<usize> {
-        self.at.start.into()..self.at.end.into()
+        self.0.at.start.into()..self.0.at.end.into()
     }
 
     /// What is wrong, in one sentence.
     pub fn message(&self) -> &str {
-        &self.message
+        &self.0.message
     }
 
     /// What to write instead, where there is something.
     pub fn help(&self) -> Option<&str> {
-        self.help.as_deref()
+        self.0.help.as_deref()
     }
 }
 
 impl fmt::Display for ExpressionError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{} at byte {}: {}", self.code, self.at.start, self.message)?;
-        match &self.help {
+        write!(f, "{} at byte {}: {}", self.0.code, self.0.at.start, self.0.message)?;
+        match &self.0.help {
             Some(help) => write!(f, " ({help})"),
             None => Ok(()),
         }

@@ -81,7 +81,7 @@ pub enum CsvProblem {
 /// ```
 /// use crossdock::mapping::import_csv;
 ///
-/// let csv = "Target,Source,Steps\norderNo,name,strip_prefix text=\"#\"\ncity,address.city,\n";
+/// let csv = "Target,Source,Steps\norderNo,name,prefix text=SHOP-\ncity,address.city,\n";
 ///
 /// let fields = import_csv(csv, None).map_err(|problems| problems[0].clone())?;
 /// assert_eq!(fields[1].from.as_deref(), Some("address.city"));

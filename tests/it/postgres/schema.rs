@@ -79,7 +79,7 @@ async fn own_policies(url: String) -> Outcome {
     let error = store.outbox(1, at(0)).await.map(|_| ()).expect_err("a refusal");
 
     let cause = error.source().and_then(|cause| cause.downcast_ref::<SchemaMismatch>());
-    assert!(matches!(cause, Some(SchemaMismatch::Unguarded { tables: 15 })), "{error:?}");
+    assert!(matches!(cause, Some(SchemaMismatch::Unguarded { tables: 17 })), "{error:?}");
     assert_eq!(error.kind(), ErrorKind::Unconfigured);
     assert!(error.problems()[0].fix.contains("policies()"), "{error}");
     for _ in 0..2 {
@@ -111,7 +111,7 @@ async fn versions(url: String) -> Outcome {
 
     let error = unmade.webhook(&tenant("acme"), crossdock::primitives::WebhookId::mint(at(0), [0; 10])).await;
     let error = error.expect_err("a refusal");
-    assert_eq!(mismatch(&error), Some(SchemaMismatch::Older { found: 0, known: 3 }));
+    assert_eq!(mismatch(&error), Some(SchemaMismatch::Older { found: 0, known: 4 }));
     assert!(error.to_string().contains("migrate()"), "{error}");
     let vitals = unmade.examine(at(0)).await;
     assert!(vitals.is_err(), "there is nothing to examine");
@@ -121,7 +121,7 @@ async fn versions(url: String) -> Outcome {
     let world = World { url, pool: pool.clone(), store: unmade, name };
     world.run("INSERT INTO SCHEMA.migration (version) VALUES (99)").await?;
     let fresh = PostgresStore::builder(pool).schema(&world.name).build()?;
-    let newer = Some(SchemaMismatch::Newer { found: 99, known: 3 });
+    let newer = Some(SchemaMismatch::Newer { found: 99, known: 4 });
     let error = fresh.outbox(1, at(0)).await.map(|_| ()).expect_err("a refusal");
     assert_eq!(mismatch(&error), newer);
     assert!(error.to_string().contains("upgrade"), "{error}");
@@ -192,7 +192,7 @@ async fn default_partition(url: String) -> Outcome {
 
     let vitals = world.store.examine(at(60)).await?.vitals;
     assert_eq!(vitals["default_partition_rows"], 3, "event, payload, delivery");
-    assert_eq!(vitals["schema_version"], 3);
+    assert_eq!(vitals["schema_version"], 4);
     assert!(vitals["oldest_transaction_seconds"] >= 0 && vitals["dead_tuples"] >= 0);
     let claims = world.claim(10, at(60)).await?;
     world.deliver(&claims, at(60)).await?;

@@ -128,11 +128,11 @@ impl Vector {
             None => "",
         };
         let mut scheme = self.preset(name)?;
-        if let Check::Signature(rule) = &mut scheme.check {
-            if let (Some(timestamp), Some(tolerance)) = (&mut rule.timestamp, self.tolerance) {
-                timestamp.past = Some(tolerance);
-                timestamp.future = Some(tolerance);
-            }
+        if let Check::Signature(rule) = &mut scheme.check
+            && let (Some(timestamp), Some(tolerance)) = (&mut rule.timestamp, self.tolerance)
+        {
+            timestamp.past = Some(tolerance);
+            timestamp.future = Some(tolerance);
         }
         Some(scheme)
     }

@@ -167,6 +167,13 @@ impl Hub {
         receive::body_cap(&self.inbound, place).await
     }
 
+    /// Waits for as long as a body may take to arrive ([`InboundSettings::read_within`]): for web servers, which then answer 408.
+    ///
+    /// Dropping the future leaves nothing behind.
+    pub async fn body_is_overdue(&self) {
+        receive::too_slow(&self.inbound).await;
+    }
+
     /// Lets one of the platform's own sources take what is sent, or not, in every process within 5 s.
     ///
     /// Dropping the future leaves it switched or not.

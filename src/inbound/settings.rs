@@ -30,6 +30,8 @@ pub struct InboundSettings {
     /// How long a store may take to keep what was received before the sender is told to try again; 2.5 s by default, because the
     /// strictest senders wait for 3.
     pub accept_within: Duration,
+    /// How long a body may take to arrive before the sender is told 408; 10 s by default.
+    pub read_within: Duration,
     /// How long what has ended is kept.
     pub retention: InboundRetention,
     /// How many sources one tenant may have; 100 by default.
@@ -52,6 +54,7 @@ impl Default for InboundSettings {
             timeout: Duration::from_secs(30),
             lease: Duration::from_secs(60),
             accept_within: Duration::from_millis(2_500),
+            read_within: Duration::from_secs(10),
             retention: InboundRetention::DEFAULT,
             max_sources: 100,
             public_url: None,
@@ -72,6 +75,7 @@ impl InboundSettings {
         check(!self.timeout.is_zero(), "timeout", "an attempt takes time", "give it some");
         check(self.lease > self.timeout, "lease", "a claim lasts longer than an attempt", "make it longer");
         check(!self.accept_within.is_zero(), "accept_within", "a store takes time", "give it some");
+        check(!self.read_within.is_zero(), "read_within", "a body takes time to arrive", "give it some");
         let is_enough = self.retention.received >= InboundRetention::LEAST;
         let rule = "copies are known for at least 7 days, because senders try again for days";
         check(is_enough, "retention.received", rule, "keep it longer");

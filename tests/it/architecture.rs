@@ -75,6 +75,7 @@ const TABLE: &[(&str, &[&str])] = &[
             "activity",
             "lanes",
             "api_keys",
+            "inbound",
             "webhooks",
             "hub",
         ],

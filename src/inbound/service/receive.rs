@@ -65,6 +65,8 @@ pub enum ReceiveOutcome {
     Unparsable,
     /// It was a handshake or a ping.
     Handshake,
+    /// Its body did not arrive, or not in time: nothing was looked at.
+    Incomplete,
     /// It was not genuine, or not what the source takes.
     Refused(Refusal),
     /// There is no such source.
@@ -99,16 +101,17 @@ impl InboundAnswer {
         self.status.is_server_error()
     }
 
-    fn of(reply: Reply, outcome: ReceiveOutcome) -> Self {
-        Self { status: reply.status, headers: reply.headers, body: reply.body, outcome }
-    }
-
-    fn empty(status: StatusCode, outcome: ReceiveOutcome) -> Self {
+    /// An answer without a word, where the web server knows already what becomes of a request.
+    pub(crate) fn empty(status: StatusCode, outcome: ReceiveOutcome) -> Self {
         Self { status, headers: HeaderMap::new(), body: Bytes::new(), outcome }
     }
 
-    fn failed(error: Error) -> Self {
+    pub(crate) fn failed(error: Error) -> Self {
         Self::empty(StatusCode::SERVICE_UNAVAILABLE, ReceiveOutcome::Failed(error))
+    }
+
+    fn of(reply: Reply, outcome: ReceiveOutcome) -> Self {
+        Self { status: reply.status, headers: reply.headers, body: reply.body, outcome }
     }
 
     /// 501 with a problem document (RFC 9457): never a 2xx for what nobody handles.
@@ -133,6 +136,12 @@ impl InboundAnswer {
 pub(crate) async fn body_cap(context: &InboundContext, place: &str) -> Result<Option<usize>> {
     let source = context.ready(place, context.clock.now()).await?;
     Ok(source.map(|source| source.scheme.reception.body_cap))
+}
+
+/// Is over when a body that arrives from now on has taken too long.
+pub(crate) async fn too_slow(context: &InboundContext) {
+    let clock = &context.clock;
+    clock.sleep_until(later(clock.now(), context.settings.read_within)).await;
 }
 
 pub(crate) async fn receive(context: &InboundContext, place: &str, request: InboundRequest) -> InboundAnswer {

@@ -202,6 +202,12 @@ impl SourceAdmin {
         saved
     }
 
+    /// A secret of 32 random bytes, in hex, for a sender that takes one of ours.
+    pub fn make_secret(&self) -> Secret {
+        let bytes: [u8; 32] = self.context.entropy.bytes();
+        Secret::from(hex::encode(bytes))
+    }
+
     async fn save(&self, mut source: Source, kind: ActivityKind, what: &'static str) -> Result<SourceView> {
         let now = self.context.clock.now();
         let expected = source.version;

@@ -234,11 +234,11 @@ fn bounds() -> Outcome {
     scheme.reception.body_cap = case.body.len() - 1;
     scheme.reception.content_types = vec!["application/json".into()];
     signed.method = Method::POST;
-    let small = PreparedScheme::new(&scheme, &[case.secret.clone()]).map_err(words)?;
+    let small = PreparedScheme::new(&scheme, std::slice::from_ref(&case.secret)).map_err(words)?;
     let refusal = refused(small.receive(&signed.request(), now()))?;
     assert_eq!(small.refuse(refusal).status, StatusCode::PAYLOAD_TOO_LARGE);
     scheme.reception.body_cap += 1;
-    let typed = PreparedScheme::new(&scheme, &[case.secret.clone()]).map_err(words)?;
+    let typed = PreparedScheme::new(&scheme, std::slice::from_ref(&case.secret)).map_err(words)?;
     for (content_type, taken) in [
         ("text/xml", false),
         ("", false),

@@ -48,8 +48,8 @@ struct Site {
 #[async_trait]
 impl Exchange for Site {
     async fn exchange(&self, request: ExchangeRequest) -> Result<Answer, TransportError> {
-        self.asked.lock().unwrap().push(format!("{} {}", request.method, request.url.as_str()));
-        match &*self.answer.lock().unwrap() {
+        self.asked.lock().expect("nobody panics").push(format!("{} {}", request.method, request.url.as_str()));
+        match &*self.answer.lock().expect("nobody panics") {
             Ok(body) => {
                 let mut answer = Answer::new(StatusCode::OK);
                 answer.body = body.clone().into();
@@ -66,7 +66,7 @@ impl Site {
     }
 
     fn asked(&self) -> Vec<String> {
-        self.asked.lock().unwrap().clone()
+        self.asked.lock().expect("nobody panics").clone()
     }
 }
 
@@ -166,7 +166,7 @@ async fn subscription() -> Outcome {
     );
 
     // If Amazon does not hear of it, it shall send the request again.
-    *site.answer.lock().unwrap() = Err(TransportErrorKind::TimedOut);
+    *site.answer.lock().expect("nobody panics") = Err(TransportErrorKind::TimedOut);
     let found = ask(&verifier, &presets::amazon_sns(), TOPIC, &message, now()).await?;
     is_refused(found, Refusal::KeyUnavailable)?;
 
@@ -191,7 +191,7 @@ async fn unavailable() -> Outcome {
         }
         assert_eq!(site.asked().len(), 1);
 
-        *site.answer.lock().unwrap() = Ok(message.certificate.clone());
+        *site.answer.lock().expect("nobody panics") = Ok(message.certificate.clone());
         let found = ask(&verifier, &presets::amazon_sns(), TOPIC, &message, at(31)).await?;
         assert!(matches!(found, Found::Genuine(_)), "{found:?}");
     }

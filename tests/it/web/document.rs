@@ -184,6 +184,8 @@ async fn answers_fit() -> Told {
     let replay = json!({"webhook": webhook, "from": "1900-01-01T00:00:00Z", "to": "2100-01-01T00:00:00Z"});
     let started = house.post("/replays", replay.clone()).await.expect(StatusCode::CREATED);
     let started = started["id"].as_str().ok_or("an id")?.to_owned();
+    let (source, received) = house.source("acme", "ord_1").await?;
+    house.hub.inbound_worker().run_until_idle().await;
     let mut judged = 0;
     for (method, path) in operations() {
         let id = match path.split('/').nth(1) {
@@ -191,6 +193,8 @@ async fn answers_fit() -> Told {
             Some("webhooks") => &webhook,
             Some("deliveries") => &delivery,
             Some("replays") => &started,
+            Some("sources") => &source,
+            Some("received") => &received,
             _ => "order.placed",
         };
         let there = path.replace("{id}", id).replace("{name}", id);
@@ -200,6 +204,10 @@ async fn answers_fit() -> Told {
             "/webhooks" => json!({"url": "https://a.example.com/", "events": ["*"], "retry": {"delays": [1]},
                                   "auth": {"kind": "basic", "username": "x", "password": "y"},
                                   "ordering": {"by": "all", "on_exhausted": "skip"}, "rate_limit": {"per_second": 1, "burst": 2}}),
+            "/sources" => json!({"name": "shop", "preset": "shopify"}),
+            "/sources/{id}" => json!({"title": "Other", "body_cap": 1000}),
+            "/sources/{id}/switch" => json!({"state": "off"}),
+            "/received/replay" => json!({"statuses": ["done"]}),
             "/webhooks/{id}" => json!({"name": "Other"}),
             "/webhooks/{id}/test" => json!({"event_type": "order.placed"}),
             "/webhooks/{id}/release" => json!({"head": "retry"}),

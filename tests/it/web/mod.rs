@@ -8,6 +8,7 @@ mod guards;
 mod keys;
 mod layer;
 mod neighbours;
+mod sources;
 mod webhooks;
 
 use std::error::Error as StdError;
@@ -21,6 +22,8 @@ use crossdock::adapters::memory::MemoryStore;
 use crossdock::api_keys::{ApiKeySettings, NewApiKey, Permission, Scopes};
 use crossdock::events::{EventCatalog, EventTypeSpec, NewEvent};
 use crossdock::hub::Admin;
+use crossdock::inbound::{InboundRequest, SourceSecret, TestSigner, presets};
+use crossdock::ports::Clock;
 use crossdock::tenancy::{Actor, Role, TenantId};
 use crossdock::testing::{ManualClock, Reply, ScriptedTransport, SeededEntropy};
 use crossdock::web::ProblemDocument;
@@ -45,6 +48,7 @@ pub(crate) fn trials() -> Vec<Trial> {
         keys::trials(),
         layer::trials(),
         neighbours::trials(),
+        sources::trials(),
         webhooks::trials(),
     ];
     lists.into_iter().flatten().collect()
@@ -75,6 +79,7 @@ struct Answered {
 }
 
 const MOUNT: &str = "/admin/integrations";
+const HUSH: &str = "a-senders-secret-canary";
 
 fn house() -> Result<House> {
     house_with(settings())
@@ -89,7 +94,8 @@ fn house_with(keys: ApiKeySettings) -> Result<House> {
     let store = MemoryStore::new();
     let hub = Hub::builder()
         .store(store.clone())
-        .key_store(store)
+        .key_store(store.clone())
+        .inbound_store(store)
         .events(catalog())
         .clock(clock.clone())
         .entropy(SeededEntropy::new(7))
@@ -188,6 +194,31 @@ impl House {
         let tenant = tenant.parse().expect("a tenant");
         self.hub.publish(NewEvent::from_json(tenant, "order.placed", r#"{"order":"A-7"}"#)).await?;
         Ok(())
+    }
+
+    /// A source of inbound webhooks with this secret, and something that it has received: the ids of both.
+    async fn source(
+        &self,
+        tenant: &str,
+        event: &str,
+    ) -> std::result::Result<(String, String), Box<dyn StdError>> {
+        let new = json!({"name": "shop", "preset": "generic", "secret": HUSH});
+        let made = self.ask(tenant, Method::POST, "/sources", Some(new)).await.expect(StatusCode::CREATED);
+        let source = made["source"]["id"].as_str().ok_or("an id")?.to_owned();
+        assert_eq!(self.receive(&source, event).await?, 200);
+        let page = self.ask(tenant, Method::GET, "/received?limit=1", None).await.expect(StatusCode::OK);
+        Ok((source, page["items"][0]["id"].as_str().ok_or("an id")?.to_owned()))
+    }
+
+    /// Sends a source an order, genuinely; answers the status.
+    async fn receive(&self, source: &str, event: &str) -> std::result::Result<u16, Box<dyn StdError>> {
+        let secret = SourceSecret::new("1", HUSH.into());
+        let signer = TestSigner::new(&presets::generic(), &secret).map_err(|wrong| format!("{wrong:?}"))?;
+        let body = format!(r#"{{"id":"{event}","type":"order.made","number":9007199254740993}}"#);
+        let signed = signer.sign("https://x.example.com/", body.as_bytes(), self.clock.now());
+        let signed = signed.map_err(|problem| problem.to_string())?;
+        let request = InboundRequest::new(signed.method, signed.url, signed.headers, signed.body);
+        Ok(self.hub.receive(source, request).await.status.as_u16())
     }
 
     /// Lets a millisecond pass: what happens within the same one has no order in listings.

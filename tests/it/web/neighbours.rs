@@ -21,6 +21,8 @@ struct Ids {
     delivery: String,
     event: String,
     replay: String,
+    source: String,
+    received: String,
     cursor: String,
 }
 
@@ -34,6 +36,8 @@ impl Ids {
             delivery: id("dlv_"),
             event: id("evt_"),
             replay: id("rpl_"),
+            source: id("src_"),
+            received: id("rcv_"),
             cursor: id("cur_"),
         }
     }
@@ -44,13 +48,24 @@ impl Ids {
             Some("webhooks") => &self.webhook,
             Some("deliveries") => &self.delivery,
             Some("replays") => &self.replay,
+            Some("sources") => &self.source,
+            Some("received") => &self.received,
             _ => "order.placed",
         }
     }
 
     /// The same text without the ids in it.
     fn blind(&self, text: &str) -> String {
-        let ids = [&self.key, &self.webhook, &self.delivery, &self.event, &self.replay, &self.cursor];
+        let ids = [
+            &self.key,
+            &self.webhook,
+            &self.delivery,
+            &self.event,
+            &self.replay,
+            &self.source,
+            &self.received,
+            &self.cursor,
+        ];
         ids.into_iter().fold(text.to_owned(), |text, id| text.replace(&**id, "ID"))
     }
 }
@@ -75,7 +90,8 @@ async fn settled(house: &House, tenant: &str) -> Result<Ids, Box<dyn std::error:
     let cursor = text(&page["next"])?.trim_start_matches("deliveries_").to_owned();
     let replay = json!({"webhook": webhook, "from": "1900-01-01T00:00:00Z", "to": "2100-01-01T00:00:00Z"});
     let replay = text(&made("/replays", replay).await["id"])?;
-    Ok(Ids { key, webhook, delivery, event, replay, cursor })
+    let (source, received) = house.source(tenant, "ord_1").await?;
+    Ok(Ids { key, webhook, delivery, event, replay, source, received, cursor })
 }
 
 /// Every request of the API that can name a record: by its path, its query or its body.
@@ -90,9 +106,17 @@ fn requests(ids: &Ids) -> Vec<(String, Method, String, Option<Value>)> {
             (_, "/webhooks/{id}/release") => Some(json!({"head": "retry"})),
             (_, "/webhooks/{id}") => Some(json!({"name": "Mine now"})),
             (_, "/keys/{id}/revoke") => Some(json!({"reason": "none"})),
+            (_, "/sources/{id}") => Some(json!({"title": "Mine now"})),
+            (_, "/sources/{id}/switch") => Some(json!({"state": "off"})),
+            (_, "/sources/{id}/rotate") => Some(json!({"secret": "mine now", "overlap": 0})),
+            (_, "/received/replay") => {
+                Some(json!({"source": ids.source, "statuses": ["dead", "pending", "ignored"]}))
+            }
             (_, "/replays" | "/replays/preview") => Some(replay.clone()),
             // They name no record; each makes one, or changes the tenant's own.
-            (_, "/keys" | "/webhooks" | "/defaults" | "/keys/leaks") => Some(json!({"garbage": true})),
+            (_, "/keys" | "/webhooks" | "/sources" | "/defaults" | "/keys/leaks") => {
+                Some(json!({"garbage": true}))
+            }
             _ => Some(json!({})),
         };
         let there = path.replace("{id}", ids.in_path(&path)).replace("{name}", ids.in_path(&path));
@@ -105,6 +129,11 @@ fn requests(ids: &Ids) -> Vec<(String, Method, String, Option<Value>)> {
         format!("/keys?after=keys_{}&limit=1", ids.cursor),
         format!("/webhooks?after=webhooks_{}&limit=1", ids.cursor),
         format!("/replays?after=replays_{}&limit=1", ids.cursor),
+        format!("/sources?after=sources_{}&limit=1", ids.cursor),
+        format!("/received?after=received_{}&limit=1", ids.cursor),
+        format!("/received?source={}", ids.source),
+        format!("/received?source={}&status=pending&kind=order.*", ids.source),
+        format!("/activity?subject={}", ids.source),
         format!("/activity?subject={}", ids.webhook),
         format!("/activity?subject={}", ids.key),
         format!("/webhooks/{}/diagnosis?event={}", ids.webhook, ids.event),
@@ -169,13 +198,15 @@ async fn differential() -> Told {
     assert_eq!((&untouched["version"], &untouched["state"]), (&json!(1), &json!("active")));
     let key = house.get(&format!("/keys/{}", theirs.key)).await.expect(StatusCode::OK);
     assert_eq!(key["status"], "active");
+    let source = house.get(&format!("/sources/{}", theirs.source)).await.expect(StatusCode::OK);
+    assert_eq!((&source["version"], &source["state"]), (&json!(1), &json!("active")));
     Ok(())
 }
 
 async fn listings() -> Told {
     let house = house()?;
     let theirs = settled(&house, "acme").await?;
-    let empty = ["/keys", "/webhooks", "/deliveries", "/replays", "/activity"];
+    let empty = ["/keys", "/webhooks", "/deliveries", "/replays", "/sources", "/received", "/activity"];
     for path in empty {
         let page = house.ask("rival", Method::GET, path, None).await;
         assert_eq!(page.expect(StatusCode::OK), json!({"items": []}), "{path}");

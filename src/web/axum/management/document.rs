@@ -16,7 +16,7 @@ use crate::web::axum::answer::Failure;
 use crate::web::axum::management::desk::Desk;
 use crate::web::axum::management::shapes::Answer;
 use crate::web::axum::management::{
-    activity, defaults, deliveries, event_types, keys, replays, shapes, webhooks,
+    activity, defaults, deliveries, event_types, keys, received, replays, shapes, sources, webhooks,
 };
 use crate::web::tower::ProblemDocument;
 
@@ -58,6 +58,8 @@ fn described() -> OpenApiRouter<Desk> {
         .merge(event_types::routes())
         .merge(deliveries::routes())
         .merge(replays::routes())
+        .merge(sources::routes())
+        .merge(received::routes())
         .merge(defaults::routes())
         .merge(activity::routes())
 }
@@ -137,6 +139,6 @@ struct FieldProblem {
 }
 
 const PROBLEM: &str = "Problem";
-const ABOUT: &str = "API keys, webhooks, event types, deliveries, replays and the activity log of one tenant. Listings have pages: \
+const ABOUT: &str = "API keys, webhooks, event types, deliveries, replays, sources of inbound webhooks, what they have received, and the activity log of one tenant. Listings have pages: \
                      `next` of one is `after` for the following. Changes say by `if-match` which version they were made from. \
                      Failures are problem documents (RFC 9457) that name field, rule and fix.";

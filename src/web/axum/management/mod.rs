@@ -9,6 +9,8 @@
 //! | [`event_types`] | `/event_types`: list, read, schema |
 //! | [`deliveries`] | `/deliveries`: list, read, attempts, resend |
 //! | [`replays`] | `/replays`: preview, start, list, progress, cancel |
+//! | [`sources`] | `/sources`: create, list, read, change, delete, switch, rotate |
+//! | [`received`] | `/received`: list, read, replay |
 //! | [`defaults`] | `/defaults`: read, change |
 //! | [`activity`] | `/activity`: list |
 //!
@@ -27,8 +29,10 @@ mod input;
 mod keys;
 mod paging;
 mod query;
+mod received;
 mod replays;
 mod shapes;
+mod sources;
 mod webhooks;
 
 pub use body::MAX_BODY;

@@ -32,6 +32,7 @@ use crate::inbound::service::platform::PlatformSource;
 use crate::inbound::settings::InboundSettings;
 use crate::inbound::store::{InboundStore, KindPattern};
 use crate::inbound::verifier::Verifier;
+use crate::mapping::HostData;
 use crate::ports::{Clock, Entropy, Exchange, Vault, Wake};
 use crate::primitives::durability::Durability;
 use crate::primitives::egress::EgressPolicy;
@@ -39,6 +40,7 @@ use crate::primitives::secret::Secret;
 use crate::tenancy::policy::AccessPolicy;
 use crate::webhooks::context::Context;
 use crate::webhooks::dispatch::Dispatcher;
+use crate::webhooks::mapped::Mappings;
 use crate::webhooks::notice::Notices;
 use crate::webhooks::notice_events::{NoticeEvents, notice_types};
 use crate::webhooks::queue::DeliveryQueue;
@@ -69,6 +71,7 @@ pub struct HubBuilder {
     transport: Option<Arc<dyn Exchange>>,
     schema_engine: Option<Arc<dyn SchemaEngine>>,
     formats: Vec<(String, Arc<dyn CustomFormat>)>,
+    mapping_data: HostData,
     built_ins: BuiltIns,
     clock: Option<Arc<dyn Clock>>,
     entropy: Option<Arc<dyn Entropy>>,
@@ -159,6 +162,14 @@ impl HubBuilder {
     /// ones: what a process does not know is tried again later.
     pub fn payload_format(mut self, name: impl Into<String>, format: impl CustomFormat) -> Self {
         self.formats.push((name.into(), Arc::new(format)));
+        self
+    }
+
+    /// What mappings of webhooks may take from the host besides the event: values, tables, identities, keys. Every tenant's
+    /// mappings may take all of it, so nothing that concerns one tenant belongs here. Every process that sends is given the same:
+    /// what a process does not know is tried again later.
+    pub fn mapping_data(mut self, data: HostData) -> Self {
+        self.mapping_data = data;
         self
     }
 
@@ -367,7 +378,8 @@ impl HubBuilder {
             Arc::clone(&vault),
             self.access.clone(),
         );
-        let dispatcher = Dispatcher::new(Arc::clone(&vault), exchange, formats, &self.settings);
+        let mappings = Mappings::new(self.settings.mapping_limits, self.mapping_data);
+        let dispatcher = Dispatcher::new(Arc::clone(&vault), exchange, formats, mappings, &self.settings);
         let context = Context {
             repository: store.repository,
             queue: store.queue,

@@ -25,6 +25,8 @@ use crate::primitives::secret::Secret;
 /// ```
 #[derive(Clone, Default)]
 pub struct HostData {
+    /// What is asked for and not found here is looked for there.
+    behind: Option<Arc<HostData>>,
     context: Map<String, Value>,
     tables: HashMap<String, Arc<LookupTable>>,
     identities: HashMap<(String, String), Identities>,
@@ -41,6 +43,23 @@ impl HostData {
     /// Nothing.
     pub fn new() -> Self {
         Self::default()
+    }
+
+    /// Everything that this gives, and what is added wins over it: what differs from run to run is laid over what does not.
+    ///
+    /// ```
+    /// use std::sync::Arc;
+    ///
+    /// use crossdock::mapping::HostData;
+    /// use serde_json::json;
+    ///
+    /// let shared = Arc::new(HostData::new().with_context("warehouse", json!("HAM")));
+    /// let run = HostData::over(shared).with_context("today", json!("2026-01-01"));
+    ///
+    /// assert_eq!((run.context("warehouse"), run.context("today")), (Some(&json!("HAM")), Some(&json!("2026-01-01"))));
+    /// ```
+    pub fn over(shared: Arc<Self>) -> Self {
+        Self { behind: Some(shared), ..Self::default() }
     }
 
     /// Adds a value for `ctx` and for rates.
@@ -75,24 +94,44 @@ impl HostData {
 
     /// The value of this name.
     pub fn context(&self, name: &str) -> Option<&Value> {
-        self.context.get(name)
+        self.context.get(name).or_else(|| self.behind.as_ref()?.context(name))
     }
 
     pub(crate) fn table(&self, name: &str) -> Option<&LookupTable> {
-        self.tables.get(name).map(Arc::as_ref)
+        match self.tables.get(name) {
+            Some(table) => Some(table),
+            None => self.behind.as_ref()?.table(name),
+        }
     }
 
     pub(crate) fn identity(&self, system: &str, entity: &str, side: XrefSide, id: &str) -> Option<&str> {
-        let known = self.identities.get(&(system.to_owned(), entity.to_owned()))?;
-        let ids = match side {
-            XrefSide::Internal => &known.internal,
-            XrefSide::External => &known.external,
-        };
-        ids.get(id).map(String::as_str)
+        let known = self.identities.get(&(system.to_owned(), entity.to_owned())).and_then(|known| {
+            let ids = match side {
+                XrefSide::Internal => &known.internal,
+                XrefSide::External => &known.external,
+            };
+            ids.get(id)
+        });
+        match known {
+            Some(id) => Some(id),
+            None => self.behind.as_ref()?.identity(system, entity, side, id),
+        }
     }
 
     pub(crate) fn key(&self, name: &str) -> Option<&Secret> {
-        self.keys.get(name)
+        self.keys.get(name).or_else(|| self.behind.as_ref()?.key(name))
+    }
+
+    /// The names of the values.
+    pub(crate) fn names(&self) -> impl Iterator<Item = &str> {
+        self.context.keys().map(String::as_str)
+    }
+
+    /// The names of the tables, in their order.
+    pub(crate) fn table_names(&self) -> impl Iterator<Item = &str> {
+        let mut names: Vec<_> = self.tables.keys().map(String::as_str).collect();
+        names.sort_unstable();
+        names.into_iter()
     }
 }
 

@@ -22,6 +22,8 @@ pub enum Verdict {
     DisableAsked,
     /// The receiver refused this one delivery for good.
     Rejected,
+    /// The webhook's mapping refused the event: nothing was sent.
+    Unmapped,
 }
 
 /// The longest time a receiver may ask us to wait.

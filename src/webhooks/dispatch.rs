@@ -14,13 +14,17 @@ use crate::error::{Error, ErrorKind, Result};
 use crate::events::envelope::Body;
 use crate::events::envelope::named::NamedFormats;
 use crate::events::model::Event;
+use crate::mapping::MapError;
 use crate::ports::{
     Answer, Exchange, ExchangeLimits, ExchangeRequest, Sealed, TransportError, TransportErrorKind, Vault,
 };
 use crate::primitives::id::{AttemptId, DeliveryId, WebhookId};
 use crate::primitives::secret::Secret;
 use crate::webhooks::classify::{Verdict, attempt_error, classify};
-use crate::webhooks::model::{Attempt, LoggedHeaders, StoredAuth, TenantDefaults, Version, Webhook};
+use crate::webhooks::mapped::{Mapped, Mappings, refusal};
+use crate::webhooks::model::{
+    Attempt, AttemptError, LoggedHeaders, StoredAuth, TenantDefaults, Version, Webhook,
+};
 use crate::webhooks::sealing::{AUTH, SECRET, defaults_place, webhook_place};
 use crate::webhooks::settings::Settings;
 use crate::webhooks::sign::{Message, MessageId, Signer, SigningSecret};
@@ -30,9 +34,10 @@ pub(crate) struct Dispatcher {
     vault: Arc<dyn Vault>,
     exchange: Option<Arc<dyn Exchange>>,
     formats: NamedFormats,
+    mappings: Mappings,
     user_agent: HeaderValue,
     limits: ExchangeLimits,
-    ready: Mutex<HashMap<WebhookId, Arc<Ready>>>,
+    ready: Mutex<Kept>,
 }
 
 /// What one attempt came to.
@@ -51,12 +56,31 @@ pub(crate) struct AttemptName {
     pub(crate) started_at: DateTime<Utc>,
 }
 
-/// A webhook with its secrets opened and its keys scheduled.
+/// The webhooks that are ready.
+#[derive(Default)]
+struct Kept {
+    ready: HashMap<WebhookId, Arc<Ready>>,
+    /// Of the documents of their mappings: compiled, they take the more memory the longer they are.
+    document_bytes: usize,
+}
+
+/// What writes the bodies of a webhook.
+enum Writer {
+    /// Its format.
+    Format,
+    /// Its mapping; the same for every version that has the same document.
+    Mapping { document: Arc<str>, mapped: Arc<Mapped> },
+    /// A mapping that this process cannot run, such as one with a table that only other processes were given.
+    Unknown,
+}
+
+/// A webhook with its secrets opened, its keys scheduled and its mapping compiled.
 struct Ready {
     of: (Version, Version),
     /// An old secret stops signing then.
     until: Option<DateTime<Utc>>,
     signer: Signer,
+    writer: Writer,
     headers: HeaderMap,
     /// The same headers as the log shows them.
     logged: LoggedHeaders,
@@ -65,8 +89,6 @@ struct Ready {
 const WHAT: &str = "make the request of a webhook";
 
 impl Dispatcher {
-    /// Ready webhooks that are kept; beyond that, all are forgotten.
-    const KEPT: usize = 10_000;
     /// Headers that differ from one attempt to the next.
     const VARYING: usize = 8;
 
@@ -74,12 +96,14 @@ impl Dispatcher {
         vault: Arc<dyn Vault>,
         exchange: Option<Arc<dyn Exchange>>,
         formats: NamedFormats,
+        mappings: Mappings,
         settings: &Settings,
     ) -> Self {
         Self {
             vault,
             exchange,
             formats,
+            mappings,
             user_agent: settings.user_agent.clone(),
             limits: settings.limits,
             ready: Mutex::default(),
@@ -89,6 +113,11 @@ impl Dispatcher {
     /// The host's own formats.
     pub(crate) fn formats(&self) -> &NamedFormats {
         &self.formats
+    }
+
+    /// What mappings are checked against.
+    pub(crate) fn mappings(&self) -> &Mappings {
+        &self.mappings
     }
 
     /// Sends the event and judges the answer.
@@ -104,7 +133,15 @@ impl Dispatcher {
     ) -> Result<Sent> {
         let ready = self.ready(webhook, defaults, name.started_at).await?;
         let unconfigured = || Err(TransportError::new(TransportErrorKind::Unconfigured));
-        let (result, logged) = match self.formats.render(&webhook.format, event) {
+        let body = match &ready.writer {
+            Writer::Format => self.formats.render(&webhook.format, event),
+            Writer::Mapping { mapped, .. } => match mapped.write(event) {
+                Ok(body) => Some(body),
+                Err(error) => return Ok(unmapped(name, &error)),
+            },
+            Writer::Unknown => None,
+        };
+        let (result, logged) = match body {
             Some(body) => {
                 let (headers, logged, body) = Self::request(&ready, webhook, event, body, name.started_at);
                 let mut request = ExchangeRequest::post(webhook.url.clone(), body);
@@ -162,20 +199,16 @@ impl Dispatcher {
         now: DateTime<Utc>,
     ) -> Result<Arc<Ready>> {
         let of = (webhook.version, defaults.version);
-        let kept = self.lock().get(&webhook.id).map(Arc::clone);
-        if let Some(ready) = kept
+        let kept = self.lock().ready.get(&webhook.id).map(Arc::clone);
+        if let Some(ready) = &kept
             && ready.of == of
             && ready.until.is_none_or(|until| now < until)
         {
-            return Ok(ready);
+            return Ok(Arc::clone(ready));
         }
         // Boxed, because it is rare and would make the future of every delivery larger.
-        let ready = Arc::new(Box::pin(self.get_ready(webhook, defaults, now)).await?);
-        let mut kept = self.lock();
-        if kept.len() >= Self::KEPT {
-            kept.clear();
-        }
-        kept.insert(webhook.id, Arc::clone(&ready));
+        let ready = Arc::new(Box::pin(self.get_ready(webhook, defaults, kept, now)).await?);
+        self.lock().keep(webhook.id, &ready);
         Ok(ready)
     }
 
@@ -183,6 +216,7 @@ impl Dispatcher {
         &self,
         webhook: &Webhook,
         defaults: &TenantDefaults,
+        kept: Option<Arc<Ready>>,
         now: DateTime<Utc>,
     ) -> Result<Ready> {
         let (tenant, id) = (webhook.tenant.as_str(), webhook.id.to_string());
@@ -226,11 +260,52 @@ impl Dispatcher {
             }
         }
         let logged = LoggedHeaders::from(&headers);
-        Ok(Ready { of: (webhook.version, defaults.version), until, signer, headers, logged })
+        let writer = self.writer(webhook.mapping.as_ref(), kept.as_deref());
+        Ok(Ready { of: (webhook.version, defaults.version), until, signer, writer, headers, logged })
     }
 
-    fn lock(&self) -> std::sync::MutexGuard<'_, HashMap<WebhookId, Arc<Ready>>> {
+    fn writer(&self, document: Option<&Arc<str>>, before: Option<&Ready>) -> Writer {
+        match (document, before.map(|before| &before.writer)) {
+            (None, _) => Writer::Format,
+            (Some(document), Some(Writer::Mapping { document: same, mapped })) if same == document => {
+                Writer::Mapping { document: Arc::clone(document), mapped: Arc::clone(mapped) }
+            }
+            // It was sound where it was saved: what is missing is missing in this process.
+            (Some(document), _) => match self.mappings.compile(document) {
+                Ok(mapped) => Writer::Mapping { document: Arc::clone(document), mapped: Arc::new(mapped) },
+                Err(_) => Writer::Unknown,
+            },
+        }
+    }
+
+    fn lock(&self) -> std::sync::MutexGuard<'_, Kept> {
         self.ready.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Kept {
+    /// Ready webhooks that are kept; beyond that, all are forgotten.
+    const MOST: usize = 10_000;
+    /// Bytes of their mappings' documents that are kept.
+    const MOST_BYTES: usize = 16 * 1024 * 1024;
+
+    fn keep(&mut self, id: WebhookId, ready: &Arc<Ready>) {
+        if self.ready.len() >= Self::MOST || self.document_bytes + ready.document_bytes() > Self::MOST_BYTES {
+            *self = Self::default();
+        }
+        self.document_bytes += ready.document_bytes();
+        if let Some(before) = self.ready.insert(id, Arc::clone(ready)) {
+            self.document_bytes = self.document_bytes.saturating_sub(before.document_bytes());
+        }
+    }
+}
+
+impl Ready {
+    fn document_bytes(&self) -> usize {
+        match &self.writer {
+            Writer::Mapping { document, .. } => document.len(),
+            Writer::Format | Writer::Unknown => 0,
+        }
     }
 }
 
@@ -242,6 +317,14 @@ impl fmt::Debug for Dispatcher {
             .field("exchange", &self.exchange)
             .finish_non_exhaustive()
     }
+}
+
+/// Nothing was sent, and nothing would be better the next time.
+fn unmapped(name: AttemptName, error: &MapError) -> Sent {
+    let mut attempt = Attempt::new(name.id, name.delivery, name.number, name.started_at);
+    attempt.error = Some(AttemptError::Unmapped);
+    attempt.refusal = Some(refusal(error));
+    Sent { attempt, verdict: Verdict::Unmapped }
 }
 
 fn logged_attempt(

@@ -14,6 +14,7 @@
 //! | [`host_transaction`] | publishing inside a transaction of the host's own |
 //! | [`sign`] | the signature headers of a request |
 //! | [`classify`] | an answer becomes a verdict |
+//! | `mapped` | the body that a webhook's mapping writes |
 //! | [`retry`] | a verdict becomes what happens next |
 //! | [`health`] | when a failing webhook is given up |
 //! | [`notice`] | what an operator hears of |
@@ -27,6 +28,7 @@ pub(crate) mod dispatch;
 pub mod fan_out;
 pub mod health;
 pub mod host_transaction;
+pub(crate) mod mapped;
 pub mod model;
 pub mod notice;
 pub(crate) mod notice_events;

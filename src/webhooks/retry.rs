@@ -86,6 +86,8 @@ impl RetryPolicy {
             Verdict::Gone => Next::Disable(DisableReason::Gone),
             Verdict::DisableAsked => Next::Disable(DisableReason::Asked),
             Verdict::Rejected => Next::GiveUp(DeadReason::Rejected),
+            // The same event gives the same refusal every time, until a person mends the mapping.
+            Verdict::Unmapped => Next::GiveUp(DeadReason::Unmapped),
             Verdict::Retry(not_before) => match self.0.wait(attempt, jitter) {
                 Some(wait) => {
                     let planned = now + wait;
@@ -157,6 +159,7 @@ mod tests {
             (Verdict::Gone, Next::Disable(DisableReason::Gone)),
             (Verdict::DisableAsked, Next::Disable(DisableReason::Asked)),
             (Verdict::Rejected, Next::GiveUp(DeadReason::Rejected)),
+            (Verdict::Unmapped, Next::GiveUp(DeadReason::Unmapped)),
         ] {
             assert_eq!(policy.next(verdict, 1, NOW, Jitter::NONE), next);
         }

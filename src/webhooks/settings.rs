@@ -6,6 +6,7 @@ use http::HeaderValue;
 
 use crate::error::Problem;
 use crate::lanes::throttle::CircuitPolicy;
+use crate::mapping::Limits;
 use crate::ports::ExchangeLimits;
 use crate::webhooks::health::AutoDisable;
 use crate::webhooks::queue::Retention;
@@ -50,6 +51,8 @@ pub struct Settings {
     pub max_webhooks: usize,
     /// How many replays of a tenant may run at once; 10.
     pub max_running_replays: usize,
+    /// What the mapping of a webhook may cost: documents of 64 KiB and 500 rules, 1 MiB in and out, a million steps.
+    pub mapping_limits: Limits,
 }
 
 impl Settings {
@@ -138,6 +141,15 @@ impl Default for Settings {
             max_age: Duration::from_secs(30 * 24 * 60 * 60),
             max_webhooks: 1_000,
             max_running_replays: 10,
+            mapping_limits: Limits {
+                document_bytes: 64 * 1024,
+                rules: 500,
+                table_rows: 2_000,
+                input_bytes: 1024 * 1024,
+                output_bytes: 1024 * 1024,
+                fuel: 1_000_000,
+                ..Limits::default()
+            },
         }
     }
 }

@@ -2,6 +2,7 @@
 
 use std::fmt;
 use std::net::IpAddr;
+use std::sync::Arc;
 
 use bytes::Bytes;
 use chrono::{DateTime, Utc};
@@ -30,6 +31,8 @@ pub struct Attempt {
     pub status: Option<u16>,
     /// Why it failed; `None` if the receiver took the delivery.
     pub error: Option<AttemptError>,
+    /// Where and why the webhook's mapping refused the event, without anything of the event.
+    pub refusal: Option<Arc<str>>,
     /// The answer's headers.
     pub response_headers: LoggedHeaders,
     /// The beginning of the answer's body.
@@ -54,6 +57,8 @@ pub enum AttemptError {
     Transport(TransportErrorKind),
     /// The request could not be made.
     Unsendable,
+    /// The webhook's mapping refused the event: [`Attempt::refusal`] says where. Nothing was sent.
+    Unmapped,
 }
 
 impl Attempt {
@@ -68,6 +73,7 @@ impl Attempt {
             request_headers: LoggedHeaders::default(),
             status: None,
             error: None,
+            refusal: None,
             response_headers: LoggedHeaders::default(),
             response_body: Bytes::new(),
             truncated: false,
@@ -97,6 +103,7 @@ impl AttemptError {
             Self::Status(_) => "status",
             Self::Transport(kind) => kind.as_str(),
             Self::Unsendable => "unsendable",
+            Self::Unmapped => "unmapped",
         }
     }
 }
@@ -121,6 +128,7 @@ impl fmt::Debug for Attempt {
             .field("peer", &self.peer)
             .field("status", &self.status)
             .field("error", &self.error)
+            .field("refusal", &self.refusal)
             .field("timings", &self.timings)
             .field("next_attempt_at", &self.next_attempt_at)
             .field("fenced", &self.fenced)

@@ -92,6 +92,8 @@ pub enum DeadReason {
     Interrupted,
     /// The request cannot be made: a stored secret does not open, or host code failed on it.
     Unsendable,
+    /// The webhook's mapping refused the event. Once the mapping is mended, it can be sent again.
+    Unmapped,
     /// A person has skipped the head of a stopped order.
     SkippedByPerson,
 }
@@ -259,6 +261,7 @@ words!(DeadReason {
     Expired => "expired",
     Interrupted => "interrupted",
     Unsendable => "unsendable",
+    Unmapped => "unmapped",
     SkippedByPerson => "skipped_by_person",
 });
 

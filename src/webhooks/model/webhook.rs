@@ -48,6 +48,8 @@ pub struct Webhook {
     pub entitlements: BTreeSet<Entitlement>,
     /// How an event becomes bytes.
     pub format: PayloadFormat,
+    /// The mapping document, as JSON, that writes the whole body instead of the format.
+    pub mapping: Option<Arc<str>>,
     /// How requests are signed, side by side; none means unsigned.
     pub schemes: Vec<SignatureScheme>,
     /// The signing secrets, newest first; all but the first end at their time.
@@ -221,6 +223,7 @@ impl Webhook {
             channels: Vec::new(),
             entitlements: BTreeSet::new(),
             format: PayloadFormat::default(),
+            mapping: None,
             schemes: Vec::new(),
             secrets: Vec::new(),
             auth: None,

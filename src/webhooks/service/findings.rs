@@ -64,6 +64,8 @@ pub enum Cause {
     NoAnswer(TransportErrorKind),
     /// The request cannot be made: a stored secret does not open.
     Unsendable,
+    /// The webhook's mapping refuses events.
+    Unmapped,
     /// An order stands still behind a delivery that cannot be made.
     OrderStopped,
     /// Everything waits until then: the receiver has asked for it, or it fails so often that it is left alone.
@@ -87,6 +89,7 @@ impl Cause {
             Self::ReceiverFails(_) => "receiver_fails",
             Self::NoAnswer(_) => "no_answer",
             Self::Unsendable => "unsendable",
+            Self::Unmapped => "unmapped",
             Self::OrderStopped => "order_stopped",
             Self::HeldBack(_) => "held_back",
             Self::NoWorker(_) => "no_worker",
@@ -165,6 +168,7 @@ fn receiver(facts: &Facts) -> Option<Cause> {
         AttemptError::Status(status) => Some(Cause::ReceiverFails(status)),
         AttemptError::Transport(kind) => Some(Cause::NoAnswer(kind)),
         AttemptError::Unsendable => Some(Cause::Unsendable),
+        AttemptError::Unmapped => Some(Cause::Unmapped),
     }
 }
 
@@ -232,7 +236,7 @@ fn what_to_do(cause: Cause) -> &'static str {
             "let the receiver answer first and work afterwards, or raise the timeout"
         }
         Cause::NoAnswer(TransportErrorKind::Unconfigured) => {
-            "the operator has to give the hub a transport, and the payload format that the webhook names"
+            "the operator has to give the hub a transport, and the payload format or the tables that the webhook names"
         }
         Cause::NoAnswer(TransportErrorKind::Internal) => "the operator has to look at the transport",
         Cause::NoAnswer(TransportErrorKind::Protocol) => "check that the port speaks HTTP/1.1",
@@ -240,6 +244,9 @@ fn what_to_do(cause: Cause) -> &'static str {
             "check that the receiver runs and can be reached from the internet, and the webhook's own destinations"
         }
         Cause::Unsendable => "rotate the secret and give the login again: what is stored cannot be opened",
+        Cause::Unmapped => {
+            "mend the webhook's mapping at the field that the attempt names, send a test, and resend what was given up"
+        }
         Cause::OrderStopped => "release the stopped order: retry its head, or skip it",
         Cause::HeldBack(_) => {
             "wait until then, or save the webhook's URL or login once the receiver is mended"
@@ -315,6 +322,7 @@ mod tests {
             (AttemptError::Transport(TransportErrorKind::Dns), Cause::NoAnswer(TransportErrorKind::Dns)),
             (AttemptError::Transport(TransportErrorKind::Tls), Cause::NoAnswer(TransportErrorKind::Tls)),
             (AttemptError::Unsendable, Cause::Unsendable),
+            (AttemptError::Unmapped, Cause::Unmapped),
         ] {
             let facts = facts(vec![delivery(DeliveryStatus::Pending, Some(error))]);
             assert_eq!(causes(&webhook(), &facts), [cause]);

@@ -82,6 +82,7 @@ impl<'a> Plan<'a> {
             egress: &self.context.egress,
             catalog: &self.context.catalog,
             formats: self.context.dispatcher.formats(),
+            mappings: self.context.dispatcher.mappings(),
             settings: &self.context.settings,
             actor: self.actor,
             present,

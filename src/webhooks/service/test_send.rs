@@ -1,5 +1,6 @@
 //! Sends an example the very way that events go, and says what came of it.
 
+use std::fmt;
 use std::sync::Arc;
 
 use bytes::Bytes;
@@ -9,6 +10,7 @@ use crate::error::{Error, Problem, Result};
 use crate::events::event_type::EventPattern;
 use crate::events::model::Event;
 use crate::events::new_event::NewEvent;
+use crate::mapping::Preview;
 use crate::ports::EntropyExt;
 use crate::primitives::id::{AttemptId, DeliveryId, EventId, WebhookId};
 use crate::webhooks::classify::Verdict;
@@ -54,13 +56,25 @@ pub struct TestEvent {
 /// assert_eq!(tested.attempt.error, Some(AttemptError::Transport(TransportErrorKind::Unconfigured)));
 /// # Ok(()) }
 /// ```
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 #[non_exhaustive]
 pub struct Tested {
     /// The request and what came of it.
     pub attempt: Attempt,
     /// What the answer would mean for a delivery; for the webhook it means nothing.
     pub verdict: Verdict,
+    /// What the webhook's mapping made of the event, field by field, with everything that failed; `None` if it has none.
+    pub mapped: Option<Preview>,
+}
+
+impl fmt::Debug for Tested {
+    /// What a mapping made of the event is the tenant's.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Tested")
+            .field("attempt", &self.attempt)
+            .field("verdict", &self.verdict)
+            .finish_non_exhaustive()
+    }
 }
 
 impl TestEvent {
@@ -108,6 +122,9 @@ impl WebhookAdmin {
             number: 1,
             started_at,
         };
+        // A mapping that this process cannot run sends nothing either: the attempt says so.
+        let preview = |document: &str| self.context.dispatcher.mappings().preview(document, &event).ok();
+        let mapped = webhook.mapping.as_deref().and_then(preview);
         let sent = self.context.dispatcher.send(&webhook, &defaults, &event, name).await?;
 
         let attempt = sent.attempt;
@@ -119,7 +136,7 @@ impl WebhookAdmin {
             .with_detail("event_type", event.event_type.as_str())
             .with_detail("result", result);
         self.context.repository.record_test(event, delivery, attempt.clone(), vec![activity]).await?;
-        Ok(Tested { attempt, verdict: sent.verdict })
+        Ok(Tested { attempt, verdict: sent.verdict, mapped })
     }
 
     /// The event that is sent; a type that the actor may not know of is as unknown as any other.
@@ -165,6 +182,7 @@ impl WebhookAdmin {
             Verdict::Delivered => DeliveryStatus::Delivered,
             Verdict::Gone | Verdict::DisableAsked => DeliveryStatus::DeadLetter(DeadReason::Gone),
             Verdict::Rejected => DeliveryStatus::DeadLetter(DeadReason::Rejected),
+            Verdict::Unmapped => DeliveryStatus::DeadLetter(DeadReason::Unmapped),
             // A test is tried once.
             Verdict::Retry(_) => DeliveryStatus::DeadLetter(DeadReason::Exhausted),
         };

@@ -156,6 +156,7 @@ pub(crate) fn changed_fields(before: &Webhook, after: &Webhook) -> Vec<&'static 
         ("events", before.events != after.events),
         ("channels", before.channels != after.channels),
         ("format", before.format != after.format),
+        ("mapping", before.mapping != after.mapping),
         ("schemes", before.schemes != after.schemes),
         ("secret", before.secrets != after.secrets),
         ("auth", before.auth != after.auth),

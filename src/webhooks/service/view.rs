@@ -63,6 +63,8 @@ pub struct WebhookView {
     pub channels: Vec<Arc<str>>,
     /// How an event becomes bytes.
     pub format: PayloadFormat,
+    /// The mapping document, as JSON, that writes the whole body instead of the format.
+    pub mapping: Option<Arc<str>>,
     /// How requests are signed; none means unsigned.
     pub schemes: Vec<SignatureScheme>,
     /// Whether there is a signing secret.
@@ -261,6 +263,7 @@ impl WebhookView {
             events: webhook.events.clone(),
             channels: webhook.channels.clone(),
             format: webhook.format.clone(),
+            mapping: webhook.mapping.clone(),
             schemes: webhook.schemes.clone(),
             has_secret: !secrets.is_empty(),
             secrets,

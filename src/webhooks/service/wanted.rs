@@ -18,6 +18,7 @@ pub(crate) struct Wanted {
     pub(crate) events: Vec<String>,
     pub(crate) channels: Vec<String>,
     pub(crate) format: PayloadFormat,
+    pub(crate) mapping: Option<String>,
     pub(crate) schemes: Vec<SignatureScheme>,
     pub(crate) headers: Vec<(String, String)>,
     pub(crate) retry: Option<WantedRetry>,
@@ -85,6 +86,22 @@ macro_rules! settings {
         #[must_use]
         pub fn format(mut self, format: impl Into<PayloadFormat>) -> Self {
             self.wanted.format = format.into();
+            self
+        }
+
+        /// Lets this mapping document, as JSON, write the whole body; there is no other format beside it. What the event
+        /// carries goes in, and `event.id`, `event.type`, `event.occurred_at`, `event.published_at`, `event.tenant`,
+        /// `event.owner` and `event.subject` can be declared in the document's `context`.
+        #[must_use]
+        pub fn mapping(mut self, document: impl Into<String>) -> Self {
+            self.wanted.mapping = Some(document.into());
+            self
+        }
+
+        /// Lets the format write the body; the default.
+        #[must_use]
+        pub fn without_mapping(mut self) -> Self {
+            self.wanted.mapping = None;
             self
         }
 
@@ -222,6 +239,7 @@ impl Wanted {
             events: Vec::new(),
             channels: Vec::new(),
             format: PayloadFormat::default(),
+            mapping: None,
             schemes: vec![SignatureScheme::Standard],
             headers: Vec::new(),
             retry: None,
@@ -243,6 +261,7 @@ impl Wanted {
             events: seen.events.iter().map(ToString::to_string).collect(),
             channels: texts(&seen.channels),
             format: seen.format.clone(),
+            mapping: seen.mapping.as_deref().map(str::to_owned),
             schemes: seen.schemes.clone(),
             headers: seen.headers.clone(),
             retry: seen.retry.clone().map(WantedRetry::Policy),

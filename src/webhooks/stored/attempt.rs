@@ -8,7 +8,7 @@ use crate::error::Result;
 use crate::ports::Timings;
 use crate::primitives::id::{AttemptId, DeliveryId};
 use crate::primitives::stored::Stored;
-use crate::primitives::stored::field::{Base64, Nanos, Text, Time, says_nothing};
+use crate::primitives::stored::field::{Base64, Label, Nanos, Text, Time, says_nothing};
 use crate::primitives::stored::record::{self, FormatOne};
 use crate::webhooks::model::{Attempt, LoggedHeaders};
 use crate::webhooks::stored::attempt_error::StoredError;
@@ -30,6 +30,8 @@ struct Kept {
     status: Option<u16>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     error: Option<Text<StoredError>>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    refusal: Option<Label>,
     #[serde(default, skip_serializing_if = "KeptLines::is_empty")]
     response_headers: KeptLines,
     #[serde(default, skip_serializing_if = "Base64::is_empty")]
@@ -74,6 +76,7 @@ impl Stored for Attempt {
                 request_headers: KeptLines(self.request_headers.clone()),
                 status: self.status,
                 error: self.error.map(|error| Text(StoredError(error))),
+                refusal: self.refusal.clone().map(Label),
                 response_headers: KeptLines(self.response_headers.clone()),
                 response_body: Base64(self.response_body.clone()),
                 truncated: self.truncated,
@@ -103,6 +106,7 @@ impl Stored for Attempt {
             request_headers: kept.request_headers.0,
             status: kept.status,
             error: kept.error.map(|Text(StoredError(error))| error),
+            refusal: kept.refusal.map(|Label(refusal)| refusal),
             response_headers: kept.response_headers.0,
             response_body: kept.response_body.0,
             truncated: kept.truncated,
@@ -128,6 +132,7 @@ fn usual_length(attempt: &Attempt) -> usize {
         + headers(&attempt.request_headers)
         + headers(&attempt.response_headers)
         + attempt.response_body.len().div_ceil(3) * 4
+        + attempt.refusal.as_ref().map_or(0, |refusal| refusal.len() + PUNCTUATION)
 }
 
 /// Of one pair: `["",""],`.
@@ -165,6 +170,7 @@ mod tests {
             any::<u16>().prop_map(AttemptError::Status),
             select(vec![
                 AttemptError::Unsendable,
+                AttemptError::Unmapped,
                 AttemptError::Transport(TransportErrorKind::Dns),
                 AttemptError::Transport(TransportErrorKind::Internal),
             ]),
@@ -173,11 +179,21 @@ mod tests {
         (
             (any::<(u128, u128, u32)>(), any_time(), option::of(any::<IpAddr>())),
             (any_lines(), any_lines(), vec(any::<u8>(), 0..100)),
-            (option::of(any::<u16>()), option::of(error), any::<(bool, bool)>(), option::of(any_time())),
+            (
+                option::of(any::<u16>()),
+                (option::of(error), option::of(any::<String>())),
+                any::<(bool, bool)>(),
+                option::of(any_time()),
+            ),
             (length(), length(), length(), length(), any_length()),
         )
             .prop_map(
-                |(((id, delivery, number), started_at, peer), log, (status, error, flags, next), timings)| {
+                |(
+                    ((id, delivery, number), started_at, peer),
+                    log,
+                    (status, (error, refusal), flags, next),
+                    timings,
+                )| {
                     let (id, delivery) = (Uuid::from_u128(id), Uuid::from_u128(delivery));
                     let (dns, connect, tls, first_byte, total) = timings;
                     Attempt {
@@ -189,6 +205,7 @@ mod tests {
                         request_headers: log.0,
                         status,
                         error,
+                        refusal: refusal.map(Into::into),
                         response_headers: log.1,
                         response_body: log.2.into(),
                         truncated: flags.0,

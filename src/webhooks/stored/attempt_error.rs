@@ -30,6 +30,7 @@ impl Display for StoredError {
             AttemptError::Status(status) => write!(f, "status.{status}"),
             AttemptError::Transport(kind) => write!(f, "transport.{kind}"),
             AttemptError::Unsendable => f.write_str("unsendable"),
+            AttemptError::Unmapped => f.write_str("unmapped"),
         }
     }
 }
@@ -44,6 +45,7 @@ impl FromStr for StoredError {
             }
             Some(("transport", kind)) => TransportErrorKind::from_word(kind).map(AttemptError::Transport),
             None if text == "unsendable" => Some(AttemptError::Unsendable),
+            None if text == "unmapped" => Some(AttemptError::Unmapped),
             _ => None,
         };
         error
@@ -65,6 +67,7 @@ mod tests {
         for (error, word) in [
             (AttemptError::Status(503), "status.503"),
             (AttemptError::Unsendable, "unsendable"),
+            (AttemptError::Unmapped, "unmapped"),
             (AttemptError::Transport(Unreachable), "transport.unreachable"),
             (AttemptError::Transport(Dns), "transport.dns"),
             (AttemptError::Transport(Tls), "transport.tls"),

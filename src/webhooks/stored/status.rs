@@ -35,7 +35,9 @@ mod tests {
 
     #[test]
     fn every_status_has_its_word() -> Result<()> {
-        use DeadReason::{Exhausted, Expired, Gone, Interrupted, Rejected, SkippedByPerson, Unsendable};
+        use DeadReason::{
+            Exhausted, Expired, Gone, Interrupted, Rejected, SkippedByPerson, Unmapped, Unsendable,
+        };
         for (status, word) in [
             (DeliveryStatus::Pending, "pending"),
             (DeliveryStatus::Delivered, "delivered"),
@@ -46,6 +48,7 @@ mod tests {
             (DeliveryStatus::DeadLetter(Expired), "dead_letter.expired"),
             (DeliveryStatus::DeadLetter(Interrupted), "dead_letter.interrupted"),
             (DeliveryStatus::DeadLetter(Unsendable), "dead_letter.unsendable"),
+            (DeliveryStatus::DeadLetter(Unmapped), "dead_letter.unmapped"),
             (DeliveryStatus::DeadLetter(SkippedByPerson), "dead_letter.skipped_by_person"),
             (DeliveryStatus::Skipped(SkipReason::WebhookDisabled), "skipped.webhook_disabled"),
             (DeliveryStatus::Skipped(SkipReason::WebhookDeleted), "skipped.webhook_deleted"),

@@ -45,6 +45,9 @@ struct Kept {
     entitlements: Vec<Label>,
     #[serde(default)]
     format: StoredFormat,
+    /// As text: numbers of any length stay as they were typed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    mapping: Option<Label>,
     #[serde(default)]
     schemes: Vec<StoredScheme>,
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
@@ -129,6 +132,7 @@ impl Stored for Webhook {
                 channels: self.channels.iter().cloned().map(Label).collect(),
                 entitlements: self.entitlements.iter().map(|module| Label(module.shared())).collect(),
                 format: StoredFormat(self.format.clone()),
+                mapping: self.mapping.clone().map(Label),
                 schemes: self.schemes.iter().cloned().map(StoredScheme).collect(),
                 secrets: self.secrets.iter().map(secret).collect(),
                 auth: self.auth.as_ref().map(KeptAuth::from),
@@ -164,6 +168,7 @@ impl Stored for Webhook {
                 .map(|Label(module)| Entitlement::from(module))
                 .collect(),
             format: kept.format.0,
+            mapping: kept.mapping.map(|Label(document)| document),
             schemes: kept.schemes.into_iter().map(|StoredScheme(scheme)| scheme).collect(),
             secrets: kept.secrets.into_iter().map(StoredSecret::from).collect(),
             auth: kept.auth.map(StoredAuth::from),

@@ -92,7 +92,8 @@ impl Delivering {
         let cap = claim.webhook.max_in_flight.unwrap_or(settings.max_in_flight);
 
         let mut settlement = self.settlement(claim, fate, Some(attempt));
-        settlement.brake = self.circuits.record(claim, circuit_outcome(verdict), &settings.circuit, cap, now);
+        settlement.brake = circuit_outcome(verdict)
+            .and_then(|outcome| self.circuits.record(claim, outcome, &settings.circuit, cap, now));
         settlement.health = health;
         settlement.pause_until = pause_until;
         settlement.disable = disable;
@@ -288,11 +289,13 @@ impl LaneWork for Delivering {
     }
 }
 
-fn circuit_outcome(verdict: Verdict) -> Outcome {
+/// What a verdict says about the receiver; nothing if it was never asked.
+fn circuit_outcome(verdict: Verdict) -> Option<Outcome> {
     match verdict {
         // The receiver is well; it does not want this one.
-        Verdict::Delivered | Verdict::Rejected => Outcome::Success,
-        Verdict::Retry(_) | Verdict::Gone | Verdict::DisableAsked => Outcome::Failure,
+        Verdict::Delivered | Verdict::Rejected => Some(Outcome::Success),
+        Verdict::Retry(_) | Verdict::Gone | Verdict::DisableAsked => Some(Outcome::Failure),
+        Verdict::Unmapped => None,
     }
 }
 

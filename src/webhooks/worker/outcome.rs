@@ -45,8 +45,8 @@ pub(super) fn consequence(
     let health = match verdict {
         _ if !claim.origin.counts_for_health() => HealthChange::None,
         Verdict::Delivered => HealthChange::Success,
-        // The receiver is well; it does not want this one.
-        Verdict::Rejected => HealthChange::None,
+        // The receiver is well and does not want this one, or was never asked.
+        Verdict::Rejected | Verdict::Unmapped => HealthChange::None,
         Verdict::Retry(_) | Verdict::Gone | Verdict::DisableAsked => {
             HealthChange::Failure { first: claim.attempt == 1 }
         }

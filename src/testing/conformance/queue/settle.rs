@@ -76,6 +76,7 @@ async fn a_dead_letter_has_ended_with_its_reason(world: World) -> Verdict {
         DeadReason::Rejected,
         DeadReason::Interrupted,
         DeadReason::Unsendable,
+        DeadReason::Unmapped,
     ] {
         world.send(1, at(0)).await?;
         let claim = world.claim_one(at(0)).await?;

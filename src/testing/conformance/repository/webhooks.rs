@@ -112,7 +112,9 @@ async fn every_format_and_scheme_is_kept(world: World) -> Verdict {
             .await?;
         same(&*world.stored(&webhook).await?, &changed, "they are kept as they were, in their order")?;
     }
-    Ok(())
+    let document = "{\"const\": 12345678901234567890.10,\n \"note\": \"a\\u0000 \u{1f980}\"}";
+    let changed = world.change(&webhook, at(2), |webhook| webhook.mapping = Some(document.into())).await?;
+    same(&*world.stored(&webhook).await?, &changed, "a mapping is kept as it was typed, whatever its numbers")
 }
 
 async fn every_field_of_the_defaults_is_kept(world: World) -> Verdict {

@@ -87,6 +87,8 @@ pub(super) struct Attempt {
     status: Option<u16>,
     /// Why it failed; absent if it did not.
     error: Option<String>,
+    /// Where and why the webhook's mapping refused the event.
+    refusal: Option<String>,
     response_headers: Vec<Header>,
     /// What was kept of the answer's body; bytes that are no text are replaced.
     response_body: String,
@@ -309,6 +311,7 @@ impl Attempt {
             request_headers: headers(&attempt.request_headers),
             status: attempt.status,
             error: attempt.error.map(|error| error.as_str().to_owned()),
+            refusal: attempt.refusal.as_deref().map(str::to_owned),
             response_headers: headers(&attempt.response_headers),
             response_body: String::from_utf8_lossy(&attempt.response_body).into_owned(),
             truncated: attempt.truncated,

@@ -4,6 +4,7 @@ mod destinations;
 mod headers;
 mod hosts;
 mod labels;
+mod mapping;
 mod numbers;
 mod patterns;
 
@@ -22,6 +23,7 @@ use crate::events::event_type::EventPattern;
 use crate::lanes::throttle::RateLimit;
 use crate::primitives::egress::{EgressPolicy, TenantUrl};
 use crate::tenancy::model::Actor;
+use crate::webhooks::mapped::Mappings;
 use crate::webhooks::model::{Ordering, Webhook};
 use crate::webhooks::retry::RetryPolicy;
 use crate::webhooks::service::wanted::{Wanted, WantedRetry};
@@ -38,6 +40,7 @@ pub(crate) struct Rules<'a> {
     pub(crate) egress: &'a EgressPolicy,
     pub(crate) catalog: &'a CompiledCatalog,
     pub(crate) formats: &'a NamedFormats,
+    pub(crate) mappings: &'a Mappings,
     pub(crate) settings: &'a Settings,
     pub(crate) actor: &'a Actor,
     /// Patterns that the webhook has already: they stay, also when the actor may no longer subscribe them anew.
@@ -54,6 +57,7 @@ pub(crate) struct Checked {
     metadata: BTreeMap<String, String>,
     events: Vec<EventPattern>,
     format: PayloadFormat,
+    mapping: Option<Arc<str>>,
     schemes: Vec<SignatureScheme>,
     headers: Vec<(HeaderName, HeaderValue)>,
     retry: Option<RetryPolicy>,
@@ -73,6 +77,7 @@ pub(crate) fn check(wanted: Wanted, rules: Rules<'_>, problems: &mut Vec<Problem
     labels::check_metadata(&wanted.metadata, problems);
     let events = patterns::check(&wanted.events, rules, problems);
     problems.extend(rules.formats.check(&wanted.format).err());
+    mapping::check(wanted.mapping.as_deref(), &wanted.format, rules.mappings, problems);
 
     // No scheme at all is a wish of its own: unsigned.
     if !wanted.schemes.is_empty()
@@ -99,6 +104,7 @@ pub(crate) fn check(wanted: Wanted, rules: Rules<'_>, problems: &mut Vec<Problem
         metadata: wanted.metadata,
         events,
         format: wanted.format,
+        mapping: wanted.mapping.map(Into::into),
         schemes: wanted.schemes,
         headers,
         retry,
@@ -135,6 +141,7 @@ impl Checked {
         webhook.metadata = self.metadata;
         webhook.events = self.events;
         webhook.format = self.format;
+        webhook.mapping = self.mapping;
         webhook.schemes = self.schemes;
         webhook.headers = self.headers;
         webhook.retry = self.retry;

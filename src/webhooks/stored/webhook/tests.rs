@@ -162,7 +162,12 @@ fn any_webhook() -> impl Strategy<Value = Webhook> {
         .prop_map(|(sealed, created_at, expires_at)| StoredSecret { sealed, created_at, expires_at });
     let who = (any::<(u128, u64)>(), "[^\\pC]{1,32}", any::<String>(), any_url(), option::of(any_label()));
     let pattern = select(vec!["*", "order.*", "Order.placed_1"]);
-    let what = (vec(pattern, 0..4), vec(any_label(), 0..3), vec(any_label(), 0..3), any_format());
+    let what = (
+        vec(pattern, 0..4),
+        vec(any_label(), 0..3),
+        vec(any_label(), 0..3),
+        (any_format(), option::of(any_label())),
+    );
     let how = (vec(any_scheme(), 0..3), vec(secret, 0..3), option::of(any_auth()), vec(any_header(), 0..3));
     let when =
         (option::of(any_retry()), option::of(any_length()), option::of(any_rate()), option::of(any::<u32>()));
@@ -176,7 +181,7 @@ fn any_webhook() -> impl Strategy<Value = Webhook> {
     );
     (who, what, how, when, rest).prop_map(|(who, what, how, when, rest)| {
         let ((id, version), tenant, name, url, owner) = who;
-        let (events, channels, entitlements, format) = what;
+        let (events, channels, entitlements, (format, mapping)) = what;
         let (schemes, secrets, auth, headers) = how;
         let (retry, timeout, rate_limit, max_in_flight) = when;
         let (ordering, destinations, metadata, state, created_at, updated_at) = rest;
@@ -191,6 +196,7 @@ fn any_webhook() -> impl Strategy<Value = Webhook> {
             channels,
             entitlements: entitlements.into_iter().map(Entitlement::from).collect(),
             format,
+            mapping,
             schemes,
             secrets,
             auth,
@@ -289,6 +295,21 @@ proptest! {
 #[test]
 fn a_webhook_is_written_like_this() -> Told {
     insta::assert_snapshot!(full().to_stored()?, @r#"{"v":1,"id":"wh_01kdvdna00ew3re1r70w3ge1r7","tenant":"org_42","version":4,"name":"ERP","url":"https://erp.example.com/hooks?a=1","owner":"merchant_9","events":["order.*","stock.counted"],"channels":["eu"],"entitlements":["edi"],"format":{"standard":{"type_field":"kind"}},"schemes":["standard","standard_ed25519",{"hmac":{"header":"x-signature","template":"{timestamp}.{body}","encoding":"hex","key_use":"verbatim","list":{"timestamp":"t","signature":"v1","separator":","}}},{"hmac":{"header":"x-acme-signature","template":"v0:{timestamp}:{body}","encoding":"hex","key_use":"verbatim","prefix":"v0=","timestamp_header":"x-acme-time"}}],"secrets":[{"sealed":"/////w==","created_at":"2026-01-01T00:00:00.000001Z"},{"sealed":"AQID","created_at":"2026-01-01T00:00:00.000001Z","expires_at":"2026-01-01T00:01:00.000001Z"}],"auth":{"basic":{"username":"ada","password":"CQkJ"}},"headers":[{"name":"x-team","value":"logistics"},{"name":"x-hidden","value":"}","sensitive":true}],"retry":{"exponential":{"first":1000000000,"cap":60000000000,"retries":7}},"timeout":9000000000,"rate_limit":{"per_second":0.5,"burst":2},"max_in_flight":3,"ordering":{"by":"by_key","on_exhausted":"skip"},"destinations":["198.51.100.0/24","2001:db8::/32"],"metadata":{"shop":"7"},"state":{"disabled":{"reason":"gone","at":"2026-01-01T00:00:00.000001Z"}},"created_at":"2026-01-01T00:00:00.000001Z","updated_at":"2026-01-01T00:00:00.000001001Z"}"#);
+    Ok(())
+}
+
+#[test]
+fn a_mapping_is_kept_as_it_was_typed() -> Told {
+    let document = "{ \"const\": 12345678901234567890.10 }";
+    let mut webhook = Webhook::from_stored(FIRST_PLAIN)?;
+    assert_eq!(webhook.mapping, None);
+
+    webhook.mapping = Some(document.into());
+    let text = webhook.to_stored()?;
+
+    let kept = r#""mapping":"{ \"const\": 12345678901234567890.10 }""#;
+    assert!(text.contains(kept), "{text}");
+    assert_eq!(Webhook::from_stored(&text)?.mapping.as_deref(), Some(document));
     Ok(())
 }
 

@@ -4,6 +4,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 use utoipa::ToSchema;
 
+use crate::mapping::{MapError, Preview};
 use crate::web::axum::management::deliveries::Attempt;
 use crate::web::axum::management::shapes::Time;
 use crate::web::axum::management::webhooks::view::Health;
@@ -27,8 +28,34 @@ pub(super) struct TestRequest {
 #[schema(as = Tested)]
 pub(super) struct TestedShape {
     attempt: Attempt,
-    /// What the answer would mean for a delivery: `delivered`, `retry`, `gone`, `disable_asked` or `rejected`.
+    /// What the answer would mean for a delivery: `delivered`, `retry`, `gone`, `disable_asked`, `rejected` or `unmapped`.
     verdict: &'static str,
+    /// What the webhook's mapping made of the event; `null` if it has none.
+    mapped: Option<MappedShape>,
+}
+
+/// What a mapping made of an event.
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = Mapped)]
+struct MappedShape {
+    /// The body, without the fields that failed; `null` if the event cannot be read at all.
+    #[schema(value_type = Option<serde_json::Value>)]
+    output: Option<Box<RawValue>>,
+    /// Everything that failed; the body is sent only if nothing did.
+    errors: Vec<MapErrorShape>,
+}
+
+/// A field that a mapping could not make.
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = MapError)]
+struct MapErrorShape {
+    /// Such as `E-NUMBER`.
+    code: &'static str,
+    /// The target path; empty if the event as a whole failed.
+    target: String,
+    /// The source paths.
+    sources: Vec<String>,
+    message: String,
 }
 
 /// Why nothing arrives, as far as it can be told from here.
@@ -74,8 +101,26 @@ impl TestedShape {
             Verdict::Gone => "gone",
             Verdict::DisableAsked => "disable_asked",
             Verdict::Rejected => "rejected",
+            Verdict::Unmapped => "unmapped",
         };
-        Self { attempt: Attempt::of(&tested.attempt), verdict }
+        let mapped = tested.mapped.as_ref().map(MappedShape::of);
+        Self { attempt: Attempt::of(&tested.attempt), verdict, mapped }
+    }
+}
+
+impl MappedShape {
+    fn of(preview: &Preview) -> Self {
+        let shape = |error: &MapError| MapErrorShape {
+            code: error.code,
+            target: error.target.clone(),
+            sources: error.sources.clone(),
+            message: error.message.clone(),
+        };
+        Self {
+            // A mapping writes nothing but JSON.
+            output: preview.output.clone().and_then(|json| RawValue::from_string(json).ok()),
+            errors: preview.errors.iter().map(shape).collect(),
+        }
     }
 }
 
@@ -105,6 +150,7 @@ impl FindingShape {
             | Cause::NothingPublished
             | Cause::LoginWithheld
             | Cause::Unsendable
+            | Cause::Unmapped
             | Cause::OrderStopped => {}
         }
         Self { cause: finding.cause.as_str(), reason, status, time, what_to_do: finding.what_to_do }

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use serde::Serialize;
+use serde_json::value::RawValue;
 use utoipa::ToSchema;
 
 use crate::web::axum::management::deliveries::Header;
@@ -26,6 +27,9 @@ pub(super) struct Webhook {
     /// If not empty, only events that carry one of these channels are heard.
     channels: Vec<String>,
     format: Format,
+    /// The mapping document that writes the whole body instead of the format.
+    #[schema(value_type = Option<serde_json::Value>)]
+    mapping: Option<Box<RawValue>>,
     /// How requests are signed; none means unsigned.
     schemes: Vec<Scheme>,
     has_secret: bool,
@@ -137,6 +141,8 @@ impl Webhook {
             events: view.events.iter().map(ToString::to_string).collect(),
             channels: view.channels.iter().map(ToString::to_string).collect(),
             format: Format::of(&view.format),
+            // Only JSON is ever saved as a document.
+            mapping: view.mapping.and_then(|document| RawValue::from_string(document.to_string()).ok()),
             schemes: view.schemes.iter().map(Scheme::of).collect(),
             has_secret: view.has_secret,
             secrets: view.secrets.iter().map(life).collect(),

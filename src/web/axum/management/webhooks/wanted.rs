@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use serde::Deserialize;
+use serde_json::value::RawValue;
 use utoipa::ToSchema;
 
 use crate::error::Problem;
@@ -31,6 +32,10 @@ pub(super) struct NewWebhook {
     channels: Vec<String>,
     #[serde(default)]
     format: Option<Format>,
+    /// A mapping document that writes the whole body; no format stands beside it.
+    #[serde(default)]
+    #[schema(value_type = Option<serde_json::Value>)]
+    mapping: Option<Box<RawValue>>,
     /// How requests are signed, side by side; Standard Webhooks unless it is said, and an empty list is unsigned.
     #[serde(default)]
     schemes: Option<Vec<Scheme>>,
@@ -87,6 +92,10 @@ pub(super) struct WebhookChanges {
     #[serde(default, deserialize_with = "given")]
     #[schema(nullable = false)]
     format: Option<Format>,
+    /// `null`: the format writes the body.
+    #[serde(default, deserialize_with = "nullable")]
+    #[schema(value_type = Option<serde_json::Value>)]
+    mapping: Option<Option<Box<RawValue>>>,
     /// An empty list: unsigned.
     #[serde(default, deserialize_with = "given")]
     #[schema(nullable = false)]
@@ -145,6 +154,9 @@ impl NewWebhook {
         if let Some(format) = self.format.and_then(|format| format.wanted(problems)) {
             new = new.format(format);
         }
+        if let Some(mapping) = self.mapping {
+            new = new.mapping(mapping.get());
+        }
         if let Some(schemes) = self.schemes {
             new = new.schemes(checked(schemes, problems));
         }
@@ -201,6 +213,11 @@ impl WebhookChanges {
         if let Some(format) = self.format.and_then(|format| format.wanted(problems)) {
             update = update.format(format);
         }
+        update = match self.mapping {
+            None => update,
+            Some(None) => update.without_mapping(),
+            Some(Some(document)) => update.mapping(document.get()),
+        };
         if let Some(schemes) = self.schemes {
             update = update.schemes(checked(schemes, problems));
         }

@@ -4,6 +4,7 @@ mod diagnostics;
 mod fuzz;
 mod operations;
 mod rules;
+mod typing;
 
 use serde_json::{Value, json};
 

@@ -97,6 +97,7 @@ fn all_that_is_wrong_with_the_mapping_is_said_at_once() {
             "E-DEFAULT /fields/13/default",
             "E-EXPR-REFUSED /fields/14/expr",
             "E-CONDITION /fields/15/when/path",
+            "E-STEP-TYPE /fields/11/steps/1",
             "W-UNUSED /context/warehouse",
         ]
     );
@@ -165,6 +166,7 @@ fn every_code_is_documented_with_an_example() {
         include_str!("../plan/conditions.rs"),
         include_str!("../plan/expressions.rs"),
         include_str!("../plan/schemas.rs"),
+        include_str!("../plan/typing.rs"),
         include_str!("../spec/reading.rs"),
         include_str!("../spec/shape.rs"),
         include_str!("../overlaying.rs"),

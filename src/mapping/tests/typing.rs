@@ -238,3 +238,31 @@ fn the_shipped_mappings_are_free_of_findings() {
     }
     assert!(seen >= 5, "{seen}");
 }
+
+#[test]
+fn expressions_are_held_to_the_limits_of_the_host() {
+    let compiled = |limits: crate::mapping::Limits, text: &str| {
+        let document = document(json!([{"to": "a", "expr": text}]));
+        let spec = MappingSpec::parse(&document.to_string()).expect("a document");
+        let env = CompileEnv::default().with_limits(limits);
+        BuiltinEngine.compile(&spec, &env).map(|_| ()).map_err(|found| found[0].message.clone())
+    };
+    let narrow = crate::mapping::Limits { expression_depth: 3, expression_nodes: 4, ..Default::default() };
+    let wide = crate::mapping::Limits {
+        expression_depth: 100,
+        expression_nodes: 2_000,
+        expression_bytes: 10_000,
+        ..Default::default()
+    };
+    let nested = |depth: usize| format!("{}a{}", "(".repeat(depth), ")".repeat(depth));
+    let long = |terms: usize| vec!["a"; terms].join(" + ");
+
+    assert_eq!(compiled(narrow, &nested(1)), Ok(()));
+    assert_eq!(compiled(narrow, &nested(3)), Err("an expression nested more than 3 deep".to_owned()));
+    assert_eq!(compiled(narrow, "a + b + c"), Err("an expression of more than 4 parts".to_owned()));
+    assert_eq!(compiled(wide, &nested(60)), Ok(()));
+    // However much the host allows, the stack is not at stake.
+    assert_eq!(compiled(wide, &nested(90)), Err("an expression nested more than 64 deep".to_owned()));
+    assert_eq!(compiled(wide, &long(500)), Ok(()));
+    assert_eq!(compiled(wide, &long(600)), Err("an expression of more than 1024 parts".to_owned()));
+}

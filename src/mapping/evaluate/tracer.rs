@@ -32,6 +32,9 @@ pub(crate) trait Tracer {
 
     fn end(&mut self, ending: Ending, result: Option<&V<'_>>);
 
+    /// The default takes the place of a failure with this code.
+    fn instead(&mut self, code: &'static str);
+
     fn error(&mut self, error: &MapError);
 }
 
@@ -48,6 +51,8 @@ impl Tracer for Unseen {
     fn step(&mut self, _: &'static str, _: &V<'_>, _: Result<&V<'_>, &'static str>) {}
 
     fn end(&mut self, _: Ending, _: Option<&V<'_>>) {}
+
+    fn instead(&mut self, _: &'static str) {}
 
     fn error(&mut self, _: &MapError) {}
 }

@@ -64,6 +64,8 @@ pub struct FieldTrace {
     pub result: Option<String>,
     /// How it ended.
     pub status: FieldStatus,
+    /// The code of what failed: of an error, and of the failure whose place the default took.
+    pub failure: Option<&'static str>,
 }
 
 /// One step on one value.

@@ -266,3 +266,34 @@ fn expressions_are_held_to_the_limits_of_the_host() {
     assert_eq!(compiled(wide, &long(500)), Ok(()));
     assert_eq!(compiled(wide, &long(600)), Err("an expression of more than 1024 parts".to_owned()));
 }
+
+#[test]
+fn a_default_that_takes_the_place_of_a_failure_is_shown_with_its_code() {
+    use crate::mapping::{FieldStatus, Payload, Previewer, RunCx};
+
+    let document = document(json!([
+        {"to": "a", "from": "x", "steps": [{"op": "trim"}, {"op": "int", "on_error": "default"}], "default": 0},
+        {"to": "b", "from": "x", "type": "integer", "on_error": "default", "default": 1},
+        {"to": "c", "from": "y", "default": 2},
+        {"to": "d", "from": "x", "steps": [{"op": "int", "on_error": "fail_field"}]}
+    ]));
+    let spec = MappingSpec::parse(&document.to_string()).expect("a document");
+    let previewer = Previewer::compile(&spec, &CompileEnv::default()).expect("it compiles");
+
+    let preview = previewer.preview(Payload::Value(&json!({"x": " one "})), &RunCx::default());
+
+    let told: Vec<_> = preview.fields.iter().map(|field| (field.status, field.failure)).collect();
+    assert_eq!(
+        told,
+        [
+            (FieldStatus::Defaulted, Some("E-NUMBER")),
+            (FieldStatus::Defaulted, Some("E-TYPE")),
+            (FieldStatus::Defaulted, None),
+            (FieldStatus::Error("E-NUMBER"), Some("E-NUMBER")),
+        ]
+    );
+    assert_eq!(preview.fields[0].steps[1].after, Err("E-NUMBER"));
+    assert_eq!(preview.fields[0].source.as_deref(), Some("\" one \""));
+    assert_eq!(preview.fields[0].result.as_deref(), Some("0"));
+    assert_eq!(preview.output.as_deref(), Some(r#"{"a":0,"b":1,"c":2}"#));
+}

@@ -1,6 +1,7 @@
 //! Documents in, records through, as a host uses the slice.
 
 mod diagnostics;
+mod facts;
 mod fuzz;
 mod operations;
 mod rules;

@@ -3,6 +3,7 @@
 use crate::mapping::error::MapError;
 use crate::mapping::evaluate::value::V;
 use crate::mapping::plan::RulePlan;
+use crate::mapping::spec::step::XrefSide;
 
 /// How a rule ended.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -36,6 +37,12 @@ pub(crate) trait Tracer {
     fn instead(&mut self, code: &'static str);
 
     fn error(&mut self, error: &MapError);
+
+    /// A table of the host is asked for a key.
+    fn asks_table(&self, _table: &str, _column: &str, _key: &str) {}
+
+    /// The host is asked for the other side of an id.
+    fn asks_identity(&self, _system: &str, _entity: &str, _wanted: XrefSide, _id: &str) {}
 }
 
 /// Nobody.

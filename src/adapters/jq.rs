@@ -394,6 +394,20 @@ mod tests {
     }
 
     #[test]
+    fn a_program_is_opaque_and_is_previewed_as_a_whole() -> Result<(), Diagnostics> {
+        let mapping = compiled("{a: .b}", Limits::default())?;
+        let preview = |input: &str| mapping.preview(Payload::Bytes(input.as_bytes()), &RunCx::default());
+
+        assert_eq!(mapping.facts(), crate::mapping::Facts::Opaque);
+        assert!(mapping.collect_keys(&[Payload::Bytes(br#"{"b": 1}"#)], &RunCx::default()).is_empty());
+        let done = preview(r#"{"b": 1}"#);
+        assert_eq!((done.output.as_deref(), done.fields.len()), (Some(r#"{"a":1}"#), 0));
+        let failed = preview("[1]");
+        assert_eq!((failed.output, failed.errors[0].code), (None, "E-JQ-RUN"));
+        Ok(())
+    }
+
+    #[test]
     fn nothing_is_promised_that_jaq_cannot_keep() -> Result<(), Diagnostics> {
         let caps = compiled(".", Limits::default())?.capabilities();
 

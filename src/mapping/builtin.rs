@@ -11,8 +11,12 @@ use crate::mapping::evaluate::failure::Failure;
 use crate::mapping::evaluate::run::Run;
 use crate::mapping::evaluate::sink::{Bytes, Sink, Tree};
 use crate::mapping::evaluate::tracer::{Tracer, Unseen};
+use crate::mapping::facts::{self, Facts};
+use crate::mapping::keys::{Asked, HostKeys};
 use crate::mapping::plan::Plan;
 use crate::mapping::plan::compile::compile;
+use crate::mapping::preview::Preview;
+use crate::mapping::preview::watch::Watch;
 use crate::mapping::source::extract::extract;
 use crate::mapping::source::memory::Memory;
 use crate::mapping::spec::document::MappingSpec;
@@ -111,6 +115,41 @@ impl CompiledMapping for Builtin {
         let mut tree = Tree::new(&self.plan.limits);
         let report = self.translate(input, cx, &mut tree, &mut Unseen)?;
         Ok((tree.into_value(), report))
+    }
+
+    fn preview(&self, input: Payload<'_>, cx: &RunCx<'_>) -> Preview {
+        let limits = &self.plan.limits;
+        let mut out = Vec::new();
+        let mut watch = Watch::new(limits);
+        let outcome = self.translate(input, cx, &mut Bytes::new(&mut out, limits), &mut watch);
+        let Watch { fields, mut errors, .. } = watch;
+        let output = match outcome {
+            Ok(_) => Some(String::from_utf8_lossy(&out).into_owned()),
+            Err(error) => {
+                if errors.last() != Some(&error) {
+                    errors.push(error);
+                }
+                None
+            }
+        };
+        Preview { output, errors, fields }
+    }
+
+    fn facts(&self) -> Facts {
+        Facts::Known(facts::of(&self.plan))
+    }
+
+    fn collect_keys(&self, batch: &[Payload<'_>], cx: &RunCx<'_>) -> HostKeys {
+        let mut asked = Asked::default();
+        let mut scratch = Vec::new();
+        for record in batch {
+            scratch.clear();
+            // What fails here fails in the run too, and is told there.
+            let outcome =
+                self.translate(*record, cx, &mut Bytes::new(&mut scratch, &self.plan.limits), &mut asked);
+            drop(outcome);
+        }
+        asked.into_keys()
     }
 
     fn capabilities(&self) -> Caps {

@@ -7,8 +7,11 @@ use serde_json::Value;
 
 use crate::mapping::diagnostic::Diagnostics;
 use crate::mapping::error::{Excerpt, MapError};
+use crate::mapping::facts::Facts;
 use crate::mapping::host::HostData;
+use crate::mapping::keys::HostKeys;
 use crate::mapping::limits::Limits;
+use crate::mapping::preview::Preview;
 use crate::mapping::spec::condition::Intent;
 use crate::mapping::spec::document::MappingSpec;
 
@@ -56,6 +59,33 @@ pub trait CompiledMapping: fmt::Debug + Send + Sync + 'static {
     ///
     /// As [`CompiledMapping::run`]; also if a number is one that a [`Value`] cannot hold exactly.
     fn run_to_value(&self, input: Payload<'_>, cx: &RunCx<'_>) -> Result<(Value, RunReport), MapError>;
+
+    /// What the mapping does to one record, field by field. Errors do not end it: every field is tried.
+    ///
+    /// An engine that cannot look into its mappings tells the output or the error, and no fields; [`Caps::traceable`] says which.
+    fn preview(&self, input: Payload<'_>, cx: &RunCx<'_>) -> Preview {
+        let mut out = Vec::new();
+        match self.run(input, cx, &mut out) {
+            Ok(report) => Preview {
+                output: Some(String::from_utf8_lossy(&out).into_owned()),
+                errors: report.failed_fields,
+                fields: Vec::new(),
+            },
+            Err(error) => Preview { output: None, errors: vec![error], fields: Vec::new() },
+        }
+    }
+
+    /// What is known about the mapping without running it; nothing, unless the engine says otherwise.
+    fn facts(&self) -> Facts {
+        Facts::Opaque
+    }
+
+    /// Which keys the records would ask the host for; nothing of an engine that looks nothing up.
+    ///
+    /// Records that cannot be read, and fields that fail, ask for nothing more: the run itself tells about them.
+    fn collect_keys(&self, _batch: &[Payload<'_>], _cx: &RunCx<'_>) -> HostKeys {
+        HostKeys::default()
+    }
 
     /// What the mapping can promise.
     fn capabilities(&self) -> Caps;

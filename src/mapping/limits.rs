@@ -28,9 +28,9 @@ pub struct Limits {
     pub conditions: usize,
     /// Bytes of one expression.
     pub expression_bytes: usize,
-    /// How deep an expression may be nested.
+    /// How deep an expression may be nested; never deeper than 64.
     pub expression_depth: usize,
-    /// Parts of one expression.
+    /// Parts of one expression; never more than 1,024.
     pub expression_nodes: usize,
     /// Bytes of an input.
     pub input_bytes: usize,

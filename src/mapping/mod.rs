@@ -16,6 +16,8 @@
 //! | [`reverse`] | how far a mapping can be undone, and the document of the way back |
 //! | [`schema`] | what a JSON Schema, or a number of samples, says about a record |
 //! | `cells` | rows of cells as CSV |
+//! | [`facts`] | what is known about a mapping before it runs |
+//! | [`keys`] | which keys a batch of records asks the host for |
 //! | [`engine`] | the port: a language of mappings, and a mapping that is ready to run |
 //! | `builtin` | the engine of documents |
 //! | `host` | what the host gives to a run: values, tables, identities, keys |
@@ -41,7 +43,9 @@ pub mod engine;
 mod error;
 mod evaluate;
 mod expression;
+pub mod facts;
 mod host;
+pub mod keys;
 pub mod life;
 pub mod limits;
 mod number_text;
@@ -71,7 +75,9 @@ pub use diagnostic::{Diagnostic, Diagnostics, Severity};
 pub use engine::{Caps, CompileEnv, CompiledMapping, MappingEngine, Payload, RunCx, RunReport};
 pub use error::{Excerpt, MapError, MapErrorParts};
 pub use expression::{Expression, ExpressionError};
+pub use facts::{Facts, MappingFacts, TableFacts};
 pub use host::HostData;
+pub use keys::HostKeys;
 pub use life::{Approval, CoverageGate, Life, LifeEvent, LifeRefusal, Mark, Stage, TestTally};
 pub use limits::Limits;
 pub use number_text::compare_numbers;

@@ -177,6 +177,11 @@ impl RecordShape {
             || self.open.iter().any(|open| open == path || is_below(path, open))
     }
 
+    /// Whether a record may have an object with known members, or a list, at this path.
+    pub(crate) fn leads_on(&self, path: &str) -> bool {
+        path.is_empty() || self.inner.contains(path)
+    }
+
     /// Every path that has a meaning of its own: leaves and what lies on the way to them. For suggestions.
     pub fn paths(&self) -> impl Iterator<Item = &str> {
         self.leaves.keys().chain(&self.inner).map(String::as_str)

@@ -1,9 +1,11 @@
 //! Documents in, records through, as a host uses the slice.
 
 mod diagnostics;
+mod facts;
 mod fuzz;
 mod operations;
 mod rules;
+mod typing;
 
 use serde_json::{Value, json};
 

@@ -24,6 +24,12 @@ impl<'a, S: Source<'a>, T: Tracer> Run<'_, 'a, S, T> {
         let (rows, key_column, value_column): (&'a LookupTable, usize, usize) = match &table.rows {
             Rows::Inline(rows) => (rows, step.key, step.value),
             Rows::Host(name) => {
+                if T::ON
+                    && let Some(key) = key_of(&value)
+                {
+                    let column = table.columns.get(step.key).map(|column| &**column).unwrap_or_default();
+                    self.tracer.asks_table(name, column, &key);
+                }
                 let rows = self.cx.data.table(name);
                 let rows =
                     rows.ok_or_else(|| Failure::new("E-HOST", format!("the host gives no table `{name}`")))?;
@@ -37,12 +43,8 @@ impl<'a, S: Source<'a>, T: Tracer> Run<'_, 'a, S, T> {
             }
         };
         let found = {
-            let key: Cow<'_, str> = match &value {
-                V::Text(text) => Cow::Borrowed(text),
-                V::Number(text) => number_key(text),
-                V::Decimal(number) => Cow::Owned(number.to_string()),
-                V::Bool(truth) => Cow::Borrowed(if *truth { "true" } else { "false" }),
-                other => return Err(other.unexpected("text, a number or a boolean")),
+            let Some(key) = key_of(&value) else {
+                return Err(value.unexpected("text, a number or a boolean"));
             };
             rows.at(key_column, &rows.key_text(&key), value_column)
         };
@@ -61,6 +63,9 @@ impl<'a, S: Source<'a>, T: Tracer> Run<'_, 'a, S, T> {
         value: V<'a>,
     ) -> Result<V<'a>, Failure> {
         let id = value.clone().text_or_number()?;
+        if T::ON {
+            self.tracer.asks_identity(system, entity, side, &id);
+        }
         match self.cx.data.identity(system, entity, side, &id) {
             Some(known) => Ok(V::Text(Cow::Borrowed(known))),
             None => missed(miss, entity, value, None),
@@ -107,6 +112,17 @@ impl<'a, S: Source<'a>, T: Tracer> Run<'_, 'a, S, T> {
             HashText::Base64 => base64::engine::general_purpose::STANDARD.encode(digest),
         }))
     }
+}
+
+/// The value as a key of a table.
+fn key_of<'v>(value: &'v V<'_>) -> Option<Cow<'v, str>> {
+    Some(match value {
+        V::Text(text) => Cow::Borrowed(text),
+        V::Number(text) => number_key(text),
+        V::Decimal(number) => Cow::Owned(number.to_string()),
+        V::Bool(truth) => Cow::Borrowed(if *truth { "true" } else { "false" }),
+        _ => return None,
+    })
 }
 
 fn missed<'a>(miss: TableMiss, name: &str, key: V<'a>, default: Option<V<'a>>) -> Result<V<'a>, Failure> {

@@ -30,7 +30,7 @@ impl<'a, S: Source<'a>, T: Tracer> Run<'_, 'a, S, T> {
             Err(failed) if !failed.failure.fatal => match self.instead(rule, &failed) {
                 Some(default) => {
                     if T::ON {
-                        self.tracer.source(&V::Missing);
+                        self.tracer.instead(failed.failure.code);
                     }
                     Ok(Some((V::of(default), Ending::Defaulted)))
                 }

@@ -3,6 +3,7 @@
 use crate::mapping::error::MapError;
 use crate::mapping::evaluate::value::V;
 use crate::mapping::plan::RulePlan;
+use crate::mapping::spec::step::XrefSide;
 
 /// How a rule ended.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -32,7 +33,16 @@ pub(crate) trait Tracer {
 
     fn end(&mut self, ending: Ending, result: Option<&V<'_>>);
 
+    /// The default takes the place of a failure with this code.
+    fn instead(&mut self, code: &'static str);
+
     fn error(&mut self, error: &MapError);
+
+    /// A table of the host is asked for a key.
+    fn asks_table(&self, _table: &str, _column: &str, _key: &str) {}
+
+    /// The host is asked for the other side of an id.
+    fn asks_identity(&self, _system: &str, _entity: &str, _wanted: XrefSide, _id: &str) {}
 }
 
 /// Nobody.
@@ -48,6 +58,8 @@ impl Tracer for Unseen {
     fn step(&mut self, _: &'static str, _: &V<'_>, _: Result<&V<'_>, &'static str>) {}
 
     fn end(&mut self, _: Ending, _: Option<&V<'_>>) {}
+
+    fn instead(&mut self, _: &'static str) {}
 
     fn error(&mut self, _: &MapError) {}
 }

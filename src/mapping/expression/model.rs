@@ -6,6 +6,7 @@ use std::fmt;
 use serde_json::Value;
 use serde_json::value::RawValue;
 
+use super::super::limits::Limits;
 use super::super::rounding::Rounding;
 use super::budget::{Budget, Exhausted};
 use super::error::{ExpressionError, Span};
@@ -45,7 +46,12 @@ impl Expression {
     /// # Errors
     /// The first thing that is wrong, or not part of mapping expressions, with its place and what to write instead.
     pub fn parse(text: &str) -> Result<Self, ExpressionError> {
-        let Parsed { root, reads, tables } = parse(text)?;
+        Self::parse_within(text, &Limits::default())
+    }
+
+    /// The expression, if it is no larger than these limits.
+    pub(crate) fn parse_within(text: &str, limits: &Limits) -> Result<Self, ExpressionError> {
+        let Parsed { root, reads, tables } = parse(text, limits)?;
         Ok(Self { text: text.into(), root, reads, tables })
     }
 

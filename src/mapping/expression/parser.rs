@@ -1,15 +1,18 @@
 //! Tokens become a tree, by JSONata's precedences. The text, the depth and the count of nodes are bounded, so the tree is too.
 
 use super::super::decimal::Decimal;
+use super::super::limits::Limits;
 use super::error::{ExpressionError, LIMIT, Span};
 use super::lexer::{Lexer, Token, TokenKind};
 use super::refused;
 use super::scope::{Base, Read};
 use super::syntax::{Node, NodeKind, Operator, Parsed, Path, Start, Step, StepKind};
 
-pub(super) fn parse(text: &str) -> Result<Parsed, ExpressionError> {
-    if text.len() > LONGEST {
-        return Err(limit(Span::new(LONGEST, LONGEST), "an expression of more than 1,024 bytes"));
+pub(super) fn parse(text: &str, limits: &Limits) -> Result<Parsed, ExpressionError> {
+    let longest = limits.expression_bytes;
+    if text.len() > longest {
+        let message = format!("an expression of more than {longest} bytes");
+        return Err(limit(Span::new(longest, longest), message));
     }
     let mut lexer = Lexer::new(text);
     let first = lexer.next()?;
@@ -18,6 +21,8 @@ pub(super) fn parse(text: &str) -> Result<Parsed, ExpressionError> {
         token: first,
         depth: 0,
         nodes: 0,
+        deepest: limits.expression_depth.min(DEEPEST),
+        most_nodes: limits.expression_nodes.min(MOST_NODES),
         here: Here::Element,
         reads: Vec::new(),
         tables: Vec::new(),
@@ -32,8 +37,10 @@ pub(super) fn parse(text: &str) -> Result<Parsed, ExpressionError> {
 pub(super) struct Parser<'t> {
     lexer: Lexer<'t>,
     pub(super) token: Token<'t>,
-    depth: u32,
-    nodes: u32,
+    depth: usize,
+    nodes: usize,
+    deepest: usize,
+    most_nodes: usize,
     pub(super) here: Here,
     reads: Vec<Read>,
     pub(super) tables: Vec<Box<str>>,
@@ -51,8 +58,9 @@ pub(super) enum Here {
 impl<'t> Parser<'t> {
     pub(super) fn expression(&mut self, least: u8) -> Result<Node, ExpressionError> {
         self.depth += 1;
-        if self.depth > DEEPEST {
-            return Err(limit(self.token.at, "an expression nested more than 32 deep"));
+        if self.depth > self.deepest {
+            let message = format!("an expression nested more than {} deep", self.deepest);
+            return Err(limit(self.token.at, message));
         }
         let mut left = self.operand()?;
         loop {
@@ -242,8 +250,8 @@ impl<'t> Parser<'t> {
 
     pub(super) fn node(&mut self, kind: NodeKind, at: Span) -> Result<Node, ExpressionError> {
         self.nodes += 1;
-        if self.nodes > MOST_NODES {
-            return Err(limit(at, "an expression of more than 256 parts"));
+        if self.nodes > self.most_nodes {
+            return Err(limit(at, format!("an expression of more than {} parts", self.most_nodes)));
         }
         Ok(Node::new(kind, at))
     }
@@ -286,19 +294,23 @@ impl<'t> Parser<'t> {
     }
 }
 
-fn limit(at: Span, message: &'static str) -> ExpressionError {
+fn limit(at: Span, message: String) -> ExpressionError {
     ExpressionError::new(LIMIT, at, message)
 }
 
-const LONGEST: usize = 1_024;
-const DEEPEST: u32 = 32;
-const MOST_NODES: u32 = 256;
+/// Whatever the limits say: expressions are read and evaluated by functions that call themselves.
+const DEEPEST: usize = 64;
+const MOST_NODES: usize = 1_024;
 
 #[cfg(test)]
 mod tests {
     use proptest::prelude::*;
 
     use super::*;
+
+    fn parse(text: &str) -> Result<Parsed, ExpressionError> {
+        super::parse(text, &Limits::default())
+    }
 
     fn error(text: &str) -> ExpressionError {
         match parse(text) {

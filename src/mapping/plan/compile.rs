@@ -12,6 +12,7 @@ use crate::mapping::path::{InvalidPath, Origin, SourcePath};
 use crate::mapping::plan::output::Growing;
 use crate::mapping::plan::schemas;
 use crate::mapping::plan::tables::LookupTable;
+use crate::mapping::plan::typing;
 use crate::mapping::plan::{PathId, Plan, Rows, RulePlan, TablePlan};
 use crate::mapping::source::PathRef;
 use crate::mapping::source::trie::{TrieBuilder, Wanted};
@@ -41,10 +42,13 @@ pub(crate) fn compile(spec: &MappingSpec, env: &CompileEnv<'_>) -> (Option<Plan>
     let mut record = Growing::default();
     compiler.fields(&spec.fields, "/fields", "", &mut record);
     compiler.unused();
-    let Compiler { mut found, trie, paths, rules, tables, .. } = compiler;
-    if env.source_schema.is_some() || env.target_schema.is_some() {
-        schemas::check(spec, env.source_schema, env.target_schema, &mut found);
-    }
+    let Compiler { mut found, trie, paths, rules, tables, defaults, .. } = compiler;
+    let source = if env.source_schema.is_some() || env.target_schema.is_some() {
+        schemas::check(spec, env.source_schema, env.target_schema, &mut found)
+    } else {
+        None
+    };
+    typing::check(spec, &defaults, source.as_ref(), &mut found);
     if found.has_errors() {
         return (None, found.sorted());
     }

@@ -25,7 +25,7 @@ impl Compiler<'_> {
             self.error("E-LIMIT", pointer, format!("the expression has more than {most} bytes"));
             return None;
         }
-        let expression = match Expression::parse(text) {
+        let expression = match Expression::parse_within(text, self.limits) {
             Ok(expression) => expression,
             Err(error) => {
                 let mut found =

@@ -7,6 +7,7 @@
 //! | `steps` | one step |
 //! | `conditions` | one condition |
 //! | `expressions` | an expression, with what it reads |
+//! | `typing`, `kinds` | whether every step gets what it works on, and every required field has a value |
 //! | `schemas` | whether a document fits the schemas of its records |
 //! | `output` | target paths into a tree that is written from top to bottom |
 //! | `tables` | rows into an index |
@@ -18,11 +19,13 @@ pub(crate) mod conditions;
 pub(crate) mod currencies;
 pub(crate) mod dates;
 pub(crate) mod expressions;
+pub(crate) mod kinds;
 pub(crate) mod output;
 pub(crate) mod rules;
 pub(crate) mod schemas;
 pub(crate) mod steps;
 pub(crate) mod tables;
+pub(crate) mod typing;
 pub(crate) mod units;
 
 use std::cmp::Ordering;

@@ -294,6 +294,11 @@ impl Compiler<'_> {
             if last {
                 self.error("E-CASE", &pointer, "this case is never reached: `else` comes before it");
             }
+            let earlier = cases[..at].iter().position(|other| case.when.is_some() && other.when == case.when);
+            if let Some(earlier) = earlier.filter(|_| !last) {
+                let message = format!("this case is never reached: case {earlier} asks the same");
+                self.error("E-CASE", &format!("{pointer}/when"), message);
+            }
             last |= case.otherwise.is_some();
             plans.push(self.case(case, within, &pointer));
         }

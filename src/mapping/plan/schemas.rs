@@ -10,13 +10,13 @@ use crate::mapping::schema::{LeafKind, RecordShape, child, is_below};
 use crate::mapping::spec::document::MappingSpec;
 use crate::mapping::spec::field::{Direction, FieldSpec, TargetType};
 
-/// Adds what does not fit.
+/// Adds what does not fit; what the source schema says about records.
 pub(crate) fn check(
     spec: &MappingSpec,
     source: Option<&Value>,
     target: Option<&Value>,
     found: &mut Diagnostics,
-) {
+) -> Option<RecordShape> {
     let mut shape = |schema: Option<&Value>, pointer: &str| match RecordShape::from_schema(schema?) {
         Ok(shape) => Some(shape),
         Err(error) => {
@@ -32,6 +32,7 @@ pub(crate) fn check(
     let mut checker = Checker { source, target, written: BTreeSet::new(), found };
     checker.fields(&spec.fields, "/fields", "", &[String::new()]);
     checker.required();
+    checker.source
 }
 
 struct Checker<'f> {
@@ -94,17 +95,7 @@ impl Checker<'_> {
 
     /// The path of the schema that a source path means.
     fn source(&mut self, text: &str, pointer: &str, sources: &[String]) -> Option<String> {
-        let path = text.parse::<SourcePath>().ok()?;
-        let innermost = sources.len() - 1;
-        let base = match path.origin {
-            Origin::Root => 0,
-            Origin::Element => innermost,
-            Origin::Parent(levels) => innermost.checked_sub(levels)?,
-        };
-        let full = path.segments.iter().fold(sources[base].clone(), |path, segment| match segment {
-            Segment::Name(name) => child(&path, name),
-            Segment::Index(_) | Segment::Filter { .. } => format!("{path}[]"),
-        });
+        let full = resolved(text, sources)?;
         if let Some(shape) = &self.source
             && !full.is_empty()
             && !shape.may_have(&full)
@@ -127,6 +118,21 @@ impl Checker<'_> {
             }
         }
     }
+}
+
+/// The path of the schema that a source path means; `sources` are the paths of the elements around, the record first.
+pub(super) fn resolved(text: &str, sources: &[String]) -> Option<String> {
+    let path = text.parse::<SourcePath>().ok()?;
+    let innermost = sources.len() - 1;
+    let base = match path.origin {
+        Origin::Root => 0,
+        Origin::Element => innermost,
+        Origin::Parent(levels) => innermost.checked_sub(levels)?,
+    };
+    Some(path.segments.iter().fold(sources[base].clone(), |path, segment| match segment {
+        Segment::Name(name) => child(&path, name),
+        Segment::Index(_) | Segment::Filter { .. } => format!("{path}[]"),
+    }))
 }
 
 fn kinds(wanted: TargetType) -> &'static [LeafKind] {

@@ -8,7 +8,7 @@
 
 pub mod backtest;
 pub mod trace;
-mod watch;
+pub(crate) mod watch;
 
 pub use backtest::{Backtest, FieldCount, FieldDifference, VersionDiff};
 pub use trace::{FieldStatus, FieldTrace, Preview, Previewer, StepTrace};

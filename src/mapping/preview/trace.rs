@@ -6,8 +6,6 @@ use crate::mapping::builtin::{Builtin, BuiltinEngine};
 use crate::mapping::diagnostic::Diagnostics;
 use crate::mapping::engine::{CompileEnv, CompiledMapping, Payload, RunCx};
 use crate::mapping::error::MapError;
-use crate::mapping::evaluate::sink::Bytes;
-use crate::mapping::preview::watch::Watch;
 use crate::mapping::spec::document::MappingSpec;
 
 /// A mapping that people look at before it is used: everything that happens to a record is written down.
@@ -64,6 +62,8 @@ pub struct FieldTrace {
     pub result: Option<String>,
     /// How it ended.
     pub status: FieldStatus,
+    /// The code of what failed: of an error, and of the failure whose place the default took.
+    pub failure: Option<&'static str>,
 }
 
 /// One step on one value.
@@ -135,21 +135,7 @@ impl Previewer {
 
     /// What the mapping does to one record. Errors do not end it: every field is tried.
     pub fn preview(&self, input: Payload<'_>, cx: &RunCx<'_>) -> Preview {
-        let limits = &self.mapping.plan.limits;
-        let mut out = Vec::new();
-        let mut watch = Watch::new(limits);
-        let outcome = self.mapping.translate(input, cx, &mut Bytes::new(&mut out, limits), &mut watch);
-        let Watch { fields, mut errors, .. } = watch;
-        let output = match outcome {
-            Ok(_) => Some(String::from_utf8_lossy(&out).into_owned()),
-            Err(error) => {
-                if errors.last() != Some(&error) {
-                    errors.push(error);
-                }
-                None
-            }
-        };
-        Preview { output, errors, fields }
+        self.mapping.preview(input, cx)
     }
 }
 

@@ -72,6 +72,7 @@ impl Tracer for Watch<'_> {
             steps: Vec::new(),
             result: None,
             status: FieldStatus::Omitted,
+            failure: None,
         });
         if matches!(rule.kind, Kind::Each(_)) {
             self.lists.push(rule.to.to_string());
@@ -107,10 +108,17 @@ impl Tracer for Watch<'_> {
         };
     }
 
+    fn instead(&mut self, code: &'static str) {
+        if let Some(field) = self.fields.last_mut() {
+            field.failure = Some(code);
+        }
+    }
+
     fn error(&mut self, error: &MapError) {
         let mut fields = self.fields.iter_mut().rev();
         if let Some(field) = fields.find(|field| field.place() == error.target) {
             field.status = FieldStatus::Error(error.code);
+            field.failure = Some(error.code);
             field.result = None;
         }
         self.errors.push(error.clone());

@@ -76,6 +76,7 @@ words! {
 
 words! {
     /// Which way an identity is looked up.
+    #[derive(Ord, PartialOrd)]
     pub enum XrefSide {
         /// The host's own id for an external one.
         Internal = "internal",

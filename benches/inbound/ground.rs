@@ -95,7 +95,7 @@ impl Ground {
             let transaction = connection.transaction()?;
             {
                 let mut insert =
-                    transaction.prepare_cached("INSERT INTO item (key, body) VALUES (?1, ?2)")?;
+                    transaction.prepare("INSERT INTO item (key, body) VALUES (?1, ?2)")?;
                 for row in 0..BATCH {
                     insert.execute((format!("evt_{before}_{batch}_{row}"), &body))?;
                 }

@@ -8,6 +8,7 @@ mod diagnosis;
 mod formats;
 mod inputs;
 mod log;
+mod mapped;
 mod neighbours;
 mod publishing;
 mod races;
@@ -41,6 +42,7 @@ pub(crate) fn trials() -> Vec<Trial> {
         formats::trials(),
         inputs::trials(),
         log::trials(),
+        mapped::trials(),
         neighbours::trials(),
         publishing::trials(),
         races::trials(),

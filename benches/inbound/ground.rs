@@ -94,8 +94,7 @@ impl Ground {
         for batch in 0..rows.div_ceil(BATCH) {
             let transaction = connection.transaction()?;
             {
-                let mut insert =
-                    transaction.prepare("INSERT INTO item (key, body) VALUES (?1, ?2)")?;
+                let mut insert = transaction.prepare("INSERT INTO item (key, body) VALUES (?1, ?2)")?;
                 for row in 0..BATCH {
                     insert.execute((format!("evt_{before}_{batch}_{row}"), &body))?;
                 }

@@ -48,7 +48,11 @@ struct Site {
 #[async_trait]
 impl Exchange for Site {
     async fn exchange(&self, request: ExchangeRequest) -> Result<Answer, TransportError> {
-        self.asked.lock().expect("nobody panics").push(format!("{} {}", request.method, request.url.as_str()));
+        self.asked.lock().expect("nobody panics").push(format!(
+            "{} {}",
+            request.method,
+            request.url.as_str()
+        ));
         match &*self.answer.lock().expect("nobody panics") {
             Ok(body) => {
                 let mut answer = Answer::new(StatusCode::OK);

@@ -69,7 +69,7 @@ async fn writes_the_signed_body() -> Told {
     assert_eq!(requests.len(), 1);
     let expected = format!(
         r#"{{"kind":"order.paid","for":"t","message":"{}","order":{{"number":900719925474099312,"amount":1234567890.123456789012}}}}"#,
-        event.id,
+        event.event,
     );
     assert_eq!(requests[0].body, expected);
     assert_eq!(requests[0].headers["content-type"], "application/json");

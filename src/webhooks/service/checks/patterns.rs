@@ -67,6 +67,7 @@ mod tests {
             egress: &EgressPolicy::default(),
             catalog: &catalog,
             formats: &NamedFormats::default(),
+            mappings: &crate::webhooks::mapped::Mappings::default(),
             settings: &Settings::default(),
             actor,
             present: &present,

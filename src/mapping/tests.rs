@@ -37,6 +37,7 @@ pub(crate) fn outcome_with(document: &Value, input: &Value, cx: &RunCx<'_>) -> R
                     Err(failure) => {
                         let error = mapping.run_to_value(payload, cx).map(|_| ()).map_err(|error| error.code);
                         assert_eq!(error, Err(failure.code));
+                        results.push(Err(failure.code.to_owned()));
                         continue;
                     }
                 }

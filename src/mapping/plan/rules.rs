@@ -229,12 +229,11 @@ impl Compiler<'_> {
             ("null", policies[1], field.null),
             ("empty_string", policies[2], field.empty_string),
         ] {
-            let place = format!("{pointer}/{key}");
             if own.is_some() {
-                self.policy_fits(key, policy, &place);
+                self.policy_fits(key, policy, &format!("{pointer}/{key}"));
             }
             if policy == Policy::Default && field.default.is_none() {
-                let place = if own.is_some() { place } else { pointer.to_owned() };
+                let place = if own.is_some() { format!("{pointer}/{key}") } else { pointer.to_owned() };
                 self.found.add(
                     Diagnostic::error(
                         "E-DEFAULT",
@@ -383,6 +382,9 @@ impl Compiler<'_> {
         steps: &[crate::mapping::spec::step::Step],
         pointer: &str,
     ) -> Option<Box<[StepPlan]>> {
+        if steps.is_empty() {
+            return Some(Box::default());
+        }
         let count = crate::mapping::plan::steps::count(steps, self.limits.steps);
         if count > self.limits.steps {
             let most = self.limits.steps;

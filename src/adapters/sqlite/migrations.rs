@@ -144,8 +144,8 @@ mod tests {
         assert_eq!(refused.kind(), ErrorKind::Unconfigured);
         assert_eq!(
             refused.to_string(),
-            "could not open the SQLite store: not configured: schema_version: the tables have version 4, and this \
-             version of crossdock knows them up to 3 (run the version of crossdock that has made them, or a newer one)"
+            "could not open the SQLite store: not configured: schema_version: the tables have version 5, and this \
+             version of crossdock knows them up to 4 (run the version of crossdock that has made them, or a newer one)"
         );
         Ok(())
     }

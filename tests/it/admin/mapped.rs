@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use crossdock::activity::ActivityFilter;
 use crossdock::adapters::memory::MemoryStore;
+use crossdock::adapters::{EnvelopeVault, StaticKeys};
 use crossdock::events::{FlatFormat, NewEvent};
 use crossdock::mapping::{HostData, LetterCase, LookupTable};
 use crossdock::ports::TransportErrorKind;
@@ -85,7 +86,7 @@ async fn broken_documents() -> Told {
     let broken = r#"{"format":"mapping/1","id":"orders","version":1,
         "context":{"event.typ":{}},
         "tables":{"c":{"ref":"host:countries","columns":["iso2","iso3"]}},
-        "fields":[{"to":"a","from":"b[","steps":[]},{"to":"c","from":"d","steps":[{"op":"table","name":"no"}]},
+        "fields":[{"to":"a","from":"b[","steps":[]},{"to":"c","from":"d","steps":[{"op":"table","name":"no","key":"a","value":"b"}]},
                   {"to":"e","from":"f","steps":[{"op":"table","name":"c","key":"iso2","value":"iso3"}]}]}"#;
 
     let error = refused(webhooks.create(erp(broken).name("\u{7}")).await);
@@ -228,5 +229,8 @@ async fn another_process() -> Told {
 }
 
 fn process(store: &MemoryStore, choices: impl FnOnce(HubBuilder) -> HubBuilder) -> crossdock::Result<House> {
-    house_with(|receivers| receivers, |builder| choices(builder.store(store.clone())))
+    // Both open what either has sealed.
+    let keys = StaticKeys::new("k", "c21535abe856c048aa398a5b566a7257f91b3740059eb8613697148a55703075")?;
+    let vault = EnvelopeVault::new(keys);
+    house_with(|receivers| receivers, |builder| choices(builder.store(store.clone()).vault(vault)))
 }

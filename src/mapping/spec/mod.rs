@@ -8,7 +8,7 @@
 //! | [`condition`] | when a rule, a case or a row applies |
 //! | [`policy`] | what becomes of missing values and of steps that fail |
 //! | [`table`] | which word on one side is which on the other |
-//! | [`test`] | examples that must hold |
+//! | [`test`](mod@test) | examples that must hold |
 //! | [`overlay`] | one tenant's changes to a shared mapping |
 //! | [`literal`] | exact numbers in the document |
 //! | `reading`, `shape`, `locate` | from text to a document, with everything that is wrong and where |

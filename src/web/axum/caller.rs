@@ -10,7 +10,7 @@ use crate::primitives::ApiKeyId;
 use crate::tenancy::TenantId;
 use crate::web::tower::ProblemDocument;
 
-/// Who calls, as an argument of a handler behind [`authentication`](super::authentication).
+/// Who calls, as an argument of a handler behind [`authentication`](fn@super::authentication).
 ///
 /// A handler that asks for it and stands behind no layer answers 500: nobody comes in by accident.
 ///

@@ -4,18 +4,18 @@
 //!
 //! | module | routes |
 //! |---|---|
-//! | [`keys`] | `/keys`: create, list, details, disable, enable, revoke, regenerate, refusals, leaks |
-//! | [`webhooks`] | `/webhooks`: create, list, read, change, delete, switch, rotate, test, release, diagnose |
-//! | [`event_types`] | `/event_types`: list, read, schema |
-//! | [`deliveries`] | `/deliveries`: list, read, attempts, resend |
-//! | [`replays`] | `/replays`: preview, start, list, progress, cancel |
-//! | [`sources`] | `/sources`: create, list, read, change, delete, switch, rotate |
-//! | [`received`] | `/received`: list, read, replay |
-//! | [`defaults`] | `/defaults`: read, change |
-//! | [`activity`] | `/activity`: list |
+//! | `keys` | `/keys`: create, list, details, disable, enable, revoke, regenerate, refusals, leaks |
+//! | `webhooks` | `/webhooks`: create, list, read, change, delete, switch, rotate, test, release, diagnose |
+//! | `event_types` | `/event_types`: list, read, schema |
+//! | `deliveries` | `/deliveries`: list, read, attempts, resend |
+//! | `replays` | `/replays`: preview, start, list, progress, cancel |
+//! | `sources` | `/sources`: create, list, read, change, delete, switch, rotate |
+//! | `received` | `/received`: list, read, replay |
+//! | `defaults` | `/defaults`: read, change |
+//! | `activity` | `/activity`: list |
 //!
-//! What they share: who asks ([`desk`]), bodies and queries ([`body`], [`query`], [`input`]), pages ([`paging`]), versions
-//! ([`etag`]), shapes that several speak ([`shapes`]), the document ([`document`]).
+//! What they share: who asks (`desk`), bodies and queries (`body`, `query`, `input`), pages (`paging`), versions
+//! (`etag`), shapes that several speak (`shapes`), the document (`document`).
 
 mod activity;
 mod body;

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use chrono::{DateTime, Utc};
 use crossdock::Result;
-use crossdock::activity::{Activity, ActivityFilter, ActivityStore, ChainEnds, ChainEntry, ChainPlace};
+use crossdock::activity::Activity;
 use crossdock::adapters::memory::MemoryStore;
 use crossdock::inbound::{
     Accepted, InboundClaim, InboundClaimed, InboundFate, InboundRetention, InboundSettled, InboundSettlement,
@@ -13,11 +13,11 @@ use crossdock::inbound::{
     SourceName,
 };
 use crossdock::primitives::{Durability, Page, PageRequest, ReceivedId, SourceId};
-use crossdock::tenancy::TenantId;
 use crossdock::testing::conformance::{Check, InboundStoreHarness, InboundStores, inbound_store_suite};
 use libtest_mimic::Trial;
 
 use super::run;
+use crate::relay::relay;
 use crate::rule;
 
 pub(super) fn trials() -> Vec<Trial> {
@@ -164,6 +164,14 @@ struct Store {
 }
 
 impl Store {
+    async fn around<T>(
+        &self,
+        _step: &'static str,
+        call: impl Future<Output = Result<T>> + Send,
+    ) -> Result<T> {
+        call.await
+    }
+
     fn has(&self, defect: Defect) -> bool {
         self.defect == defect
     }
@@ -289,31 +297,4 @@ impl InboundStore for Store {
     }
 }
 
-#[async_trait]
-impl ActivityStore for Store {
-    async fn activity(
-        &self,
-        tenant: &TenantId,
-        filter: &ActivityFilter,
-        page: PageRequest,
-    ) -> Result<Page<Activity>> {
-        self.inner.activity(tenant, filter, page).await
-    }
-
-    async fn append(&self, entries: Vec<Activity>) -> Result<()> {
-        self.inner.append(entries).await
-    }
-
-    async fn chain(
-        &self,
-        tenant: &TenantId,
-        behind: Option<ChainPlace>,
-        limit: usize,
-    ) -> Result<Vec<ChainEntry>> {
-        self.inner.chain(tenant, behind, limit).await
-    }
-
-    async fn chain_ends(&self, tenant: &TenantId) -> Result<ChainEnds> {
-        self.inner.chain_ends(tenant).await
-    }
-}
+relay! { ActivityStore for Store }

@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex};
 use async_trait::async_trait;
 use chrono::{DateTime, NaiveDate, Utc};
 use crossdock::Result;
-use crossdock::activity::{Activity, ActivityFilter, ActivityStore, ChainEnds, ChainEntry, ChainPlace};
+use crossdock::activity::Activity;
 use crossdock::adapters::memory::MemoryStore;
 use crossdock::api_keys::{
     ApiKey, DayCount, Epoch, KeyChange, KeyFilter, KeyRecord, KeyStore, KeyUsage, KeysChanged, PublicId,
@@ -17,6 +17,7 @@ use crossdock::testing::conformance::{KeyStoreHarness, KeyStores, key_store_suit
 use libtest_mimic::Trial;
 
 use super::run;
+use crate::relay::relay;
 use crate::rule;
 
 pub(super) fn trials() -> Vec<Trial> {
@@ -146,6 +147,14 @@ struct Store {
 }
 
 impl Store {
+    async fn around<T>(
+        &self,
+        _step: &'static str,
+        call: impl Future<Output = Result<T>> + Send,
+    ) -> Result<T> {
+        call.await
+    }
+
     fn has(&self, defect: Defect) -> bool {
         self.defect == defect
     }
@@ -268,31 +277,4 @@ impl KeyStore for Store {
     }
 }
 
-#[async_trait]
-impl ActivityStore for Store {
-    async fn activity(
-        &self,
-        tenant: &TenantId,
-        filter: &ActivityFilter,
-        page: PageRequest,
-    ) -> Result<Page<Activity>> {
-        self.inner.activity(tenant, filter, page).await
-    }
-
-    async fn append(&self, entries: Vec<Activity>) -> Result<()> {
-        self.inner.append(entries).await
-    }
-
-    async fn chain(
-        &self,
-        tenant: &TenantId,
-        behind: Option<ChainPlace>,
-        limit: usize,
-    ) -> Result<Vec<ChainEntry>> {
-        self.inner.chain(tenant, behind, limit).await
-    }
-
-    async fn chain_ends(&self, tenant: &TenantId) -> Result<ChainEnds> {
-        self.inner.chain_ends(tenant).await
-    }
-}
+relay! { ActivityStore for Store }

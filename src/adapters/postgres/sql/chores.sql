@@ -78,7 +78,9 @@ BEGIN
   GET DIAGNOSTICS v_count = ROW_COUNT;
   v_gone := v_gone + v_count;
   DELETE FROM "crossdock".activity a WHERE (a.tenant_id, a.id) IN (
-    SELECT o.tenant_id, o.id FROM "crossdock".activity o WHERE o.at < p_history ORDER BY o.at LIMIT p_most FOR UPDATE SKIP LOCKED
+    -- Those with a place in a chain go by `cut_chains`.
+    SELECT o.tenant_id, o.id FROM "crossdock".activity o WHERE o.at < p_history AND o.sequence IS NULL
+    ORDER BY o.at LIMIT p_most FOR UPDATE SKIP LOCKED
   );
   GET DIAGNOSTICS v_count = ROW_COUNT;
   v_gone := v_gone + v_count;

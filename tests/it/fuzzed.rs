@@ -9,14 +9,18 @@ use crossdock::adapters::SqliteStore;
 use crossdock::api_keys::{ApiKeySettings, NewApiKey, Peppers, Permission, Scopes};
 use crossdock::events::{EventCatalog, EventTypeSpec, NewEvent};
 use crossdock::hub::SystemClock;
+use crossdock::inbound::{
+    Handled, InboundRequest, Incoming, NewSource, SourceSecret, SourceState, TestSigner, presets,
+};
 use crossdock::ports::Clock;
 use crossdock::tenancy::{Actor, TenantId};
 use crossdock::testing::{Reply, ScriptedTransport};
 use crossdock::web::axum::{Failure, management};
 use crossdock::webhooks::{Auth, NewReplay, NewWebhook, RetryPolicy};
 use crossdock::{Hub, HubBuilder};
+use http::StatusCode;
 use http::request::Parts;
-use serde_json::json;
+use serde_json::{Value, json};
 use tokio::net::TcpListener;
 
 use crate::durable::ground::vault;
@@ -29,11 +33,12 @@ pub(crate) fn serve_management() -> Outcome {
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build()?;
     runtime.block_on(async {
         let store = SqliteStore::open(folder.path().join("hub.db"))?;
-        let hub = builder()?.store(store.clone()).key_store(store).build()?;
+        let hub = builder()?.store(store.clone()).key_store(store.clone()).inbound_store(store).build()?;
         furnish(&hub).await?;
         // They end with the process.
-        let (worker, gate) = (hub.worker(), hub.gate().clone());
+        let (worker, inbound, gate) = (hub.worker(), hub.inbound_worker(), hub.gate().clone());
         tokio::spawn(async move { worker.run_until(std::future::pending()).await });
+        tokio::spawn(async move { inbound.run_until(std::future::pending()).await });
         tokio::spawn(async move { gate.run_until(std::future::pending()).await });
 
         let listener = TcpListener::bind("127.0.0.1:0").await?;
@@ -75,7 +80,11 @@ fn builder() -> Result<HubBuilder, Box<dyn Error>> {
         .transport(receivers)
         .vault(vault())
         .peppers(Peppers::new("2026", "oRkq0NkwYM3MX5Grz7aIyd3Rg6ABDClVWhZWpU9jqoE=")?)
-        .api_keys(ApiKeySettings::new().scopes(Scopes::declare(["orders:read", "orders:write"])?)))
+        .api_keys(ApiKeySettings::new().scopes(Scopes::declare(["orders:read", "orders:write"])?))
+        .on("shop", "order.*", async |incoming: Incoming<Value>| match incoming.payload["broken"] == true {
+            true => Handled::Dead("nobody knows what to do with it".to_owned()),
+            false => Handled::Done,
+        }))
 }
 
 /// Webhooks that are taken, refused, given up, paused and disabled, deliveries of all of them, a replay, and keys: enough of each, because
@@ -111,8 +120,33 @@ async fn furnish(hub: &Hub) -> Outcome {
             admin.api_keys().revoke(id, "its owner has left").await?;
         }
     }
+    notify(hub).await
+}
+
+/// Sources that are active and others that are off, and what the active ones have received: some of it handled, some a dead letter.
+async fn notify(hub: &Hub) -> Outcome {
+    let sources = hub.admin(Actor::org_admin(tenant(), "ada")).sources();
+    let signer = TestSigner::new(&presets::generic(), &SourceSecret::new("1", HUSH.into()));
+    let signer = signer.map_err(|problems| format!("{problems:?}"))?;
+    for number in 0..OF_EACH {
+        let source = sources.create(NewSource::new("shop", presets::generic()).secret(HUSH)).await?;
+        if number % 5 == 0 {
+            sources.switch(source.id, SourceState::Off).await?;
+            continue;
+        }
+        let body =
+            json!({"id": format!("N-{number}"), "type": "order.made", "broken": number % 3 == 0}).to_string();
+        let signed = signer.sign("https://api.example.com/", body.as_bytes(), SystemClock::new().now());
+        let signed = signed.map_err(|problem| problem.to_string())?;
+        let request = InboundRequest::new(signed.method, signed.url, signed.headers, signed.body);
+        let answer = hub.receive(&source.id.to_string(), request).await;
+        if answer.status != StatusCode::OK {
+            return Err(format!("{:?}", answer.outcome).into());
+        }
+    }
     Ok(())
 }
 
+const HUSH: &str = "what the sender signs with";
 const OF_EACH: usize = 50;
 const MOUNTED: &str = "/admin/integrations";

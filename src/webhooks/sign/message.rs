@@ -1,5 +1,6 @@
 //! What one request is made of, as far as signatures go.
 
+use std::cell::RefCell;
 use std::fmt;
 use std::str::FromStr;
 
@@ -94,14 +95,28 @@ impl fmt::Debug for MessageId {
 /// Seconds in decimal digits between two full stops; formatting them takes longer than signing can spare.
 ///
 /// The full stops are those of `{id}.{timestamp}.{body}`: hashing three pieces takes less time than hashing five.
+#[derive(Clone)]
 pub(super) struct Seconds {
+    seconds: i64,
     text: [u8; MAX_DIGITS + 2],
     start: usize,
+    value: HeaderValue,
 }
 
 impl Seconds {
+    /// The messages of a second share what is made of it.
     #[inline]
-    pub(super) fn new(seconds: i64) -> Self {
+    pub(super) fn at(seconds: i64) -> Self {
+        thread_local! {
+            static LAST: RefCell<Option<Seconds>> = const { RefCell::new(None) };
+        }
+        LAST.with_borrow_mut(|last| match last {
+            Some(last) if last.seconds == seconds => last.clone(),
+            _ => last.insert(Self::new(seconds)).clone(),
+        })
+    }
+
+    fn new(seconds: i64) -> Self {
         let mut text = [b'.'; MAX_DIGITS + 2];
         let mut start = MAX_DIGITS + 1;
         let mut rest = seconds.unsigned_abs();
@@ -121,7 +136,15 @@ impl Seconds {
             start -= 1;
             text[start] = b'-';
         }
-        Self { text, start }
+        let value =
+            HeaderValue::from_bytes(&text[start..=MAX_DIGITS]).expect("digits and a sign are visible ASCII");
+        Self { seconds, text, start, value }
+    }
+
+    /// The value of `webhook-timestamp`.
+    #[inline]
+    pub(super) fn value(&self) -> &HeaderValue {
+        &self.value
     }
 
     #[inline]
@@ -144,10 +167,11 @@ mod tests {
 
     #[test]
     fn seconds_are_written_as_formatting_would() {
-        for number in [0, 7, 10, 100, 101, 1_614_265_330, i64::MAX, -1, -10, i64::MIN] {
-            let seconds = Seconds::new(number);
+        for number in [0, 7, 10, 100, 101, 101, 1_614_265_330, 7, i64::MAX, -1, -10, i64::MIN] {
+            let seconds = Seconds::at(number);
 
             assert_eq!(seconds.digits(), number.to_string().as_bytes());
+            assert_eq!(seconds.value().as_bytes(), number.to_string().as_bytes());
             assert_eq!(seconds.between_full_stops(), format!(".{number}.").as_bytes());
         }
     }

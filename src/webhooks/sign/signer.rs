@@ -106,7 +106,7 @@ impl Signer {
 
     /// Writes `webhook-id`, `webhook-timestamp` and the header of every scheme; what stood there is replaced.
     pub fn sign(&self, message: &Message<'_>, headers: &mut HeaderMap) {
-        let seconds = Seconds::new(message.timestamp.timestamp());
+        let seconds = Seconds::at(message.timestamp.timestamp());
         let content = Content {
             id: message.id.value().as_bytes(),
             timestamp: seconds.digits(),
@@ -120,13 +120,13 @@ impl Signer {
             );
         }
         headers.insert(WEBHOOK_ID, message.id.value().clone());
-        headers.insert(WEBHOOK_TIMESTAMP, value(content.timestamp));
         for own in &self.0.own {
             headers.insert(own.scheme.header().clone(), own.signature(&content));
             if let Some(header) = own.scheme.timestamp_header() {
-                headers.insert(header.clone(), value(content.timestamp));
+                headers.insert(header.clone(), seconds.value().clone());
             }
         }
+        headers.insert(WEBHOOK_TIMESTAMP, seconds.value().clone());
     }
 }
 

@@ -153,10 +153,13 @@ impl Engine {
         let begun = Arc::new(AtomicU64::new(0));
         let started = Instant::now();
         let mut publishers = JoinSet::new();
-        for source in self.sources.iter().cycle().take(tasks) {
-            let (hub, source, begun) = (self.hub.clone(), source.clone(), Arc::clone(&begun));
+        for task in 0..tasks {
+            let (hub, begun) = (self.hub.clone(), Arc::clone(&begun));
+            // Each task for all of them in turn: however few tasks there are, every webhook has its share of the backlog.
+            let mut sources = self.sources.clone().into_iter().cycle().skip(task);
             publishers.spawn(async move {
                 while begun.fetch_add(per_call as u64, Ordering::Relaxed) < events {
+                    let source = sources.next().ok_or("there is no source")?;
                     if per_call == 1 {
                         hub.publish(source.event()?).await?;
                     } else {

@@ -197,7 +197,9 @@ BEGIN
       SELECT b.*, LEAST(v_quota, GREATEST(0, LEAST(b.cap - f.live, floor(b.tokens_now)::int)))::int AS most,
         GREATEST(0, LEAST(v_quota, p_replays - f.replays))::int AS replays
       FROM (
-        SELECT l.id, l.rev, l.tenant_id, l.served, l.replayed_last, l.due_from, l.lease_from, array_position(v_tenants, l.tenant_id::text) AS place,
+        SELECT l.id, l.rev, l.tenant_id, l.served, l.replayed_last, l.lease_from, array_position(v_tenants, l.tenant_id::text) AS place,
+          -- Behind what was erased, something of an order may be on offer that was not.
+          CASE WHEN v_erased IS NULL THEN l.due_from ELSE '-infinity' END AS due_from,
           LEAST(COALESCE(l.max_in_flight, p_cap), l.brake_limit) AS cap,
           LEAST(l.burst, l.tokens + GREATEST(0, extract(epoch FROM p_at - l.tokens_at)::float8) * l.rate_per_s) AS tokens_now
         FROM "crossdock".lanes(v_locked) l
@@ -261,7 +263,6 @@ BEGIN
     ) g;
     v_counts := v_new.counts;
     v_served := v_new.served;
-    -- Behind what was erased, something of an order may be on offer that was not.
     PERFORM "crossdock".schedule(v_locked, p_at, CASE WHEN v_erased IS NULL THEN 'infinity' ELSE '-infinity' END::timestamptz, p_until);
 
     -- Whoever was cut short is the first of the next round.

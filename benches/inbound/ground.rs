@@ -58,7 +58,7 @@ impl Ground {
             Store::Postgres => {
                 let url = match std::env::var(NAMED) {
                     Ok(url) => url,
-                    Err(_) => server.insert(Server::start()?).url(),
+                    Err(_) => server.insert(Server::start().await?).url(),
                 };
                 let options = PgConnectOptions::from_str(&url)?;
                 let pool = PgPoolOptions::new().max_connections(16).connect_with(options).await?;

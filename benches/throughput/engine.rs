@@ -153,10 +153,13 @@ impl Engine {
         let begun = Arc::new(AtomicU64::new(0));
         let started = Instant::now();
         let mut publishers = JoinSet::new();
-        for source in self.sources.iter().cycle().take(tasks) {
-            let (hub, source, begun) = (self.hub.clone(), source.clone(), Arc::clone(&begun));
+        for task in 0..tasks {
+            let (hub, begun) = (self.hub.clone(), Arc::clone(&begun));
+            // Each task for all of them in turn: however few tasks there are, every webhook has its share of the backlog.
+            let mut sources = self.sources.clone().into_iter().cycle().skip(task);
             publishers.spawn(async move {
                 while begun.fetch_add(per_call as u64, Ordering::Relaxed) < events {
+                    let source = sources.next().ok_or("there is no source")?;
                     if per_call == 1 {
                         hub.publish(source.event()?).await?;
                     } else {
@@ -311,7 +314,8 @@ impl Source {
 /// A hub on this place that sends to loopback.
 pub(crate) async fn hub(site: &Site, types: BTreeSet<String>) -> Result<Hub, Failure> {
     let policy = EgressPolicy::default().dangerous_allow_http().allow_networks(["127.0.0.0/8".parse()?]);
-    let transport = HttpTransport::new(policy.clone())?;
+    let transport =
+        HttpTransport::builder().policy(policy.clone()).idle_per_origin(IDLE_PER_ORIGIN).build()?;
     let catalog = EventCatalog::new().with_all(types.into_iter().map(EventTypeSpec::new));
     Ok(site.hub().await?.events(catalog).egress(policy).transport(transport).build()?)
 }
@@ -353,6 +357,8 @@ struct Data<'a> {
     note: &'a str,
 }
 
+/// As many as a durable store's webhook has in flight here, so that no connection is opened and closed for a single request.
+const IDLE_PER_ORIGIN: usize = 64;
 /// Longer than any backlog should take.
 const PATIENCE: Duration = Duration::from_secs(600);
 /// What the data is long besides its note.

@@ -59,7 +59,7 @@ impl Ground {
         let postgres = match (options.store, std::env::var(NAMED)) {
             (Store::Postgres, Ok(url)) => Some((None, url)),
             (Store::Postgres, Err(_)) => {
-                let server = Server::start()?;
+                let server = Server::start().await?;
                 let url = server.url();
                 Some((Some(server), url))
             }

@@ -4,6 +4,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
+use sqlx::{Connection, Executor, PgConnection};
 use tempfile::TempDir;
 
 use crate::account::Account;
@@ -20,18 +21,29 @@ pub(crate) struct Server {
 pub(crate) const NAMED: &str = "CROSSDOCK_BENCH_POSTGRES_URL";
 
 /// What differs from the defaults of PostgreSQL. Nothing here makes a commit less safe.
-const SETTINGS: [&str; 7] = [
+const SETTINGS: [&str; 8] = [
     "listen_addresses=",
     "max_connections=100",
     "shared_buffers=512MB",
     "max_wal_size=8GB",
+    "min_wal_size=1GB",
     "fsync=on",
     "synchronous_commit=on",
     "full_page_writes=on",
 ];
 
+/// So many files of the log are there to be used again: as many as `min_wal_size` keeps.
+const LOG_FILES: usize = 64;
+
 impl Server {
-    pub(crate) fn start() -> Result<Self, Failure> {
+    /// One that has run for a while.
+    pub(crate) async fn start() -> Result<Self, Failure> {
+        let server = Self::begin()?;
+        server.run_in().await?;
+        Ok(server)
+    }
+
+    fn begin() -> Result<Self, Failure> {
         let programs = programs()?;
         let folder = tempfile::tempdir()?;
         let account = Account::for_servers(folder.path())?;
@@ -61,6 +73,20 @@ impl Server {
     pub(crate) fn url(&self) -> String {
         let folder = self.folder.path().to_string_lossy().replace('/', "%2F");
         format!("postgres://postgres@localhost/postgres?host={folder}")
+    }
+
+    /// A server uses the files of its log again, but a new one has none: it would make one for every 16 MiB, and for these 30 ms and
+    /// more nobody commits.
+    async fn run_in(&self) -> Result<(), Failure> {
+        let mut connection = PgConnection::connect(&self.url()).await?;
+        connection.execute("CREATE TABLE run_in (file int)").await?;
+        for _ in 0..LOG_FILES {
+            connection.execute("INSERT INTO run_in VALUES (1)").await?;
+            connection.execute("SELECT pg_switch_wal()").await?;
+        }
+        connection.execute("DROP TABLE run_in").await?;
+        connection.execute("CHECKPOINT").await?;
+        Ok(connection.close().await?)
     }
 
     fn until_ready(&mut self, status: &Path) -> Result<(), Failure> {

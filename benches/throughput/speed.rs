@@ -18,6 +18,7 @@ pub(crate) struct Limit {
 }
 
 const LOW_LOAD_PER_SECOND: u32 = 50;
+const REST: Duration = Duration::from_secs(1);
 
 pub(crate) async fn measure(options: &Options, ground: &Ground) -> Result<(Report, Limit), Failure> {
     let mut engine = start(options, ground).await?;
@@ -54,6 +55,8 @@ pub(crate) async fn measure(options: &Options, ground: &Ground) -> Result<(Repor
         (per(stats.allocations + stats.reallocations), per(stats.bytes_allocated))
     };
 
+    // What is left to settle of the saturated run is not of this one.
+    tokio::time::sleep(REST).await;
     engine.forget_latencies();
     engine.trickle(Duration::from_secs(1) / LOW_LOAD_PER_SECOND, options.low_load).await?;
     let quiet = (engine.percentile(all, 500), engine.percentile(all, 990));

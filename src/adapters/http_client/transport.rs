@@ -202,6 +202,9 @@ impl HttpTransportBuilder {
     }
 
     /// How many connections to one scheme, host and port may wait for their next request.
+    ///
+    /// Of a webhook that may have more than that in flight, each further request may take a connection of its own to be opened
+    /// and closed.
     pub fn idle_per_origin(mut self, connections: usize) -> Self {
         self.bounds.per_origin = connections;
         self

@@ -49,6 +49,8 @@ impl PostgresStore {
 impl<'a> Publications<'a> {
     fn of(all: Vec<(&'a Publication, At)>) -> Result<Self> {
         let mut columns = Self::default();
+        // What goes with keys is not asked for without any.
+        let is_keyed = all.iter().any(|(publication, _)| publication.idempotency_key.is_some());
         for (publication, at) in all {
             let head = &publication.event.head;
             columns.ids.push(head.id.as_uuid());
@@ -58,10 +60,12 @@ impl<'a> Publications<'a> {
             columns.subjects.push(head.subject.as_deref());
             columns.published.push(stored_time(head.published_at));
             columns.payloads.push(&publication.event.payload);
-            columns.keys.push(publication.idempotency_key.as_deref());
-            columns.digests.push(&publication.digest);
-            columns.forgotten.push(earlier(at.now, at.remembered));
-            columns.used.push(stored_time(at.now));
+            if is_keyed {
+                columns.keys.push(publication.idempotency_key.as_deref());
+                columns.digests.push(&publication.digest);
+                columns.forgotten.push(earlier(at.now, at.remembered));
+                columns.used.push(stored_time(at.now));
+            }
         }
         Ok(columns)
     }

@@ -108,17 +108,33 @@ DECLARE
   v_after text := p_after;
   v_tried bigint[] := '{}';
   v_picked uuid[] := '{}';
+  v_tokens bigint[] := '{}';
+  v_attempts int[] := '{}';
+  v_events uuid[] := '{}';
+  v_kinds smallint[] := '{}';
+  v_of bigint[] := '{}';
   v_tenants text[];
   v_quota int;
   v_locked bigint[];
   v_erased uuid[];
-  v_new uuid[];
+  v_new record;
   v_counts int[];
   v_served bigint[];
   v_holds boolean;
   v_next timestamptz;
   v_known bigint[];
   v_more boolean;
+  -- The lanes that have given something by their ids' order, and what goes with each of their deliveries.
+  v_ids bigint[];
+  v_owners text[];
+  v_webhooks uuid[];
+  v_stamps bigint[];
+  v_defaults bigint[];
+  v_opens timestamptz[];
+  v_limits int[];
+  v_openings int[];
+  v_ramps timestamptz[];
+  v_versions bigint[];
   i int;
 BEGIN
   v_holds := "crossdock".adopt_limits(p_cap, p_replays, p_at);
@@ -181,7 +197,9 @@ BEGIN
       SELECT b.*, LEAST(v_quota, GREATEST(0, LEAST(b.cap - f.live, floor(b.tokens_now)::int)))::int AS most,
         GREATEST(0, LEAST(v_quota, p_replays - f.replays))::int AS replays
       FROM (
-        SELECT l.id, l.rev, l.tenant_id, l.served, l.replayed_last, l.due_from, l.lease_from, array_position(v_tenants, l.tenant_id::text) AS place,
+        SELECT l.id, l.rev, l.tenant_id, l.served, l.replayed_last, l.lease_from, array_position(v_tenants, l.tenant_id::text) AS place,
+          -- Behind what was erased, something of an order may be on offer that was not.
+          CASE WHEN v_erased IS NULL THEN l.due_from ELSE '-infinity' END AS due_from,
           LEAST(COALESCE(l.max_in_flight, p_cap), l.brake_limit) AS cap,
           LEAST(l.burst, l.tokens + GREATEST(0, extract(epoch FROM p_at - l.tokens_at)::float8) * l.rate_per_s) AS tokens_now
         FROM "crossdock".lanes(v_locked) l
@@ -220,6 +238,7 @@ BEGIN
       UPDATE "crossdock".queue q
       SET state = 1, lease_token = nextval('"crossdock".lease_token'), due_at = p_until, attempt = q.attempt + 1, updated_at = p_at
       FROM chosen c WHERE q.delivery_id = c.delivery_id
+      RETURNING c.place, c.share, q.delivery_id, q.lease_token, q.attempt, q.event_id, q.kind, q.lane_id
     ), lapsed AS (
       INSERT INTO "crossdock".lapse (ended_at) SELECT c.due_at FROM chosen c WHERE c.state = 1
     ), served AS (
@@ -231,14 +250,19 @@ BEGIN
       ) t JOIN budget b ON b.id = t.id
       WHERE l.id = b.id AND l.rev = b.rev
     )
-    SELECT (SELECT array_agg(c.delivery_id ORDER BY c.place, c.share) FROM chosen c),
-      (SELECT array_agg(n.count ORDER BY n.place) FROM (
+    SELECT g.*, (SELECT array_agg(n.count ORDER BY n.place) FROM (
         SELECT g.place, count(c.place)::int AS count FROM generate_series(1, cardinality(v_tenants)) AS g(place)
         LEFT JOIN chosen c ON c.place = g.place GROUP BY g.place
-      ) n),
-      (SELECT array_agg(DISTINCT c.id) FROM chosen c)
-    INTO v_new, v_counts, v_served;
-    -- Behind what was erased, something of an order may be on offer that was not.
+      ) n) AS counts,
+      (SELECT array_agg(DISTINCT c.id) FROM chosen c) AS served
+    INTO v_new
+    FROM (
+      SELECT array_agg(g.delivery_id) AS ids, array_agg(g.lease_token) AS tokens, array_agg(g.attempt) AS attempts,
+        array_agg(g.event_id) AS events, array_agg(g.kind) AS kinds, array_agg(g.lane_id) AS lanes
+      FROM (SELECT * FROM leased g ORDER BY g.place, g.share) g
+    ) g;
+    v_counts := v_new.counts;
+    v_served := v_new.served;
     PERFORM "crossdock".schedule(v_locked, p_at, CASE WHEN v_erased IS NULL THEN 'infinity' ELSE '-infinity' END::timestamptz, p_until);
 
     -- Whoever was cut short is the first of the next round.
@@ -248,7 +272,14 @@ BEGIN
       IF v_quota <= v_left OR v_counts[i] < v_left THEN v_after := v_place; END IF;
       v_left := v_left - v_counts[i];
     END LOOP;
-    v_picked := v_picked || COALESCE(v_new, '{}');
+    IF v_new.ids IS NOT NULL THEN
+      v_picked := v_picked || v_new.ids;
+      v_tokens := v_tokens || v_new.tokens;
+      v_attempts := v_attempts || v_new.attempts;
+      v_events := v_events || v_new.events;
+      v_kinds := v_kinds || v_new.kinds;
+      v_of := v_of || v_new.lanes;
+    END IF;
     -- Whoever got nothing is not asked again within this call.
     v_tried := v_tried || ARRAY(SELECT x.id FROM unnest(v_locked) AS x(id) WHERE x.id <> ALL (COALESCE(v_served, '{}')));
   END LOOP;
@@ -268,17 +299,30 @@ BEGIN
     v_next := LEAST(v_next, p_at + interval '100 milliseconds');
   END IF;
 
-  RETURN QUERY
-    SELECT q.delivery_id, d.origin, q.attempt, q.lease_token, q.event_id, e.head, p.body, l.tenant_id::text, l.webhook_id, l.stamp, t.stamp,
-      l.brake_open_until, l.brake_limit, l.brake_openings, l.brake_ramp_at, l.brake_version, NULL::text, NULL::timestamptz, NULL::timestamptz
-    -- Fenced, because there is but one way to read them, and thinking of others took longer than reading.
-    FROM unnest(v_picked) WITH ORDINALITY AS u(id, n)
-    CROSS JOIN LATERAL (SELECT q.* FROM "crossdock".queue q WHERE q.delivery_id = u.id OFFSET 0) q
-    CROSS JOIN LATERAL (SELECT l.* FROM "crossdock".lane l WHERE l.id = q.lane_id ORDER BY l.rev DESC LIMIT 1) l
-    CROSS JOIN LATERAL (SELECT d.origin FROM "crossdock".delivery d WHERE d.id = u.id OFFSET 0) d
-    CROSS JOIN LATERAL (SELECT e.head FROM "crossdock".event e WHERE e.id = q.event_id OFFSET 0) e
-    CROSS JOIN LATERAL (SELECT p.body FROM "crossdock".payload p WHERE p.event_id = q.event_id OFFSET 0) p
+  -- Once for all deliveries: a lane's index is full of its old versions, which each look-up would go through.
+  SELECT array_agg(l.id), array_agg(l.tenant_id::text), array_agg(l.webhook_id), array_agg(l.stamp), array_agg(l.defaults),
+    array_agg(l.brake_open_until), array_agg(l.brake_limit), array_agg(l.brake_openings), array_agg(l.brake_ramp_at),
+    array_agg(l.brake_version)
+  INTO v_ids, v_owners, v_webhooks, v_stamps, v_defaults, v_opens, v_limits, v_openings, v_ramps, v_versions
+  FROM (
+    SELECT l.*, t.stamp AS defaults FROM "crossdock".lanes(ARRAY(SELECT DISTINCT unnest(v_of))) l
     LEFT JOIN LATERAL (SELECT t.stamp FROM "crossdock".tenant_defaults t WHERE t.tenant_id = l.tenant_id OFFSET 0) t ON true
+    ORDER BY l.id
+  ) l;
+  RETURN QUERY
+    SELECT u.id, COALESCE(d.origin, 'live'), u.attempt, u.token, u.event_id, e.head, p.body, v_owners[u.place], v_webhooks[u.place],
+      v_stamps[u.place], v_defaults[u.place], v_opens[u.place], v_limits[u.place], v_openings[u.place], v_ramps[u.place],
+      v_versions[u.place], NULL::text, NULL::timestamptz, NULL::timestamptz
+    -- Fenced, because there is but one way to read them, and thinking of others took longer than reading.
+    FROM (
+      SELECT u.*, width_bucket(u.lane_id, v_ids) AS place
+      FROM unnest(v_picked, v_tokens, v_attempts, v_events, v_kinds, v_of) WITH ORDINALITY AS u(id, token, attempt, event_id, kind, lane_id, n)
+      OFFSET 0
+    ) u
+    CROSS JOIN LATERAL (SELECT e.head FROM "crossdock".event e WHERE e.id = u.event_id OFFSET 0) e
+    CROSS JOIN LATERAL (SELECT p.body FROM "crossdock".payload p WHERE p.event_id = u.event_id OFFSET 0) p
+    -- What was never sent again is live.
+    LEFT JOIN LATERAL (SELECT d.origin FROM "crossdock".delivery d WHERE u.kind <> 0 AND d.id = u.id OFFSET 0) d ON true
     ORDER BY u.n;
   RETURN QUERY SELECT NULL::uuid, NULL::text, NULL::int, NULL::bigint, NULL::uuid, NULL::text, NULL::bytea, NULL::text, NULL::uuid,
     NULL::bigint, NULL::bigint, NULL::timestamptz, NULL::int, NULL::int, NULL::timestamptz, NULL::bigint, v_after, v_next, clock_timestamp();

@@ -83,13 +83,21 @@ LANGUAGE plpgsql SET enable_hashjoin = off SET enable_mergejoin = off SET jit = 
 DECLARE
   v_seqs bigint[];
   v_events uuid[];
+  v_tenants text[];
+  v_types text[];
   v_gone uuid[];
+  -- The lane of each webhook that is meant, in the order of tenants and webhooks; 0 where there is none.
+  v_places bigint[];
+  v_states smallint[];
   v_lanes bigint[];
   v_present int;
   v_ordered boolean;
   v_order_lanes bigint[];
   v_orders bigint[];
 BEGIN
+  -- Not waited for by those who wait for the lanes. A server that crashes before this is durable has the entries in its outbox again,
+  -- and nothing has come of the deliveries: whoever claims one waits for his own commit, which is durable only together with this.
+  PERFORM set_config('synchronous_commit', 'off', true);
   SELECT array_agg(o.seq ORDER BY o.seq), array_agg(o.event_id ORDER BY o.seq) INTO v_seqs, v_events
   FROM (SELECT o.seq, o.event_id FROM "crossdock".outbox o WHERE o.seq = ANY (p_seqs) ORDER BY o.seq FOR UPDATE) o;
   IF v_seqs IS NULL THEN RETURN 0; END IF;
@@ -110,33 +118,48 @@ BEGIN
     SELECT array_agg(e.id) INTO v_gone FROM unnest(v_events) AS e(id)
     WHERE NOT EXISTS (SELECT FROM "crossdock".payload p WHERE p.event_id = e.id);
   END IF;
-  SELECT array_agg(x.id ORDER BY x.id) INTO v_lanes FROM (
-    SELECT DISTINCT ev.tenant_id, d.webhook FROM unnest(d_places, d_webhooks, d_skips) AS d(place, webhook, skip)
-    JOIN "crossdock".event ev ON ev.id = v_events[d.place] WHERE d.skip IS NULL
-  ) d CROSS JOIN LATERAL (
-    SELECT x.id FROM "crossdock".lane x WHERE x.tenant_id = d.tenant_id AND x.webhook_id = d.webhook ORDER BY x.rev DESC LIMIT 1
-  ) x;
+  SELECT array_agg(ev.tenant_id::text ORDER BY e.n), array_agg(ev.event_type::text ORDER BY e.n) INTO v_tenants, v_types
+  FROM unnest(v_events) WITH ORDINALITY AS e(id, n)
+  LEFT JOIN LATERAL (SELECT ev.tenant_id, ev.event_type FROM "crossdock".event ev WHERE ev.id = e.id OFFSET 0) ev ON true;
+  -- Once for each webhook: a lane's index is full of its old versions, which each look-up would go through.
+  SELECT array_agg(COALESCE(x.id, 0) ORDER BY d.tenant COLLATE "C", d.webhook),
+    array_agg(COALESCE(x.state, 0::smallint) ORDER BY d.tenant COLLATE "C", d.webhook),
+    array_agg(x.id ORDER BY x.id) FILTER (WHERE d.wanted AND x.id IS NOT NULL)
+  INTO v_places, v_states, v_lanes
+  FROM (
+    SELECT v_tenants[d.place] AS tenant, d.webhook, bool_or(d.skip IS NULL) AS wanted
+    FROM unnest(d_places, d_webhooks, d_skips) AS d(place, webhook, skip) WHERE v_tenants[d.place] IS NOT NULL GROUP BY 1, 2
+  ) d LEFT JOIN LATERAL (
+    SELECT x.id, x.state FROM "crossdock".lane x WHERE x.tenant_id = d.tenant COLLATE "C" AND x.webhook_id = d.webhook
+    ORDER BY x.rev DESC LIMIT 1
+  ) x ON true;
   -- Heads of orders are only found by whoever holds the lane. Everything else is written before it is held, so that those who claim
   -- and settle need not wait for that.
   v_ordered := array_remove(d_orders, NULL) <> '{}';
-  IF v_ordered THEN PERFORM "crossdock".hold(v_lanes); END IF;
+  IF v_ordered THEN
+    PERFORM "crossdock".hold(v_lanes);
+    SELECT array_agg(COALESCE(l.state, 0::smallint) ORDER BY u.n) INTO v_states
+    FROM unnest(v_places) WITH ORDINALITY AS u(id, n) LEFT JOIN LATERAL (
+      SELECT x.state FROM "crossdock".lane x WHERE x.id = u.id ORDER BY x.rev DESC LIMIT 1
+    ) l ON true;
+  END IF;
 
   WITH wanted AS MATERIALIZED (
-    SELECT d.*, p_seqs[d.place] AS seq, ev.id AS event_id, ev.tenant_id, ev.event_type, l.id AS lane_id,
+    SELECT d.*, p_seqs[d.place] AS seq, v_events[d.place] AS event_id, v_types[d.place] AS event_type, v_places[d.named] AS lane_id,
       COALESCE(d.skip, CASE
-        WHEN l.id IS NULL OR l.state = 0 THEN 'skipped.webhook_deleted'
-        WHEN l.state = 3 THEN 'skipped.webhook_disabled'
-        WHEN ev.id = ANY (v_gone) THEN 'skipped.erased'
+        WHEN v_states[d.named] = 0 THEN 'skipped.webhook_deleted'
+        WHEN v_states[d.named] = 3 THEN 'skipped.webhook_disabled'
+        WHEN v_events[d.place] = ANY (v_gone) THEN 'skipped.erased'
         ELSE 'pending' END) AS status
-    FROM unnest(d_places, d_ids, d_webhooks, d_orders, d_skips) WITH ORDINALITY AS d(place, id, webhook, order_key, skip, n)
-    JOIN "crossdock".event ev ON ev.id = v_events[d.place]
-    LEFT JOIN LATERAL (
-      SELECT x.id, x.state FROM "crossdock".lane x WHERE x.tenant_id = ev.tenant_id AND x.webhook_id = d.webhook
-      ORDER BY x.rev DESC LIMIT 1
-    ) l ON true
+    FROM (
+      SELECT d.*, dense_rank() OVER (ORDER BY d.tenant_id COLLATE "C", d.webhook)::int AS named FROM (
+        SELECT d.*, v_tenants[d.place] AS tenant_id
+        FROM unnest(d_places, d_ids, d_webhooks, d_orders, d_skips) WITH ORDINALITY AS d(place, id, webhook, order_key, skip, n)
+      ) d WHERE d.tenant_id IS NOT NULL
+    ) d
   ), made AS (
     INSERT INTO "crossdock".delivery (id, tenant_id, webhook_id, event_id, event_type, kind, status, origin, created_at, updated_at, next_attempt_at)
-    SELECT w.id, w.tenant_id, w.webhook, w.event_id, w.event_type, "crossdock".kind_of(w.status), w.status, 'live', p_at, p_at,
+    SELECT w.id, w.tenant_id, w.webhook, w.event_id, w.event_type, CASE WHEN w.status = 'pending' THEN 0 ELSE "crossdock".kind_of(w.status) END, w.status, 'live', p_at, p_at,
       CASE WHEN w.status = 'pending' THEN p_at END FROM wanted w
   ), queued AS (
     INSERT INTO "crossdock".queue (delivery_id, lane_id, kind, offered, order_key, seq, due_at, event_id, created_at, updated_at)

@@ -1,6 +1,7 @@
 -- Takes results: all that one batch says, in the order in which it says it. Fates: 1 delivered, 2 dead letter, 3 retry, 4 release,
 -- 5 stop. Health: 0 nothing, 1 success, 2 failure, 3 first failure of a delivery. A judgement without a warning disables.
 -- Entries of the log name the result that they belong to, or, by a negative number, the judgement.
+-- A column that says nothing of any result may be empty.
 -- Answers a row with a place for each result whose lease was lost, one with a negative place for each that has disabled its webhook
 -- (judgements are counted behind the results), and one with a webhook for each whose health has moved.
 CREATE FUNCTION "crossdock".settle(
@@ -23,6 +24,14 @@ LANGUAGE plpgsql SET enable_hashjoin = off SET enable_mergejoin = off SET jit = 
 DECLARE
   v_lanes bigint[];
   v_before "crossdock".lane[];
+  v_now "crossdock".lane[];
+  -- The held lanes by their ids' order, and what results are judged by.
+  v_ids bigint[];
+  v_tenants text[];
+  v_versions bigint[];
+  v_states smallint[];
+  v_revs bigint[];
+  v_brakes bigint[];
   v_from timestamptz;
   v_count int := cardinality(s_deliveries);
   v_low int := 1;
@@ -49,12 +58,19 @@ BEGIN
     ) x
   ) l;
   PERFORM "crossdock".hold(v_lanes);
-  SELECT array_agg(l) INTO v_before FROM "crossdock".lanes(v_lanes) l;
 
   -- What comes behind a result that disables its webhook is judged as that one has left it.
   WHILE v_low <= v_count LOOP
     v_high := v_low;
+    IF s_disables = '{}' THEN v_high := v_count; END IF;
     WHILE v_high < v_count AND s_disables[v_high] IS NULL LOOP v_high := v_high + 1; END LOOP;
+
+    -- Once for all results: a lane's index is full of its old versions, which each look-up would go through.
+    SELECT array_agg(l), array_agg(l.id), array_agg(l.tenant_id::text), array_agg(l.version), array_agg(l.state), array_agg(l.rev),
+      array_agg(l.brake_version)
+    INTO v_now, v_ids, v_tenants, v_versions, v_states, v_revs, v_brakes
+    FROM (SELECT * FROM "crossdock".lanes(v_lanes) l ORDER BY l.id) l;
+    v_before := COALESCE(v_before, v_now);
 
     WITH given AS MATERIALIZED (
       SELECT u.* FROM unnest(
@@ -65,21 +81,20 @@ BEGIN
         error, health, pause, seen, open, brake_limit, openings, ramp, n
       ) WHERE u.n BETWEEN v_low AND v_high
     ), judged AS MATERIALIZED (
-      -- All of them, so that the log need not be joined with what counts.
-      SELECT g.*, q.delivery_id IS NOT NULL AS present, q.lane_id, q.order_key, q.event_id, q.version = g.version AND q.lane_state <> 0 AS counts,
-        q.rev, q.brake_version,
+      SELECT g.*, q.delivery_id IS NOT NULL AS present, q.lane_id, q.order_key, q.event_id,
+        v_versions[q.place] = g.version AND v_states[q.place] <> 0 AS counts, v_revs[q.place] AS rev, v_brakes[q.place] AS brake_version,
         CASE WHEN g.fate IN (1, 2) THEN g.status
-          WHEN q.lane_state = 0 THEN 'skipped.webhook_deleted'
-          WHEN q.lane_state = 3 THEN 'skipped.webhook_disabled'
+          WHEN v_states[q.place] = 0 THEN 'skipped.webhook_deleted'
+          WHEN v_states[q.place] = 3 THEN 'skipped.webhook_disabled'
           WHEN q.erased THEN 'skipped.erased' END AS final,
         row_number() OVER (PARTITION BY g.delivery, q.delivery_id IS NULL ORDER BY g.n) AS nth
       FROM given g
       LEFT JOIN LATERAL (
-        SELECT q.delivery_id, q.lane_id, q.order_key, q.event_id, q.erased, l.version, l.state AS lane_state, l.rev, l.brake_version
-        FROM "crossdock".queue q CROSS JOIN LATERAL (
-          SELECT x.* FROM "crossdock".lane x WHERE x.id = q.lane_id ORDER BY x.rev DESC LIMIT 1
-        ) l
-        WHERE q.delivery_id = g.delivery AND q.lease_token = g.token AND l.tenant_id = g.tenant COLLATE "C"
+        SELECT q.* FROM (
+          SELECT q.delivery_id, q.lane_id, q.order_key, q.event_id, q.erased, width_bucket(q.lane_id, v_ids) AS place
+          FROM "crossdock".queue q WHERE q.delivery_id = g.delivery AND q.lease_token = g.token OFFSET 0
+        ) q
+        WHERE v_ids[q.place] = q.lane_id AND v_tenants[q.place] = g.tenant
       ) q ON true
     ), applied AS MATERIALIZED (
       SELECT * FROM judged WHERE present AND nth = 1
@@ -105,19 +120,12 @@ BEGIN
       FROM applied a WHERE d.id = a.delivery AND a.final IS NULL AND a.fate = 5
     ), logged AS (
       INSERT INTO "crossdock".attempt (id, tenant_id, delivery_id, started_at, fenced, is_last, record, contents)
-      SELECT g.attempt, d.tenant_id, g.delivery, g.started, NOT (g.present AND g.nth = 1), g.present AND g.nth = 1 AND g.final IS NOT NULL,
-        g.record,
-        CASE WHEN g.contents IS NOT NULL AND EXISTS (SELECT 1 FROM "crossdock".payload p WHERE p.event_id = d.event_id) THEN g.contents END
-      FROM judged g
-      -- What has lost its lease may have left the queue.
-      CROSS JOIN LATERAL (
-        SELECT g.tenant AS tenant_id, g.event_id WHERE g.present
-        UNION ALL
-        SELECT d.tenant_id, d.event_id FROM "crossdock".delivery d
-        WHERE NOT g.present AND d.id = g.delivery AND d.tenant_id = g.tenant COLLATE "C"
-      ) d
-      WHERE g.attempt IS NOT NULL ORDER BY g.n
-      ON CONFLICT (id) DO NOTHING
+      SELECT a.attempt, a.tenant, a.delivery, a.started, false, a.final IS NOT NULL, a.record,
+        CASE WHEN a.contents IS NOT NULL AND EXISTS (SELECT 1 FROM "crossdock".payload p WHERE p.event_id = a.event_id) THEN a.contents END
+      FROM applied a
+      -- Whoever could have written it holds the same lane. Asking first is cheaper than to be told of a conflict.
+      WHERE a.attempt IS NOT NULL AND NOT EXISTS (SELECT 1 FROM "crossdock".attempt x WHERE x.id = a.attempt)
+      ORDER BY a.n
     ), told AS (
       SELECT a.lane_id, max(a.n) FILTER (WHERE a.health = 1) AS last_success FROM applied a WHERE a.counts GROUP BY a.lane_id
     ), folded AS (
@@ -155,6 +163,19 @@ BEGIN
       (SELECT array_agg(t.id) FROM taken t WHERE t.moved),
       (SELECT a.lane_id FROM applied a WHERE a.n = v_high AND a.counts)
     INTO v_applied, v_order_lanes, v_orders, v_more, v_lane;
+    IF cardinality(COALESCE(v_applied, '{}')) <= v_high - v_low THEN
+      -- What has lost its lease may have left the queue.
+      INSERT INTO "crossdock".attempt (id, tenant_id, delivery_id, started_at, fenced, is_last, record, contents)
+      SELECT u.attempt, d.tenant_id, u.delivery, u.started, true, false, u.record,
+        CASE WHEN u.contents IS NOT NULL AND EXISTS (SELECT 1 FROM "crossdock".payload p WHERE p.event_id = d.event_id) THEN u.contents END
+      FROM unnest(s_tenants, s_deliveries, a_ids, a_started, a_records, a_contents) WITH ORDINALITY
+        AS u(tenant, delivery, attempt, started, record, contents, n)
+      CROSS JOIN LATERAL (
+        SELECT d.tenant_id, d.event_id FROM "crossdock".delivery d WHERE d.id = u.delivery AND d.tenant_id = u.tenant COLLATE "C"
+      ) d
+      WHERE u.n BETWEEN v_low AND v_high AND u.n <> ALL (COALESCE(v_applied, '{}')) AND u.attempt IS NOT NULL ORDER BY u.n
+      ON CONFLICT (id) DO NOTHING;
+    END IF;
     PERFORM "crossdock".reoffer(v_order_lanes, v_orders);
     v_ordered := v_ordered OR v_orders IS NOT NULL;
     v_all := v_all || COALESCE(v_applied, '{}');

@@ -4,15 +4,16 @@ use serde_json::{Map, Value};
 
 use crate::mapping::evaluate::checks::is_deeper;
 use crate::mapping::evaluate::failure::Failure;
-use crate::mapping::evaluate::value::{V, number_value};
+use crate::mapping::evaluate::value::{V, number_value, short_decimal};
 use crate::mapping::limits::Limits;
-use crate::mapping::plan::output::OutKey;
+use crate::mapping::plan::output::{Members, OutKey};
 use crate::mapping::source::extract::unescape;
 use crate::mapping::source::scan::{Scanner, depth};
 
 /// Takes a record, member by member. What was entered can be left as if it had never been there.
-pub(crate) trait Sink {
-    fn enter_object(&mut self, place: Place<'_>) -> Entered;
+pub(crate) trait Sink<'p> {
+    /// Begins an object that will have some of these members.
+    fn enter_object(&mut self, place: Place<'_>, members: &'p Members) -> Entered;
 
     fn enter_list(&mut self, place: Place<'_>) -> Entered;
 
@@ -64,7 +65,7 @@ impl<'o> Bytes<'o> {
             self.out.push(b',');
         }
         match place {
-            Place::Key(key) => self.out.extend_from_slice(key.json.as_bytes()),
+            Place::Key(key) => self.out.extend_from_slice(&key.json),
             Place::Name(name) => {
                 write_text(name, self.out);
                 self.out.push(b':');
@@ -121,8 +122,8 @@ impl<'o> Bytes<'o> {
     }
 }
 
-impl Sink for Bytes<'_> {
-    fn enter_object(&mut self, place: Place<'_>) -> Entered {
+impl<'p> Sink<'p> for Bytes<'_> {
+    fn enter_object(&mut self, place: Place<'_>, _: &'p Members) -> Entered {
         let mark = self.out.len();
         self.place(place);
         self.out.push(b'{');
@@ -158,52 +159,83 @@ impl Sink for Bytes<'_> {
 }
 
 /// A value in memory.
-pub(crate) struct Tree<'l> {
-    open: Vec<Open>,
+pub(crate) struct Tree<'p> {
+    open: Vec<Open<'p>>,
+    /// The values of the objects that are open, outermost first: of each as many as it has members, in the order of memory.
+    values: Vec<Option<Value>>,
+    /// Members of the record under names that no rule has.
+    others: Vec<(String, Value)>,
     done: Option<Value>,
     /// Roughly the bytes that the output would have.
     size: usize,
-    limits: &'l Limits,
+    limits: &'p Limits,
 }
 
-struct Open {
-    name: Option<String>,
-    container: Container,
+struct Open<'p> {
+    /// Where it goes among the values.
+    place: Option<usize>,
+    container: Container<'p>,
 }
 
-enum Container {
-    Object(Map<String, Value>),
+enum Container<'p> {
+    /// Its values begin here.
+    Object(usize, &'p Members),
     List(Vec<Value>),
 }
 
-impl<'l> Tree<'l> {
-    pub(crate) fn new(limits: &'l Limits) -> Self {
-        Self { open: Vec::with_capacity(4), done: None, size: 0, limits }
+impl<'p> Tree<'p> {
+    pub(crate) fn new(limits: &'p Limits) -> Self {
+        Self {
+            open: Vec::with_capacity(4),
+            values: Vec::with_capacity(32),
+            others: Vec::new(),
+            done: None,
+            size: 0,
+            limits,
+        }
     }
 
     pub(crate) fn into_value(self) -> Value {
         self.done.unwrap_or_default()
     }
 
-    fn enter(&mut self, place: Place<'_>, container: Container) -> Entered {
-        let name = match place {
-            Place::Key(key) => Some(key.name.to_string()),
-            Place::Name(name) => Some(name.to_owned()),
-            Place::Top | Place::Element => None,
-        };
+    fn enter(&mut self, place: Place<'_>, container: Container<'p>) -> Entered {
         let is_list = matches!(container, Container::List(_));
-        self.open.push(Open { name, container });
+        let place = self.index(place);
+        self.open.push(Open { place, container });
         Entered { mark: 0, is_list }
     }
 
-    fn add(&mut self, name: Option<String>, value: Value) {
-        match (self.open.last_mut().map(|open| &mut open.container), name) {
-            (Some(Container::Object(members)), Some(name)) => {
-                members.insert(name, value);
+    /// Where the member of the object that is open stands among the values.
+    fn index(&self, place: Place<'_>) -> Option<usize> {
+        match (place, self.open.last()) {
+            (Place::Key(key), Some(Open { container: Container::Object(from, _), .. })) => {
+                Some(from + key.place)
             }
-            (Some(Container::List(items)), _) => items.push(value),
-            _ => self.done = Some(value),
+            _ => None,
         }
+    }
+
+    fn add(&mut self, place: Option<usize>, value: Value) {
+        match (place.and_then(|place| self.values.get_mut(place)), self.open.last_mut()) {
+            (Some(member), _) => *member = Some(value),
+            (None, Some(Open { container: Container::List(items), .. })) => items.push(value),
+            (None, _) => self.done = Some(value),
+        }
+    }
+
+    /// The object of the values from here on.
+    fn object(&mut self, from: usize, members: &Members) -> Map<String, Value> {
+        let values = self.values.get_mut(from..).unwrap_or_default();
+        if values.iter().any(Option::is_none) {
+            let named = members.empty.keys().zip(values);
+            return named.filter_map(|(name, value)| Some((name.clone(), value.take()?))).collect();
+        }
+        let mut object = members.empty.clone();
+        for (member, value) in object.values_mut().zip(values) {
+            *member = value.take().unwrap_or_default();
+        }
+        object
     }
 
     fn build(&mut self, value: V<'_>) -> Result<Value, Failure> {
@@ -212,12 +244,8 @@ impl<'l> Tree<'l> {
             V::Missing | V::Null => Value::Null,
             V::Bool(truth) => Value::Bool(truth),
             V::Number(text) => number(&text)?,
-            V::Decimal(exact) => match exact.whole().filter(|_| exact.is_whole()) {
-                Some(whole) => match (i64::try_from(whole), u64::try_from(whole)) {
-                    (Ok(small), _) => Value::from(small),
-                    (_, Ok(large)) => Value::from(large),
-                    _ => number(&exact.to_string())?,
-                },
+            V::Decimal(exact) => match short_decimal(exact) {
+                Some(short) => short,
                 None => number(&exact.to_string())?,
             },
             V::Text(text) => {
@@ -249,9 +277,12 @@ impl<'l> Tree<'l> {
     }
 }
 
-impl Sink for Tree<'_> {
-    fn enter_object(&mut self, place: Place<'_>) -> Entered {
-        self.enter(place, Container::Object(Map::new()))
+impl<'p> Sink<'p> for Tree<'p> {
+    fn enter_object(&mut self, place: Place<'_>, members: &'p Members) -> Entered {
+        let from = self.values.len();
+        let entered = self.enter(place, Container::Object(from, members));
+        self.values.resize_with(from + members.list.len(), || None);
+        entered
     }
 
     fn enter_list(&mut self, place: Place<'_>) -> Entered {
@@ -259,28 +290,37 @@ impl Sink for Tree<'_> {
     }
 
     fn leave(&mut self, _: Entered, verdict: Verdict) {
-        let Some(open) = self.open.pop() else { return };
-        if verdict == Verdict::Keep {
-            let value = match open.container {
-                Container::Object(members) => Value::Object(members),
-                Container::List(items) => Value::Array(items),
-            };
-            self.add(open.name, value);
-        }
+        let Some(Open { place, container }) = self.open.pop() else { return };
+        let value = match container {
+            Container::Object(from, members) => {
+                let object = (verdict == Verdict::Keep).then(|| self.object(from, members));
+                self.values.truncate(from);
+                let Some(mut object) = object else { return };
+                if self.open.is_empty() {
+                    object.extend(self.others.drain(..));
+                }
+                Value::Object(object)
+            }
+            Container::List(_) if verdict == Verdict::Undo => return,
+            Container::List(items) => Value::Array(items),
+        };
+        self.add(place, value);
     }
 
     fn put(&mut self, place: Place<'_>, value: V<'_>) -> Result<(), Failure> {
         let value = self.build(value)?;
-        let name = match place {
-            Place::Key(key) => Some(key.name.to_string()),
-            Place::Name(name) => Some(name.to_owned()),
-            Place::Top | Place::Element => None,
+        self.size += match place {
+            Place::Key(key) => key.name.len(),
+            Place::Name(name) => name.len(),
+            Place::Top | Place::Element => 0,
         };
-        self.size += name.as_ref().map_or(0, String::len);
         if self.size > self.limits.output_bytes {
             return Err(Failure::limit("the output is larger than it may be"));
         }
-        self.add(name, value);
+        match place {
+            Place::Name(name) => self.others.push((name.to_owned(), value)),
+            _ => self.add(self.index(place), value),
+        }
         Ok(())
     }
 }

@@ -98,16 +98,16 @@ impl<'r, 'a, S: Source<'a>, T: Tracer> Run<'r, 'a, S, T> {
         if T::ON {
             self.tracer.rule(rule, &self.places);
         }
-        let outcome = match &rule.kind {
-            Kind::Each(each) => return self.each_rule(rule, each, place, sink),
-            _ => self.value(rule),
-        };
-        let outcome = match outcome {
-            Ok(Some((value, ending))) => {
+        if let Kind::Each(each) = &rule.kind {
+            return self.each_rule(rule, each, place, sink);
+        }
+        let mut value = V::Missing;
+        let outcome = match self.value(rule, &mut value) {
+            Ok(Some(ending)) => {
                 if T::ON {
                     self.tracer.end(ending, Some(&value));
                 }
-                match sink.put(place, value) {
+                match sink.put(place, &mut value) {
                     Ok(()) => {
                         self.report.defaulted += usize::from(ending == Ending::Defaulted);
                         return Ok(true);
@@ -209,11 +209,11 @@ impl<'r, 'a, S: Source<'a>, T: Tracer> Run<'r, 'a, S, T> {
             other => other,
         };
         match outcome {
-            Ok(Some(value)) => {
+            Ok(Some(mut value)) => {
                 if T::ON {
                     self.tracer.end(Ending::Defaulted, Some(&value));
                 }
-                match sink.put(place, value) {
+                match sink.put(place, &mut value) {
                     Ok(()) => Ok(true),
                     Err(failure) => self.failed(rule, failed(failure)).map(|()| false),
                 }
@@ -336,7 +336,8 @@ impl<'r, 'a, S: Source<'a>, T: Tracer> Run<'r, 'a, S, T> {
                 let failure = Failure::new("E-UNMAPPED", "the record has fields that no rule reads");
                 return Err(of_record(failure));
             }
-            self.spend(1).and_then(|()| sink.put(Place::Name(name), value.clone())).map_err(of_record)?;
+            let mut value = value.clone();
+            self.spend(1).and_then(|()| sink.put(Place::Name(name), &mut value)).map_err(of_record)?;
         }
         Ok(())
     }

@@ -20,8 +20,8 @@ pub(crate) trait Sink<'p> {
     /// Ends the object or list that was entered last.
     fn leave(&mut self, entered: Entered, verdict: Verdict);
 
-    /// Writes a member or an element; a value that cannot be written leaves nothing behind.
-    fn put(&mut self, place: Place<'_>, value: V<'_>) -> Result<(), Failure>;
+    /// Writes a member or an element; a value that cannot be written leaves nothing behind. Nobody needs the value afterwards.
+    fn put(&mut self, place: Place<'_>, value: &mut V<'_>) -> Result<(), Failure>;
 }
 
 /// Under which name, or as the next element.
@@ -74,14 +74,14 @@ impl<'o> Bytes<'o> {
         }
     }
 
-    fn write(&mut self, value: V<'_>) -> Result<(), Failure> {
+    fn write(&mut self, value: &V<'_>) -> Result<(), Failure> {
         match value {
             V::Missing | V::Null => self.out.extend_from_slice(b"null"),
             V::Bool(true) => self.out.extend_from_slice(b"true"),
             V::Bool(false) => self.out.extend_from_slice(b"false"),
             V::Number(text) => self.out.extend_from_slice(text.as_bytes()),
             V::Decimal(number) => number.write_to(self.out),
-            V::Text(text) => write_text(&text, self.out),
+            V::Text(text) => write_text(text, self.out),
             V::Raw(raw) => {
                 if depth(raw) > self.limits.json_depth {
                     return Err(too_deep());
@@ -97,7 +97,7 @@ impl<'o> Bytes<'o> {
             // As deep as steps have built it.
             V::List(items) => {
                 self.out.push(b'[');
-                for (index, item) in items.into_iter().enumerate() {
+                for (index, item) in items.iter().enumerate() {
                     if index > 0 {
                         self.out.push(b',');
                     }
@@ -107,11 +107,11 @@ impl<'o> Bytes<'o> {
             }
             V::Object(members) => {
                 self.out.push(b'{');
-                for (index, (name, value)) in members.into_iter().enumerate() {
+                for (index, (name, value)) in members.iter().enumerate() {
                     if index > 0 {
                         self.out.push(b',');
                     }
-                    write_text(&name, self.out);
+                    write_text(name, self.out);
                     self.out.push(b':');
                     self.write(value)?;
                 }
@@ -144,7 +144,7 @@ impl<'p> Sink<'p> for Bytes<'_> {
         }
     }
 
-    fn put(&mut self, place: Place<'_>, value: V<'_>) -> Result<(), Failure> {
+    fn put(&mut self, place: Place<'_>, value: &mut V<'_>) -> Result<(), Failure> {
         let mark = self.out.len();
         self.place(place);
         let written = self.write(value);
@@ -152,7 +152,7 @@ impl<'p> Sink<'p> for Bytes<'_> {
             self.out.truncate(mark);
         }
         if self.out.len() - self.start > self.limits.output_bytes {
-            return Err(Failure::limit("the output is larger than it may be"));
+            return Err(too_large());
         }
         written
     }
@@ -238,19 +238,19 @@ impl<'p> Tree<'p> {
         object
     }
 
-    fn build(&mut self, value: V<'_>) -> Result<Value, Failure> {
+    fn build(&mut self, value: &mut V<'_>) -> Result<Value, Failure> {
         self.size += 8;
         Ok(match value {
             V::Missing | V::Null => Value::Null,
-            V::Bool(truth) => Value::Bool(truth),
-            V::Number(text) => number(&text)?,
-            V::Decimal(exact) => match short_decimal(exact) {
+            V::Bool(truth) => Value::Bool(*truth),
+            V::Number(text) => number(text)?,
+            V::Decimal(exact) => match short_decimal(*exact) {
                 Some(short) => short,
                 None => number(&exact.to_string())?,
             },
             V::Text(text) => {
                 self.size += text.len();
-                Value::String(text.into_owned())
+                Value::String(std::mem::take(text).into_owned())
             }
             V::Raw(raw) => {
                 if depth(raw) > self.limits.json_depth {
@@ -266,11 +266,12 @@ impl<'p> Tree<'p> {
                 node.clone()
             }
             V::List(items) => {
-                Value::Array(items.into_iter().map(|item| self.build(item)).collect::<Result<_, _>>()?)
+                Value::Array(items.iter_mut().map(|item| self.build(item)).collect::<Result<_, _>>()?)
             }
             V::Object(members) => {
-                let members =
-                    members.into_iter().map(|(name, value)| Ok((name.into_owned(), self.build(value)?)));
+                let members = members
+                    .iter_mut()
+                    .map(|(name, value)| Ok((std::mem::take(name).into_owned(), self.build(value)?)));
                 Value::Object(members.collect::<Result<_, Failure>>()?)
             }
         })
@@ -307,7 +308,19 @@ impl<'p> Sink<'p> for Tree<'p> {
         self.add(place, value);
     }
 
-    fn put(&mut self, place: Place<'_>, value: V<'_>) -> Result<(), Failure> {
+    fn put(&mut self, place: Place<'_>, value: &mut V<'_>) -> Result<(), Failure> {
+        // Texts, which are most of what is written, go to their place without another move.
+        if let V::Text(text) = value
+            && let Some(slot) = self.index(place).and_then(|at| self.values.get_mut(at))
+            && let Place::Key(key) = place
+        {
+            self.size += 8 + text.len() + key.name.len();
+            if self.size > self.limits.output_bytes {
+                return Err(too_large());
+            }
+            *slot = Some(Value::String(std::mem::take(text).into_owned()));
+            return Ok(());
+        }
         let value = self.build(value)?;
         self.size += match place {
             Place::Key(key) => key.name.len(),
@@ -315,7 +328,7 @@ impl<'p> Sink<'p> for Tree<'p> {
             Place::Top | Place::Element => 0,
         };
         if self.size > self.limits.output_bytes {
-            return Err(Failure::limit("the output is larger than it may be"));
+            return Err(too_large());
         }
         match place {
             Place::Name(name) => self.others.push((name.to_owned(), value)),
@@ -367,6 +380,10 @@ pub(crate) fn tree(scanner: &mut Scanner<'_>) -> Result<Value, Failure> {
         b'f' => scanner.scalar().map(|_| Value::Bool(false))?,
         _ => number(scanner.scalar()?)?,
     })
+}
+
+fn too_large() -> Failure {
+    Failure::limit("the output is larger than it may be")
 }
 
 fn too_deep() -> Failure {

@@ -28,6 +28,7 @@ pub(crate) enum V<'a> {
 }
 
 impl<'a> V<'a> {
+    #[inline]
     pub(crate) fn of(value: &'a Value) -> Self {
         match value {
             Value::Null => Self::Null,

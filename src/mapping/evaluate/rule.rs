@@ -66,10 +66,11 @@ impl<'a, S: Source<'a>, T: Tracer> Run<'_, 'a, S, T> {
             }
             Err(failure) => return Err(Failed { failure, step: None, value: None }),
         }
-        match self.origin(rule) {
-            Ok(origin) => *value = origin,
-            Err(failure) => return Err(Failed { failure, step: None, value: None }),
-        }
+        let origin = match &rule.kind {
+            Kind::From(path) => self.fetch_into(*path, value),
+            _ => self.origin(rule).map(|origin| *value = origin),
+        };
+        origin.map_err(|failure| Failed { failure, step: None, value: None })?;
         if T::ON {
             self.tracer.source(value);
         }

@@ -353,7 +353,13 @@ impl<'r, 'a, S: Source<'a>, T: Tracer> Run<'r, 'a, S, T> {
     }
 
     pub(super) fn fetch(&self, path: PathId) -> Result<V<'a>, Failure> {
-        self.source.fetch(&self.rows, &self.plan.paths[path.0 as usize])
+        let mut found = V::Missing;
+        self.fetch_into(path, &mut found)?;
+        Ok(found)
+    }
+
+    pub(super) fn fetch_into(&self, path: PathId, into: &mut V<'a>) -> Result<(), Failure> {
+        self.source.fetch(&self.rows, &self.plan.paths[path.0 as usize], into)
     }
 
     fn list(&self, path: PathId) -> Result<Listed<S::Row>, Failure> {

@@ -113,8 +113,12 @@ impl<'a> Source<'a> for Memory<'_, 'a> {
         Element { list: std::slice::from_ref(self.record), index: 0, row: 0 }
     }
 
-    fn fetch(&self, rows: &[Element<'a>], path: &PathRef) -> Result<V<'a>, Failure> {
-        Ok(self.find(rows, path)?.map_or(V::Missing, V::of))
+    fn fetch(&self, rows: &[Element<'a>], path: &PathRef, into: &mut V<'a>) -> Result<(), Failure> {
+        match self.find(rows, path)? {
+            Some(value) => *into = V::of(value),
+            None => *into = V::Missing,
+        }
+        Ok(())
     }
 
     fn list(&self, rows: &[Element<'a>], path: &PathRef) -> Result<Listed<Element<'a>>, Failure> {

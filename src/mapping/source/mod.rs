@@ -60,7 +60,8 @@ pub(crate) trait Source<'a> {
     fn root(&self) -> Self::Row;
 
     /// The value at a path; `rows` are the elements that are being gone through, outermost first.
-    fn fetch(&self, rows: &[Self::Row], path: &PathRef) -> Result<V<'a>, Failure>;
+    /// Put where it stays, as the rules that use it do.
+    fn fetch(&self, rows: &[Self::Row], path: &PathRef, into: &mut V<'a>) -> Result<(), Failure>;
 
     fn list(&self, rows: &[Self::Row], path: &PathRef) -> Result<Listed<Self::Row>, Failure>;
 

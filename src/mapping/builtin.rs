@@ -71,7 +71,7 @@ impl BuiltinEngine {
 
 impl Builtin {
     /// Carries the plan out.
-    pub(crate) fn translate<'a, K: Sink, T: Tracer>(
+    pub(crate) fn translate<'a, K: Sink<'a>, T: Tracer>(
         &'a self,
         input: Payload<'a>,
         cx: &RunCx<'a>,

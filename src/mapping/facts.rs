@@ -86,7 +86,7 @@ struct Gathering<'p> {
 impl<'p> Gathering<'p> {
     /// As deep as target paths and `each` are nested, which has been bounded.
     fn members(&mut self, members: &'p Members, target: &str) {
-        for (key, member) in &members.0 {
+        for (key, member) in &members.list {
             let target = child(target, &key.name);
             match member {
                 Member::Rule(rule) => self.rule(&self.plan.rules[*rule as usize], &target),
@@ -231,7 +231,7 @@ impl<'p> Gathering<'p> {
     fn path(&self, path: PathId) -> String {
         let path = &self.plan.paths[path.0 as usize];
         let base = self.elements.get(path.level).cloned().unwrap_or_default();
-        path.segments.iter().fold(base, |path, segment| match segment {
+        path.steps.iter().fold(base, |path, step| match &step.segment {
             Segment::Name(name) => child(&path, name),
             Segment::Index(_) | Segment::Filter { .. } => format!("{path}[]"),
         })

@@ -222,8 +222,8 @@ impl<'a> Reader<'a> {
     /// A name without quotes.
     fn shorthand(&mut self) -> Result<&'a str, InvalidPath> {
         let rest = self.rest();
-        let is_part = |c: char| c.is_ascii_alphanumeric() || c == '_' || c == '-' || !c.is_ascii();
-        let end = rest.find(|c| !is_part(c)).unwrap_or(rest.len());
+        let is_part = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'-' | 0x80..);
+        let end = rest.bytes().position(|byte| !is_part(byte)).unwrap_or(rest.len());
         if end == 0 {
             let problem = match rest.chars().next() {
                 Some('*') => "wildcards are not singular",

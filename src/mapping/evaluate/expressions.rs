@@ -43,7 +43,9 @@ impl<'a, S: Source<'a>, T: Tracer> Scope<'a> for Seen<'_, '_, 'a, S, T> {
         let Some(paths) = self.plan.reads.get(read) else { return Ok((Item::Missing, 0)) };
         let all = paths.len() - 1;
         for (length, path) in paths.iter().enumerate().rev() {
-            match self.run.fetch(*path).map_err(of_failure)? {
+            let mut found = V::Missing;
+            self.run.fetch_into(*path, &mut found).map_err(of_failure)?;
+            match found {
                 V::Missing => {}
                 found if length == all || found.is_list() => return Ok((item_of(found)?, length)),
                 // An object or a scalar that does not lead further.

@@ -22,17 +22,21 @@ enum Absence {
 }
 
 impl<'a, S: Source<'a>, T: Tracer> Run<'_, 'a, S, T> {
-    /// What the rule writes, if it writes anything.
-    pub(super) fn value(&mut self, rule: &'a RulePlan) -> Result<Option<(V<'a>, Ending)>, Failed<'a>> {
-        let outcome = self.mapped(rule);
-        match outcome {
+    /// What the rule writes, if it writes anything. Put where it stays: to move values to and fro costs more than most rules.
+    pub(super) fn value(
+        &mut self,
+        rule: &'a RulePlan,
+        value: &mut V<'a>,
+    ) -> Result<Option<Ending>, Failed<'a>> {
+        match self.mapped(rule, value) {
             // Nothing is lost that is not said in the report: a rule with such a policy asks for its default.
             Err(failed) if !failed.failure.fatal => match self.instead(rule, &failed) {
                 Some(default) => {
                     if T::ON {
                         self.tracer.instead(failed.failure.code);
                     }
-                    Ok(Some((V::of(default), Ending::Defaulted)))
+                    *value = V::of(default);
+                    Ok(Some(Ending::Defaulted))
                 }
                 None => Err(failed),
             },
@@ -50,7 +54,7 @@ impl<'a, S: Source<'a>, T: Tracer> Run<'_, 'a, S, T> {
         }
     }
 
-    fn mapped(&mut self, rule: &'a RulePlan) -> Result<Option<(V<'a>, Ending)>, Failed<'a>> {
+    fn mapped(&mut self, rule: &'a RulePlan, value: &mut V<'a>) -> Result<Option<Ending>, Failed<'a>> {
         let applies = self.spend(1).and_then(|()| self.applies(rule.when.as_ref()));
         match applies {
             Ok(true) => {}
@@ -62,46 +66,47 @@ impl<'a, S: Source<'a>, T: Tracer> Run<'_, 'a, S, T> {
             }
             Err(failure) => return Err(Failed { failure, step: None, value: None }),
         }
-        let value = self.origin(rule).map_err(|failure| Failed { failure, step: None, value: None })?;
-        if T::ON {
-            self.tracer.source(&value);
-        }
-        let mut absence = Absence::Missing;
-        let mut value = match value {
-            V::Null if !matches!(rule.null, Policy::Keep | Policy::Null) => {
-                absence = Absence::Null;
-                V::Missing
-            }
-            V::Text(text) if text.is_empty() && rule.empty != Policy::Keep => {
-                absence = Absence::Empty;
-                V::Missing
-            }
-            other => other,
+        let origin = match &rule.kind {
+            Kind::From(path) => self.fetch_into(*path, value),
+            _ => self.origin(rule).map(|origin| *value = origin),
         };
-        for (at, step) in rule.steps.iter().enumerate() {
-            value = self.step_at(at, step, value)?;
+        origin.map_err(|failure| Failed { failure, step: None, value: None })?;
+        if T::ON {
+            self.tracer.source(value);
         }
-        let absence = match &value {
-            V::Missing => absence,
+        let absence = match value {
+            V::Null if !matches!(rule.null, Policy::Keep | Policy::Null) => Some(Absence::Null),
+            V::Text(text) if text.is_empty() && rule.empty != Policy::Keep => Some(Absence::Empty),
+            _ => None,
+        };
+        if absence.is_some() {
+            *value = V::Missing;
+        }
+        for (at, step) in rule.steps.iter().enumerate() {
+            self.step_at(at, step, value)?;
+        }
+        let absence = match value {
+            V::Missing => absence.unwrap_or(Absence::Missing),
             V::Null => Absence::Null,
             V::Text(text) if text.is_empty() && rule.empty != Policy::Keep => Absence::Empty,
             _ => {
-                return if fits(&value, rule.target_type) {
-                    Ok(Some((value, Ending::Mapped)))
+                return if fits(value, rule.target_type) {
+                    Ok(Some(Ending::Mapped))
                 } else {
                     let failure = Failure::new(
                         "E-TYPE",
                         format!(
                             "the target is of type `{}`, and the value is {}",
                             rule.target_type,
-                            described(&value)
+                            described(value)
                         ),
                     );
+                    let value = std::mem::replace(value, V::Missing);
                     Err(Failed { failure, step: None, value: Some(Box::new(value)) })
                 };
             }
         };
-        self.absent(rule, absence)
+        self.absent(rule, absence, value)
     }
 
     /// What is written when there is no value.
@@ -109,7 +114,8 @@ impl<'a, S: Source<'a>, T: Tracer> Run<'_, 'a, S, T> {
         &mut self,
         rule: &'a RulePlan,
         absence: Absence,
-    ) -> Result<Option<(V<'a>, Ending)>, Failed<'a>> {
+        value: &mut V<'a>,
+    ) -> Result<Option<Ending>, Failed<'a>> {
         let policy = match absence {
             Absence::Missing => rule.missing,
             Absence::Null => rule.null,
@@ -124,8 +130,14 @@ impl<'a, S: Source<'a>, T: Tracer> Run<'_, 'a, S, T> {
                 }
                 return Ok(None);
             }
-            (Policy::Null | Policy::Keep, _) if !rule.required => return Ok(Some((V::Null, Ending::Mapped))),
-            (Policy::Default, Some(default)) => return Ok(Some((V::of(default), Ending::Defaulted))),
+            (Policy::Null | Policy::Keep, _) if !rule.required => {
+                *value = V::Null;
+                return Ok(Some(Ending::Mapped));
+            }
+            (Policy::Default, Some(default)) => {
+                *value = V::of(default);
+                return Ok(Some(Ending::Defaulted));
+            }
             (Policy::Error, _) => match absence {
                 Absence::Missing => Failure::new("E-MISSING", "there is no value"),
                 Absence::Null => Failure::new("E-NULL", "the value is null"),
@@ -143,20 +155,26 @@ impl<'a, S: Source<'a>, T: Tracer> Run<'_, 'a, S, T> {
         Err(Failed { failure, step: None, value: None })
     }
 
-    fn step_at(&mut self, at: usize, step: &'a StepPlan, value: V<'a>) -> Result<V<'a>, Failed<'a>> {
+    fn step_at(&mut self, at: usize, step: &'a StepPlan, value: &mut V<'a>) -> Result<(), Failed<'a>> {
         let tells = T::ON || self.cx.excerpt != crate::mapping::error::Excerpt::Nothing;
         let before = if tells { Some(value.clone()) } else { None };
-        let outcome = self.spend(1).and_then(|()| self.step(step, value));
+        let outcome = match self.spend(1) {
+            Ok(()) => self.step(step, std::mem::replace(value, V::Missing)),
+            Err(failure) => Err(failure),
+        };
         if T::ON
             && let Some(before) = &before
         {
             self.tracer.step(step.name, before, outcome.as_ref().map_err(|failure| failure.code));
         }
-        outcome.map_err(|failure| Failed {
-            failure,
-            step: Some((at, step.name)),
-            value: before.map(Box::new),
-        })
+        match outcome {
+            Ok(after) => *value = after,
+            Err(failure) => {
+                let value = before.map(Box::new);
+                return Err(Failed { failure, step: Some((at, step.name)), value });
+            }
+        }
+        Ok(())
     }
 
     /// What a rule begins with.

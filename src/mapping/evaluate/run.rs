@@ -59,9 +59,9 @@ impl<'r, 'a, S: Source<'a>, T: Tracer> Run<'r, 'a, S, T> {
     }
 
     /// Translates the record.
-    pub(crate) fn record<K: Sink>(mut self, sink: &mut K) -> Result<RunReport, MapError> {
+    pub(crate) fn record<K: Sink<'a>>(mut self, sink: &mut K) -> Result<RunReport, MapError> {
         let plan = self.plan;
-        let entered = sink.enter_object(Place::Top);
+        let entered = sink.enter_object(Place::Top, &plan.record);
         self.members(&plan.record, sink)?;
         if plan.unmapped != UnmappedMode::Drop {
             self.unmapped(sink)?;
@@ -71,13 +71,13 @@ impl<'r, 'a, S: Source<'a>, T: Tracer> Run<'r, 'a, S, T> {
     }
 
     /// The members of an object; whether any of them was written.
-    fn members<K: Sink>(&mut self, members: &'a Members, sink: &mut K) -> Result<bool, MapError> {
+    fn members<K: Sink<'a>>(&mut self, members: &'a Members, sink: &mut K) -> Result<bool, MapError> {
         let mut any = false;
-        for (key, member) in &members.0 {
+        for (key, member) in &members.list {
             any |= match member {
                 Member::Rule(rule) => self.member(&self.plan.rules[*rule as usize], Place::Key(key), sink)?,
                 Member::Object(inner) => {
-                    let entered = sink.enter_object(Place::Key(key));
+                    let entered = sink.enter_object(Place::Key(key), inner);
                     let written = self.members(inner, sink)?;
                     // An object of which nothing is known is not written.
                     sink.leave(entered, if written { Verdict::Keep } else { Verdict::Undo });
@@ -89,7 +89,7 @@ impl<'r, 'a, S: Source<'a>, T: Tracer> Run<'r, 'a, S, T> {
     }
 
     /// One rule; whether it wrote something.
-    fn member<K: Sink>(
+    fn member<K: Sink<'a>>(
         &mut self,
         rule: &'a RulePlan,
         place: Place<'_>,
@@ -98,16 +98,16 @@ impl<'r, 'a, S: Source<'a>, T: Tracer> Run<'r, 'a, S, T> {
         if T::ON {
             self.tracer.rule(rule, &self.places);
         }
-        let outcome = match &rule.kind {
-            Kind::Each(each) => return self.each_rule(rule, each, place, sink),
-            _ => self.value(rule),
-        };
-        let outcome = match outcome {
-            Ok(Some((value, ending))) => {
+        if let Kind::Each(each) = &rule.kind {
+            return self.each_rule(rule, each, place, sink);
+        }
+        let mut value = V::Missing;
+        let outcome = match self.value(rule, &mut value) {
+            Ok(Some(ending)) => {
                 if T::ON {
                     self.tracer.end(ending, Some(&value));
                 }
-                match sink.put(place, value) {
+                match sink.put(place, &mut value) {
                     Ok(()) => {
                         self.report.defaulted += usize::from(ending == Ending::Defaulted);
                         return Ok(true);
@@ -166,7 +166,7 @@ impl<'r, 'a, S: Source<'a>, T: Tracer> Run<'r, 'a, S, T> {
         })
     }
 
-    fn each_rule<K: Sink>(
+    fn each_rule<K: Sink<'a>>(
         &mut self,
         rule: &'a RulePlan,
         each: &'a EachPlan,
@@ -209,11 +209,11 @@ impl<'r, 'a, S: Source<'a>, T: Tracer> Run<'r, 'a, S, T> {
             other => other,
         };
         match outcome {
-            Ok(Some(value)) => {
+            Ok(Some(mut value)) => {
                 if T::ON {
                     self.tracer.end(Ending::Defaulted, Some(&value));
                 }
-                match sink.put(place, value) {
+                match sink.put(place, &mut value) {
                     Ok(()) => Ok(true),
                     Err(failure) => self.failed(rule, failed(failure)).map(|()| false),
                 }
@@ -229,7 +229,7 @@ impl<'r, 'a, S: Source<'a>, T: Tracer> Run<'r, 'a, S, T> {
         }
     }
 
-    fn elements<K: Sink>(
+    fn elements<K: Sink<'a>>(
         &mut self,
         rule: &'a RulePlan,
         each: &'a EachPlan,
@@ -284,7 +284,7 @@ impl<'r, 'a, S: Source<'a>, T: Tracer> Run<'r, 'a, S, T> {
     }
 
     /// One element; whether it was kept.
-    fn element<K: Sink>(
+    fn element<K: Sink<'a>>(
         &mut self,
         rule: &'a RulePlan,
         each: &'a EachPlan,
@@ -306,7 +306,7 @@ impl<'r, 'a, S: Source<'a>, T: Tracer> Run<'r, 'a, S, T> {
                 Ok(true)
             }
             Ok(true) => {
-                let entered = sink.enter_object(Place::Element);
+                let entered = sink.enter_object(Place::Element, &each.element);
                 self.numbers.push(kept);
                 let written = self.members(&each.element, sink);
                 self.numbers.pop();
@@ -320,7 +320,7 @@ impl<'r, 'a, S: Source<'a>, T: Tracer> Run<'r, 'a, S, T> {
     }
 
     /// The members of the record that no rule reads.
-    fn unmapped<K: Sink>(&mut self, sink: &mut K) -> Result<(), MapError> {
+    fn unmapped<K: Sink<'a>>(&mut self, sink: &mut K) -> Result<(), MapError> {
         let plan = self.plan;
         let of_record = |failure: Failure| {
             MapError::of_record(&plan.id, plan.version, failure.code, failure.message.into_owned())
@@ -336,7 +336,8 @@ impl<'r, 'a, S: Source<'a>, T: Tracer> Run<'r, 'a, S, T> {
                 let failure = Failure::new("E-UNMAPPED", "the record has fields that no rule reads");
                 return Err(of_record(failure));
             }
-            self.spend(1).and_then(|()| sink.put(Place::Name(name), value.clone())).map_err(of_record)?;
+            let mut value = value.clone();
+            self.spend(1).and_then(|()| sink.put(Place::Name(name), &mut value)).map_err(of_record)?;
         }
         Ok(())
     }
@@ -352,7 +353,13 @@ impl<'r, 'a, S: Source<'a>, T: Tracer> Run<'r, 'a, S, T> {
     }
 
     pub(super) fn fetch(&self, path: PathId) -> Result<V<'a>, Failure> {
-        self.source.fetch(&self.rows, &self.plan.paths[path.0 as usize])
+        let mut found = V::Missing;
+        self.fetch_into(path, &mut found)?;
+        Ok(found)
+    }
+
+    pub(super) fn fetch_into(&self, path: PathId, into: &mut V<'a>) -> Result<(), Failure> {
+        self.source.fetch(&self.rows, &self.plan.paths[path.0 as usize], into)
     }
 
     fn list(&self, path: PathId) -> Result<Listed<S::Row>, Failure> {

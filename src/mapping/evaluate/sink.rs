@@ -4,23 +4,24 @@ use serde_json::{Map, Value};
 
 use crate::mapping::evaluate::checks::is_deeper;
 use crate::mapping::evaluate::failure::Failure;
-use crate::mapping::evaluate::value::{V, number_value};
+use crate::mapping::evaluate::value::{V, number_value, short_decimal};
 use crate::mapping::limits::Limits;
-use crate::mapping::plan::output::OutKey;
+use crate::mapping::plan::output::{Members, OutKey};
 use crate::mapping::source::extract::unescape;
 use crate::mapping::source::scan::{Scanner, depth};
 
 /// Takes a record, member by member. What was entered can be left as if it had never been there.
-pub(crate) trait Sink {
-    fn enter_object(&mut self, place: Place<'_>) -> Entered;
+pub(crate) trait Sink<'p> {
+    /// Begins an object that will have some of these members.
+    fn enter_object(&mut self, place: Place<'_>, members: &'p Members) -> Entered;
 
     fn enter_list(&mut self, place: Place<'_>) -> Entered;
 
     /// Ends the object or list that was entered last.
     fn leave(&mut self, entered: Entered, verdict: Verdict);
 
-    /// Writes a member or an element; a value that cannot be written leaves nothing behind.
-    fn put(&mut self, place: Place<'_>, value: V<'_>) -> Result<(), Failure>;
+    /// Writes a member or an element; a value that cannot be written leaves nothing behind. Nobody needs the value afterwards.
+    fn put(&mut self, place: Place<'_>, value: &mut V<'_>) -> Result<(), Failure>;
 }
 
 /// Under which name, or as the next element.
@@ -64,7 +65,7 @@ impl<'o> Bytes<'o> {
             self.out.push(b',');
         }
         match place {
-            Place::Key(key) => self.out.extend_from_slice(key.json.as_bytes()),
+            Place::Key(key) => self.out.extend_from_slice(&key.json),
             Place::Name(name) => {
                 write_text(name, self.out);
                 self.out.push(b':');
@@ -73,14 +74,14 @@ impl<'o> Bytes<'o> {
         }
     }
 
-    fn write(&mut self, value: V<'_>) -> Result<(), Failure> {
+    fn write(&mut self, value: &V<'_>) -> Result<(), Failure> {
         match value {
             V::Missing | V::Null => self.out.extend_from_slice(b"null"),
             V::Bool(true) => self.out.extend_from_slice(b"true"),
             V::Bool(false) => self.out.extend_from_slice(b"false"),
             V::Number(text) => self.out.extend_from_slice(text.as_bytes()),
             V::Decimal(number) => number.write_to(self.out),
-            V::Text(text) => write_text(&text, self.out),
+            V::Text(text) => write_text(text, self.out),
             V::Raw(raw) => {
                 if depth(raw) > self.limits.json_depth {
                     return Err(too_deep());
@@ -96,7 +97,7 @@ impl<'o> Bytes<'o> {
             // As deep as steps have built it.
             V::List(items) => {
                 self.out.push(b'[');
-                for (index, item) in items.into_iter().enumerate() {
+                for (index, item) in items.iter().enumerate() {
                     if index > 0 {
                         self.out.push(b',');
                     }
@@ -106,11 +107,11 @@ impl<'o> Bytes<'o> {
             }
             V::Object(members) => {
                 self.out.push(b'{');
-                for (index, (name, value)) in members.into_iter().enumerate() {
+                for (index, (name, value)) in members.iter().enumerate() {
                     if index > 0 {
                         self.out.push(b',');
                     }
-                    write_text(&name, self.out);
+                    write_text(name, self.out);
                     self.out.push(b':');
                     self.write(value)?;
                 }
@@ -121,8 +122,8 @@ impl<'o> Bytes<'o> {
     }
 }
 
-impl Sink for Bytes<'_> {
-    fn enter_object(&mut self, place: Place<'_>) -> Entered {
+impl<'p> Sink<'p> for Bytes<'_> {
+    fn enter_object(&mut self, place: Place<'_>, _: &'p Members) -> Entered {
         let mark = self.out.len();
         self.place(place);
         self.out.push(b'{');
@@ -143,7 +144,7 @@ impl Sink for Bytes<'_> {
         }
     }
 
-    fn put(&mut self, place: Place<'_>, value: V<'_>) -> Result<(), Failure> {
+    fn put(&mut self, place: Place<'_>, value: &mut V<'_>) -> Result<(), Failure> {
         let mark = self.out.len();
         self.place(place);
         let written = self.write(value);
@@ -151,78 +152,105 @@ impl Sink for Bytes<'_> {
             self.out.truncate(mark);
         }
         if self.out.len() - self.start > self.limits.output_bytes {
-            return Err(Failure::limit("the output is larger than it may be"));
+            return Err(too_large());
         }
         written
     }
 }
 
 /// A value in memory.
-pub(crate) struct Tree<'l> {
-    open: Vec<Open>,
+pub(crate) struct Tree<'p> {
+    open: Vec<Open<'p>>,
+    /// The values of the objects that are open, outermost first: of each as many as it has members, in the order of memory.
+    values: Vec<Option<Value>>,
+    /// Members of the record under names that no rule has.
+    others: Vec<(String, Value)>,
     done: Option<Value>,
     /// Roughly the bytes that the output would have.
     size: usize,
-    limits: &'l Limits,
+    limits: &'p Limits,
 }
 
-struct Open {
-    name: Option<String>,
-    container: Container,
+struct Open<'p> {
+    /// Where it goes among the values.
+    place: Option<usize>,
+    container: Container<'p>,
 }
 
-enum Container {
-    Object(Map<String, Value>),
+enum Container<'p> {
+    /// Its values begin here.
+    Object(usize, &'p Members),
     List(Vec<Value>),
 }
 
-impl<'l> Tree<'l> {
-    pub(crate) fn new(limits: &'l Limits) -> Self {
-        Self { open: Vec::with_capacity(4), done: None, size: 0, limits }
+impl<'p> Tree<'p> {
+    pub(crate) fn new(limits: &'p Limits) -> Self {
+        Self {
+            open: Vec::with_capacity(4),
+            values: Vec::with_capacity(32),
+            others: Vec::new(),
+            done: None,
+            size: 0,
+            limits,
+        }
     }
 
     pub(crate) fn into_value(self) -> Value {
         self.done.unwrap_or_default()
     }
 
-    fn enter(&mut self, place: Place<'_>, container: Container) -> Entered {
-        let name = match place {
-            Place::Key(key) => Some(key.name.to_string()),
-            Place::Name(name) => Some(name.to_owned()),
-            Place::Top | Place::Element => None,
-        };
+    fn enter(&mut self, place: Place<'_>, container: Container<'p>) -> Entered {
         let is_list = matches!(container, Container::List(_));
-        self.open.push(Open { name, container });
+        let place = self.index(place);
+        self.open.push(Open { place, container });
         Entered { mark: 0, is_list }
     }
 
-    fn add(&mut self, name: Option<String>, value: Value) {
-        match (self.open.last_mut().map(|open| &mut open.container), name) {
-            (Some(Container::Object(members)), Some(name)) => {
-                members.insert(name, value);
+    /// Where the member of the object that is open stands among the values.
+    fn index(&self, place: Place<'_>) -> Option<usize> {
+        match (place, self.open.last()) {
+            (Place::Key(key), Some(Open { container: Container::Object(from, _), .. })) => {
+                Some(from + key.place)
             }
-            (Some(Container::List(items)), _) => items.push(value),
-            _ => self.done = Some(value),
+            _ => None,
         }
     }
 
-    fn build(&mut self, value: V<'_>) -> Result<Value, Failure> {
+    fn add(&mut self, place: Option<usize>, value: Value) {
+        match (place.and_then(|place| self.values.get_mut(place)), self.open.last_mut()) {
+            (Some(member), _) => *member = Some(value),
+            (None, Some(Open { container: Container::List(items), .. })) => items.push(value),
+            (None, _) => self.done = Some(value),
+        }
+    }
+
+    /// The object of the values from here on.
+    fn object(&mut self, from: usize, members: &Members) -> Map<String, Value> {
+        let values = self.values.get_mut(from..).unwrap_or_default();
+        if values.iter().any(Option::is_none) {
+            let named = members.empty.keys().zip(values);
+            return named.filter_map(|(name, value)| Some((name.clone(), value.take()?))).collect();
+        }
+        let mut object = members.empty.clone();
+        for (member, value) in object.values_mut().zip(values) {
+            *member = value.take().unwrap_or_default();
+        }
+        object
+    }
+
+    fn build(&mut self, value: &mut V<'_>) -> Result<Value, Failure> {
         self.size += 8;
         Ok(match value {
             V::Missing | V::Null => Value::Null,
-            V::Bool(truth) => Value::Bool(truth),
-            V::Number(text) => number(&text)?,
-            V::Decimal(exact) => match exact.whole().filter(|_| exact.is_whole()) {
-                Some(whole) => match (i64::try_from(whole), u64::try_from(whole)) {
-                    (Ok(small), _) => Value::from(small),
-                    (_, Ok(large)) => Value::from(large),
-                    _ => number(&exact.to_string())?,
-                },
+            V::Bool(truth) => Value::Bool(*truth),
+            V::Number(text) => number(text)?,
+            V::Decimal(exact) => match short_decimal(*exact) {
+                Some(short) => short,
                 None => number(&exact.to_string())?,
             },
             V::Text(text) => {
                 self.size += text.len();
-                Value::String(text.into_owned())
+                Value::String(std::mem::take(text).into_owned())
             }
             V::Raw(raw) => {
                 if depth(raw) > self.limits.json_depth {
@@ -238,20 +266,24 @@ impl<'l> Tree<'l> {
                 node.clone()
             }
             V::List(items) => {
-                Value::Array(items.into_iter().map(|item| self.build(item)).collect::<Result<_, _>>()?)
+                Value::Array(items.iter_mut().map(|item| self.build(item)).collect::<Result<_, _>>()?)
             }
             V::Object(members) => {
-                let members =
-                    members.into_iter().map(|(name, value)| Ok((name.into_owned(), self.build(value)?)));
+                let members = members
+                    .iter_mut()
+                    .map(|(name, value)| Ok((std::mem::take(name).into_owned(), self.build(value)?)));
                 Value::Object(members.collect::<Result<_, Failure>>()?)
             }
         })
     }
 }
 
-impl Sink for Tree<'_> {
-    fn enter_object(&mut self, place: Place<'_>) -> Entered {
-        self.enter(place, Container::Object(Map::new()))
+impl<'p> Sink<'p> for Tree<'p> {
+    fn enter_object(&mut self, place: Place<'_>, members: &'p Members) -> Entered {
+        let from = self.values.len();
+        let entered = self.enter(place, Container::Object(from, members));
+        self.values.resize_with(from + members.list.len(), || None);
+        entered
     }
 
     fn enter_list(&mut self, place: Place<'_>) -> Entered {
@@ -259,28 +291,49 @@ impl Sink for Tree<'_> {
     }
 
     fn leave(&mut self, _: Entered, verdict: Verdict) {
-        let Some(open) = self.open.pop() else { return };
-        if verdict == Verdict::Keep {
-            let value = match open.container {
-                Container::Object(members) => Value::Object(members),
-                Container::List(items) => Value::Array(items),
-            };
-            self.add(open.name, value);
-        }
+        let Some(Open { place, container }) = self.open.pop() else { return };
+        let value = match container {
+            Container::Object(from, members) => {
+                let object = (verdict == Verdict::Keep).then(|| self.object(from, members));
+                self.values.truncate(from);
+                let Some(mut object) = object else { return };
+                if self.open.is_empty() {
+                    object.extend(self.others.drain(..));
+                }
+                Value::Object(object)
+            }
+            Container::List(_) if verdict == Verdict::Undo => return,
+            Container::List(items) => Value::Array(items),
+        };
+        self.add(place, value);
     }
 
-    fn put(&mut self, place: Place<'_>, value: V<'_>) -> Result<(), Failure> {
-        let value = self.build(value)?;
-        let name = match place {
-            Place::Key(key) => Some(key.name.to_string()),
-            Place::Name(name) => Some(name.to_owned()),
-            Place::Top | Place::Element => None,
-        };
-        self.size += name.as_ref().map_or(0, String::len);
-        if self.size > self.limits.output_bytes {
-            return Err(Failure::limit("the output is larger than it may be"));
+    fn put(&mut self, place: Place<'_>, value: &mut V<'_>) -> Result<(), Failure> {
+        // Texts, which are most of what is written, go to their place without another move.
+        if let V::Text(text) = value
+            && let Some(slot) = self.index(place).and_then(|at| self.values.get_mut(at))
+            && let Place::Key(key) = place
+        {
+            self.size += 8 + text.len() + key.name.len();
+            if self.size > self.limits.output_bytes {
+                return Err(too_large());
+            }
+            *slot = Some(Value::String(std::mem::take(text).into_owned()));
+            return Ok(());
         }
-        self.add(name, value);
+        let value = self.build(value)?;
+        self.size += match place {
+            Place::Key(key) => key.name.len(),
+            Place::Name(name) => name.len(),
+            Place::Top | Place::Element => 0,
+        };
+        if self.size > self.limits.output_bytes {
+            return Err(too_large());
+        }
+        match place {
+            Place::Name(name) => self.others.push((name.to_owned(), value)),
+            _ => self.add(self.index(place), value),
+        }
         Ok(())
     }
 }
@@ -327,6 +380,10 @@ pub(crate) fn tree(scanner: &mut Scanner<'_>) -> Result<Value, Failure> {
         b'f' => scanner.scalar().map(|_| Value::Bool(false))?,
         _ => number(scanner.scalar()?)?,
     })
+}
+
+fn too_large() -> Failure {
+    Failure::limit("the output is larger than it may be")
 }
 
 fn too_deep() -> Failure {

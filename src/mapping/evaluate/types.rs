@@ -55,10 +55,10 @@ pub(super) fn bool_map<'a>(
     }
 }
 
-pub(super) fn json_text<'a>(value: V<'a>, limits: &Limits) -> Result<V<'a>, Failure> {
+pub(super) fn json_text<'a>(mut value: V<'a>, limits: &Limits) -> Result<V<'a>, Failure> {
     let mut bytes = Vec::new();
     let limits = Limits { output_bytes: limits.text_bytes, ..*limits };
-    Bytes::new(&mut bytes, &limits).put(Place::Top, value)?;
+    Bytes::new(&mut bytes, &limits).put(Place::Top, &mut value)?;
     String::from_utf8(bytes).map(V::owned_text).map_err(|_| Failure::new("E-JSON", "the value has no text"))
 }
 

@@ -28,6 +28,7 @@ pub(crate) enum V<'a> {
 }
 
 impl<'a> V<'a> {
+    #[inline]
     pub(crate) fn of(value: &'a Value) -> Self {
         match value {
             Value::Null => Self::Null,
@@ -174,6 +175,33 @@ impl<'a> V<'a> {
     }
 }
 
+/// The number in memory, if it is short enough to be seen to be exact there: whole, or of up to 15 digits.
+pub(crate) fn short_decimal(number: Decimal) -> Option<Value> {
+    let whole = i64::try_from(number.coefficient).ok()?;
+    if number.places == 0 {
+        return Some(Value::from(whole));
+    }
+    let unit = *UNITS.get(usize::from(number.places))?;
+    if whole % unit == 0 {
+        return Some(Value::from(whole / unit));
+    }
+    // Floats hold both exactly, so that the quotient is the float nearest to the number; and no other number of so few digits is
+    // nearest to it, so that it is written as this one.
+    let is_short = whole.unsigned_abs() < FLOAT_DIGITS;
+    is_short.then(|| Value::from(whole as f64 / unit as f64))
+}
+
+const FLOAT_DIGITS: u64 = 10_u64.pow(f64::DIGITS);
+const UNITS: [i64; f64::DIGITS as usize + 1] = {
+    let mut units = [1; f64::DIGITS as usize + 1];
+    let mut at = 1;
+    while at < units.len() {
+        units[at] = units[at - 1] * 10;
+        at += 1;
+    }
+    units
+};
+
 /// The number, if memory holds it exactly.
 pub(crate) fn number_value(text: &str) -> Option<Value> {
     if let Ok(whole) = text.parse::<i64>() {
@@ -206,5 +234,49 @@ fn same_tree(left: &Value, right: &Value) -> bool {
             a.len() == b.len() && a.iter().all(|(name, a)| b.get(name).is_some_and(|b| same_tree(a, b)))
         }
         _ => left == right,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    #[test]
+    fn a_short_decimal_in_memory_is_the_number_that_its_text_is() -> Result<(), Failure> {
+        for (text, is_short) in [
+            ("0", true),
+            ("0.00", true),
+            ("-12.50", true),
+            ("17.00", true),
+            ("0.1", true),
+            ("0.000000000000001", true),
+            ("999999999999.999", true),
+            ("-9223372036854775808", true),
+            ("1000000000000.001", false),
+            ("9223372036854775808", false),
+            ("0.0000000000000001", false),
+        ] {
+            let short = short_decimal(text.parse()?);
+
+            assert_eq!(short.is_some(), is_short, "{text}");
+            let short_text = short.map(|short| V::of(&short).to_value().to_string());
+            let told = short_text.and_then(|text| text.parse::<Decimal>().ok());
+            assert!(told.is_none_or(|told| text.parse() == Ok(told)), "{text} {told:?}");
+        }
+        Ok(())
+    }
+
+    proptest! {
+        #[test]
+        fn the_short_way_into_memory_gives_what_the_long_way_gives(digits in any::<i64>(), places in 0_i32..20) {
+            for digits in [digits, digits % 1_000_000_000_000_000, digits % 100_000] {
+                let Ok(number) = Decimal::from(digits).scaled(-places) else { continue };
+                if let Some(short) = short_decimal(number) {
+                    prop_assert_eq!(Some(short), number_value(&number.to_string()));
+                }
+            }
+        }
     }
 }

@@ -80,6 +80,9 @@ impl<'a, S: Scope<'a>> Evaluation<'_, S> {
         here: Here<'_, 'a>,
         at: Span,
     ) -> Result<Item<'a>, ExpressionError> {
+        if let (Function::Number, [argument]) = (function, arguments) {
+            return self.to_number(self.value(argument, here)?.single(), at);
+        }
         let mut values = [Item::Missing, Item::Missing, Item::Missing, Item::Missing];
         // The parser has counted them: no function takes more than four.
         for (value, argument) in values.iter_mut().zip(arguments) {
@@ -135,10 +138,12 @@ impl<'a, S: Scope<'a>> Evaluation<'_, S> {
                     let all = digits.bytes().all(|byte| byte.is_ascii_alphanumeric());
                     all.then(|| u64::from_str_radix(digits, radix).ok())?
                 };
-                let other = digits(["0x", "0X"], 16)
-                    .or_else(|| digits(["0o", "0O"], 8))
-                    .or_else(|| digits(["0b", "0B"], 2));
-                match other {
+                let other = || {
+                    digits(["0x", "0X"], 16)
+                        .or_else(|| digits(["0o", "0O"], 8))
+                        .or_else(|| digits(["0b", "0B"], 2))
+                };
+                match text.starts_with('0').then(other).flatten() {
                     Some(number) => number.into(),
                     None => match text.parse() {
                         Ok(number) => number,

@@ -21,6 +21,13 @@ impl<'a, S: Scope<'a>> Evaluation<'_, S> {
         let mut current = match &path.start {
             Start::Read(read) => {
                 let (item, followed) = self.scope.read(*read).at(at)?;
+                // Mostly that was all.
+                if followed == steps.len()
+                    && path.predicates.is_empty()
+                    && steps.last().is_none_or(|step| step.predicates.is_empty())
+                {
+                    return Ok(item);
+                }
                 if let Some((last, rest)) = steps.split_at_checked(followed) {
                     steps = rest;
                     // The names before the last have no predicates: a read ends where they begin.

@@ -8,14 +8,14 @@ use serde_json::Value;
 use crate::mapping::diagnostic::{Diagnostic, Diagnostics};
 use crate::mapping::engine::CompileEnv;
 use crate::mapping::limits::Limits;
-use crate::mapping::path::{InvalidPath, Origin, SourcePath};
+use crate::mapping::path::{InvalidPath, Origin, Segment, SourcePath};
 use crate::mapping::plan::output::Growing;
 use crate::mapping::plan::schemas;
 use crate::mapping::plan::tables::LookupTable;
 use crate::mapping::plan::typing;
 use crate::mapping::plan::{PathId, Plan, Rows, RulePlan, TablePlan};
-use crate::mapping::source::PathRef;
-use crate::mapping::source::trie::{TrieBuilder, Wanted};
+use crate::mapping::source::trie::{Trie, TrieBuilder, Wanted};
+use crate::mapping::source::{PathRef, PathStep};
 use crate::mapping::spec::document::{MappingSpec, UnmappedMode};
 use crate::mapping::spec::field::Pick;
 use crate::mapping::spec::policy::Defaults;
@@ -58,13 +58,13 @@ pub(crate) fn compile(spec: &MappingSpec, env: &CompileEnv<'_>) -> (Option<Plan>
     let mut except: BTreeSet<String> =
         spec.unmapped.iter().flat_map(|unmapped| unmapped.except.iter().cloned()).collect();
     if unmapped == UnmappedMode::Pass {
-        except.extend(record.0.iter().map(|(key, _)| key.name.to_string()));
+        except.extend(record.list.iter().map(|(key, _)| key.name.to_string()));
     }
     let trie = trie.finish(unmapped != UnmappedMode::Drop);
     let paths = paths.into_iter().map(|path| PathRef {
         level: path.level,
         slot: trie.slot(path.wanted),
-        segments: path.path.segments.into(),
+        steps: steps_to(path.path.segments, path.wanted, &trie),
         pick: path.pick,
     });
     let plan = Plan {
@@ -80,6 +80,19 @@ pub(crate) fn compile(spec: &MappingSpec, env: &CompileEnv<'_>) -> (Option<Plan>
         except,
     };
     (Some(plan), found.sorted())
+}
+
+/// The parts of a path, each with where it leads.
+fn steps_to(segments: Vec<Segment>, wanted: Wanted, trie: &Trie) -> Box<[PathStep]> {
+    let (Wanted::Value(mut node) | Wanted::Rows(mut node)) = wanted;
+    let mut steps: Box<[PathStep]> =
+        segments.into_iter().map(|segment| PathStep { segment, node, above: node }).collect();
+    for step in steps.iter_mut().rev() {
+        step.node = node;
+        node = trie.nodes[node as usize].above;
+        step.above = node;
+    }
+    steps
 }
 
 pub(crate) struct Compiler<'s> {

@@ -1,10 +1,18 @@
 //! Target paths as a tree that is written from top to bottom, with keys that need no escaping any more.
 
+use serde_json::{Map, Value};
+
+use crate::mapping::evaluate::sink::write_text;
 use crate::mapping::path::TargetPath;
 
-/// The members of an object, in the order of the document.
-#[derive(Debug, Default)]
-pub(crate) struct Members(pub(crate) Box<[(OutKey, Member)]>);
+/// The members of an object.
+#[derive(Debug)]
+pub(crate) struct Members {
+    /// In the order of the document.
+    pub(crate) list: Box<[(OutKey, Member)]>,
+    /// The object with all its names and no values. A copy of it costs less than to insert name after name.
+    pub(crate) empty: Map<String, Value>,
+}
 
 #[derive(Debug)]
 pub(crate) enum Member {
@@ -16,7 +24,9 @@ pub(crate) enum Member {
 #[derive(Debug)]
 pub(crate) struct OutKey {
     pub(crate) name: Box<str>,
-    pub(crate) json: Box<str>,
+    pub(crate) json: Box<[u8]>,
+    /// Where it stands among the names of the object in memory; that depends on the features of serde_json.
+    pub(crate) place: usize,
 }
 
 /// The tree while rules are added.
@@ -79,21 +89,30 @@ impl Growing {
     }
 
     pub(crate) fn finish(self) -> Members {
-        let members = self.members.into_iter().map(|(name, node)| {
+        let numbered = self.members.iter().enumerate().map(|(at, (name, _))| (name.clone(), at.into()));
+        let mut empty: Map<String, Value> = numbered.collect();
+        let mut places = vec![0; empty.len()];
+        for (place, at) in empty.values_mut().enumerate() {
+            if let Some(at) = at.take().as_u64() {
+                places[at as usize] = place;
+            }
+        }
+        let members = self.members.into_iter().zip(places).map(|((name, node), place)| {
             let member = match node {
                 Node::Rule { rule, .. } => Member::Rule(rule),
                 Node::Object(inner) => Member::Object(inner.finish()),
             };
-            (OutKey::new(name), member)
+            (OutKey::new(name, place), member)
         });
-        Members(members.collect())
+        Members { list: members.collect(), empty }
     }
 }
 
 impl OutKey {
-    pub(crate) fn new(name: String) -> Self {
-        let mut json = serde_json::Value::String(name.clone()).to_string();
-        json.push(':');
-        Self { name: name.into(), json: json.into() }
+    fn new(name: String, place: usize) -> Self {
+        let mut json = Vec::with_capacity(name.len() + 3);
+        write_text(&name, &mut json);
+        json.push(b':');
+        Self { name: name.into(), json: json.into(), place }
     }
 }

@@ -122,7 +122,9 @@ impl Pass<'_, '_> {
     /// What the source schema says of a path.
     fn at(&self, text: &str, sources: &[String]) -> Flow {
         let anything = Flow::of(Kinds::ANY);
-        let (Some(shape), Ok(path)) = (self.source, text.parse::<SourcePath>()) else { return anything };
+        // Most documents have no schema, and are not read for it.
+        let Some(shape) = self.source else { return anything };
+        let Ok(path) = text.parse::<SourcePath>() else { return anything };
         let Some(full) = schemas::resolved(text, sources) else { return anything };
         let inside = format!("{full}[]");
         let mut flow = match shape.leaf(&full) {

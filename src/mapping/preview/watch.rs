@@ -28,7 +28,7 @@ impl<'l> Watch<'l> {
             return None;
         }
         let mut out = Vec::new();
-        let written = Bytes::new(&mut out, self.limits).put(Place::Top, value.clone());
+        let written = Bytes::new(&mut out, self.limits).put(Place::Top, &mut value.clone());
         match written {
             Ok(()) => Some(shortened(String::from_utf8_lossy(&out).into_owned())),
             Err(_) => Some(format!("({})", value.kind())),

@@ -29,8 +29,18 @@ pub(crate) struct PathRef {
     /// 0 is the record, 1 the element of the outermost `each`, and so on.
     pub(crate) level: usize,
     pub(crate) slot: u32,
-    pub(crate) segments: Box<[Segment]>,
+    pub(crate) steps: Box<[PathStep]>,
     pub(crate) pick: Option<Pick>,
+}
+
+/// One part of a path.
+#[derive(Debug)]
+pub(crate) struct PathStep {
+    pub(crate) segment: Segment,
+    /// Where it leads in the tree of what all rules read.
+    pub(crate) node: u32,
+    /// Where it comes from.
+    pub(crate) above: u32,
 }
 
 /// What stands where `each` expects a list.
@@ -50,7 +60,8 @@ pub(crate) trait Source<'a> {
     fn root(&self) -> Self::Row;
 
     /// The value at a path; `rows` are the elements that are being gone through, outermost first.
-    fn fetch(&self, rows: &[Self::Row], path: &PathRef) -> Result<V<'a>, Failure>;
+    /// Put where it stays, as the rules that use it do.
+    fn fetch(&self, rows: &[Self::Row], path: &PathRef, into: &mut V<'a>) -> Result<(), Failure>;
 
     fn list(&self, rows: &[Self::Row], path: &PathRef) -> Result<Listed<Self::Row>, Failure>;
 

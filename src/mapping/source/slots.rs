@@ -56,8 +56,8 @@ impl<'a> Source<'a> for Slots<'a> {
         0
     }
 
-    fn fetch(&self, rows: &[u32], path: &PathRef) -> Result<V<'a>, Failure> {
-        Ok(match self.slot(rows, path) {
+    fn fetch(&self, rows: &[u32], path: &PathRef, into: &mut V<'a>) -> Result<(), Failure> {
+        *into = match self.slot(rows, path) {
             Slot::Missing | Slot::Rows(_) | Slot::NotAList => V::Missing,
             Slot::Null => V::Null,
             Slot::Bool(truth) => V::Bool(truth),
@@ -66,7 +66,8 @@ impl<'a> Source<'a> for Slots<'a> {
             Slot::Escaped(inner) => V::owned_text(unescape(inner)?),
             Slot::Tree(raw) => V::Raw(raw),
             Slot::Ambiguous => return Err(several()),
-        })
+        };
+        Ok(())
     }
 
     fn list(&self, rows: &[u32], path: &PathRef) -> Result<Listed<u32>, Failure> {

@@ -26,6 +26,8 @@ pub(crate) struct Frame {
 /// One place in the source.
 #[derive(Debug)]
 pub(crate) struct Node {
+    /// The place that this one lies in; of the root of a frame itself.
+    pub(crate) above: u32,
     pub(crate) names: Names,
     pub(crate) items: Option<Box<Items>>,
     /// Where the value itself goes.
@@ -83,6 +85,14 @@ impl Names {
 
     pub(crate) fn is_empty(&self) -> bool {
         self.edges.is_empty()
+    }
+
+    pub(crate) fn len(&self) -> usize {
+        self.edges.len()
+    }
+
+    pub(crate) fn nodes(&self) -> impl Iterator<Item = u32> {
+        self.edges.iter().map(|(_, node)| *node)
     }
 
     pub(crate) fn find(&self, name: &str) -> Option<u32> {
@@ -194,6 +204,7 @@ impl TrieBuilder {
     pub(crate) fn finish(self, wants_unread: bool) -> Trie {
         let mut nodes: Vec<Node> = Vec::new();
         nodes.resize_with(self.nodes.len(), || Node {
+            above: NONE,
             names: Names::default(),
             items: None,
             slot: NONE,
@@ -205,14 +216,14 @@ impl TrieBuilder {
         let mut frames = Vec::with_capacity(self.frames.len());
         for &root in &self.frames {
             let mut next = 0;
-            self.number(root, &mut next, &mut nodes);
+            self.number(root, root, &mut next, &mut nodes);
             frames.push(Frame { root, slots: next });
         }
         Trie { nodes, frames, wants_unread }
     }
 
     /// Numbers the slots so that those of a node and of all below it are neighbours. As deep as the longest path.
-    fn number(&self, at: u32, next: &mut u32, nodes: &mut [Node]) {
+    fn number(&self, at: u32, above: u32, next: &mut u32, nodes: &mut [Node]) {
         let growing = &self.nodes[at as usize];
         let first = *next;
         let mut take = || {
@@ -224,7 +235,7 @@ impl TrieBuilder {
         let mut names = Vec::new();
         let mut items = Items::default();
         for (edge, node) in &growing.edges {
-            self.number(*node, next, nodes);
+            self.number(*node, at, next, nodes);
             match edge {
                 Edge::Name(name) => names.push((name.clone().into_boxed_str(), *node)),
                 Edge::Index(index) => items.indexes.push((*index, *node)),
@@ -238,6 +249,7 @@ impl TrieBuilder {
         }
         let has_items = !items.indexes.is_empty() || !items.filters.is_empty();
         nodes[at as usize] = Node {
+            above,
             names: Names::new(names),
             items: has_items.then(|| Box::new(items)),
             slot,

@@ -12,6 +12,7 @@ use crate::mapping::source::scan::{Quoted, Scanner};
 use crate::mapping::source::several;
 use crate::mapping::spec::field::Pick;
 
+#[derive(Clone, Copy)]
 pub(crate) enum Found<'a> {
     Value(&'a Value),
     Nothing,
@@ -25,36 +26,45 @@ pub(crate) fn place(index: i64, length: usize) -> Option<usize> {
     (0..length).contains(&place).then_some(place as usize)
 }
 
-pub(crate) fn in_memory<'a>(value: &'a Value, segments: &[Segment], pick: Option<Pick>) -> Found<'a> {
+/// Where one part of a path leads.
+pub(crate) fn step_in_memory<'a>(value: &'a Value, segment: &Segment, pick: Option<Pick>) -> Found<'a> {
+    let next = match (segment, value) {
+        (Segment::Name(name), Value::Object(members)) => members.get(name.as_str()),
+        (Segment::Index(index), Value::Array(list)) => {
+            place(*index, list.len()).and_then(|place| list.get(place))
+        }
+        (Segment::Filter { names, value }, Value::Array(list)) => {
+            return filtered(list, names, &V::of(value), pick);
+        }
+        _ => None,
+    };
+    next.map_or(Found::Nothing, Found::Value)
+}
+
+fn filtered<'a>(list: &'a [Value], names: &[String], wanted: &V<'_>, pick: Option<Pick>) -> Found<'a> {
+    let mut matches = list
+        .iter()
+        .filter(|element| names_in_memory(element, names).is_some_and(|found| V::of(found).equals(wanted)));
+    let found = match pick {
+        Some(Pick::First) => matches.next(),
+        Some(Pick::Last) => matches.next_back(),
+        None => {
+            let first = matches.next();
+            if matches.next().is_some() {
+                return Found::Several;
+            }
+            first
+        }
+    };
+    found.map_or(Found::Nothing, Found::Value)
+}
+
+fn in_memory<'a>(value: &'a Value, segments: &[Segment]) -> Found<'a> {
     let mut at = value;
     for segment in segments {
-        let next = match (segment, at) {
-            (Segment::Name(name), Value::Object(members)) => members.get(name.as_str()),
-            (Segment::Index(index), Value::Array(list)) => {
-                place(*index, list.len()).and_then(|place| list.get(place))
-            }
-            (Segment::Filter { names, value }, Value::Array(list)) => {
-                let wanted = V::of(value);
-                let mut matches = list.iter().filter(|element| {
-                    names_in_memory(element, names).is_some_and(|found| V::of(found).equals(&wanted))
-                });
-                match pick {
-                    Some(Pick::First) => matches.next(),
-                    Some(Pick::Last) => matches.next_back(),
-                    None => {
-                        let first = matches.next();
-                        if matches.next().is_some() {
-                            return Found::Several;
-                        }
-                        first
-                    }
-                }
-            }
-            _ => None,
-        };
-        match next {
-            Some(next) => at = next,
-            None => return Found::Nothing,
+        match step_in_memory(at, segment, None) {
+            Found::Value(next) => at = next,
+            other => return other,
         }
     }
     Found::Value(at)
@@ -147,7 +157,7 @@ pub(crate) fn read(text: &str) -> Result<V<'_>, Failure> {
 pub(crate) fn within<'a>(value: &V<'a>, segments: &[Segment]) -> Result<V<'a>, Failure> {
     let Some((segment, rest)) = segments.split_first() else { return Ok(value.clone()) };
     if let V::Node(node) = value {
-        return match in_memory(node, segments, None) {
+        return match in_memory(node, segments) {
             Found::Value(found) => Ok(V::of(found)),
             Found::Nothing => Ok(V::Missing),
             Found::Several => Err(several()),

@@ -160,18 +160,19 @@ impl<'p, 'r, F: Vouched> Pack<'p, 'r, F> {
         };
         let delivery_id = one(&envelope.delivery_id)?;
         let bytes = self.places.request.body.get(range.clone()).ok_or(Unparsable)?;
-        let hash = hash_of(&kind, bytes);
+        // Computed only where it is needed: it takes as long as the check of the signature.
+        let hash = || hash_of(&kind, bytes);
         let (dedupe_key, sources) = match (&event_id, &delivery_id) {
             (Some(id), _) => (key_of("id", id), &envelope.event_id[..]),
             (None, Some(id)) => {
                 let id = index.map_or_else(|| id.to_string(), |index| format!("{id}/{index}"));
                 (key_of("delivery", &id), envelope.delivery_id.as_slice())
             }
-            (None, None) => (hash.clone(), &[][..]),
+            (None, None) => (hash(), &[][..]),
         };
         let is_anybodys =
             |field: &Field| matches!(field, Field::Header(_) | Field::Query(_)) && !(self.is_signed)(field);
-        let guard = (!self.has_signed_time && sources.iter().any(is_anybodys)).then_some(hash);
+        let guard = (!self.has_signed_time && sources.iter().any(is_anybodys)).then(hash);
         Ok(Item {
             dedupe_key,
             guard,

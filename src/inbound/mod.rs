@@ -88,7 +88,7 @@ pub use signer::{SignedRequest, TestSigner};
 pub use source::{InvalidSourceName, Owner, SealedSourceSecret, Source, SourceName, SourceState};
 pub use store::{
     Accepted, InboundClaim, InboundClaimed, InboundRetention, InboundSettled, InboundStore, KindPattern,
-    ReceivedFilter, Replayed, SourceChange,
+    ReceivedFilter, Replayed, ResealedSecret, SourceChange,
 };
 pub use twilio::TwilioVerifier;
 pub use verifier::Verifier;

@@ -213,13 +213,17 @@ impl Received {
     /// For whom it is worked on.
     pub fn party(&self) -> Party {
         match &self.owner {
-            Owner::Tenant(tenant) => Party(format!("t/{tenant}").into()),
+            Owner::Tenant(tenant) => Party(["t/", tenant.as_str()].concat().into()),
             Owner::Platform => {
                 let key = self.tenant_key.as_deref().unwrap_or_default();
                 // Whatever a sender says: the column is an index.
-                let end =
-                    key.char_indices().map(|(at, c)| at + c.len_utf8()).take_while(|&end| end <= 128).last();
-                Party(format!("p/{}/{}", self.name, &key[..end.unwrap_or(0)]).into())
+                let ends = || key.char_indices().map(|(at, c)| at + c.len_utf8());
+                let end = if key.len() <= 128 {
+                    key.len()
+                } else {
+                    ends().take_while(|&end| end <= 128).last().unwrap_or(0)
+                };
+                Party(["p/", self.name.as_str(), "/", &key[..end]].concat().into())
             }
         }
     }

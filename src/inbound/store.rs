@@ -14,6 +14,7 @@ use crate::inbound::received::{
 };
 use crate::inbound::source::{Owner, Source, SourceName};
 use crate::lanes::lease::LeaseToken;
+use crate::ports::Sealed;
 use crate::primitives::durability::Durability;
 use crate::primitives::id::{ReceivedId, SourceId};
 use crate::primitives::page::{Cursor, Page, PageRequest};
@@ -48,6 +49,16 @@ pub enum Accepted {
     Duplicate(ReceivedId),
     /// It was there already as a dead letter, and is pending again.
     Rearmed(ReceivedId),
+}
+
+/// A source's secret, sealed anew.
+#[derive(Clone, Debug, Eq, PartialEq)]
+#[non_exhaustive]
+pub struct ResealedSecret {
+    /// The seal as it was read.
+    pub before: Sealed,
+    /// The seal in its place.
+    pub after: Sealed,
 }
 
 /// Asks for work.
@@ -156,6 +167,9 @@ pub struct ReceivedFilter {
 ///   is taken, a second source of the platform of one name, and one source too many; `Invalid` a source of another owner.
 /// - `source` and `platform_source` answer with the source as it was at or after the call.
 /// - `sources` shows the owner's own only, newest first, each exactly once over all pages.
+/// - `all_sources` lists whoever's sources behind this one, in the order of their ids, at most so many.
+/// - `reseal_source` puts `after` wherever the source holds `before`, and changes nothing else, no version either; it answers how many
+///   of `seals` were still there. What is no longer there, and a source that is gone, is passed over.
 /// - `accept` keeps all items or none, with one answer for each, in their order.
 /// - Of one source, no two items with one dedupe key are kept, nor two with one guard, whoever offers them and at the same time: the
 ///   second is `Duplicate`, and counted.
@@ -206,6 +220,12 @@ pub trait InboundStore: Debug + Send + Sync + 'static {
     /// A page of an owner's sources.
     async fn sources(&self, owner: &Owner, page: PageRequest) -> Result<Page<Arc<Source>>>;
 
+    /// Sources of everybody behind this one, at most so many: for work that goes over all secrets.
+    async fn all_sources(&self, after: Option<SourceId>, limit: usize) -> Result<Vec<Arc<Source>>>;
+
+    /// Replaces seals of a source with seals of the same secrets under another key.
+    async fn reseal_source(&self, id: SourceId, seals: Vec<ResealedSecret>) -> Result<u64>;
+
     /// Keeps what was received, perhaps in many requests, each item once.
     async fn accept(&self, received: Vec<Received>, now: DateTime<Utc>) -> Result<Vec<Accepted>>;
 
@@ -242,6 +262,13 @@ pub trait InboundStore: Debug + Send + Sync + 'static {
 
     /// Drops what is older than it need be kept; answers how many rows and bodies went.
     async fn tidy_received(&self, retention: InboundRetention, now: DateTime<Utc>) -> Result<u64>;
+}
+
+impl ResealedSecret {
+    /// `after` in the place of `before`.
+    pub const fn new(before: Sealed, after: Sealed) -> Self {
+        Self { before, after }
+    }
 }
 
 impl InboundClaim {

@@ -11,7 +11,7 @@ use crate::inbound::received::{InboundSettlement, Received, ReceivedRecord};
 use crate::inbound::source::{Owner, Source, SourceName};
 use crate::inbound::store::{
     Accepted, InboundClaim, InboundClaimed, InboundRetention, InboundSettled, InboundStore, ReceivedFilter,
-    Replayed, SourceChange,
+    Replayed, ResealedSecret, SourceChange,
 };
 use crate::primitives::durability::Durability;
 use crate::primitives::id::{ReceivedId, SourceId};
@@ -54,6 +54,15 @@ impl InboundStore for NoInboundStore {
     }
 
     async fn sources(&self, _: &Owner, _: PageRequest) -> Result<Page<Arc<Source>>> {
+        unconfigured()
+    }
+
+    /// There is nothing to seal anew.
+    async fn all_sources(&self, _: Option<SourceId>, _: usize) -> Result<Vec<Arc<Source>>> {
+        Ok(Vec::new())
+    }
+
+    async fn reseal_source(&self, _: SourceId, _: Vec<ResealedSecret>) -> Result<u64> {
         unconfigured()
     }
 

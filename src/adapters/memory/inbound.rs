@@ -7,6 +7,7 @@ use std::sync::Arc;
 use bytes::Bytes;
 use chrono::{DateTime, Utc};
 
+use crate::adapters::memory::key_map::KeyMap;
 use crate::error::Result;
 use crate::inbound::changes::{PresentSource, check_source_changes};
 use crate::inbound::received::{
@@ -15,7 +16,7 @@ use crate::inbound::received::{
 use crate::inbound::source::{Owner, Source, SourceName};
 use crate::inbound::store::{
     Accepted, InboundClaim, InboundClaimed, InboundRetention, InboundSettled, ReceivedFilter, Replayed,
-    SourceChange,
+    ResealedSecret, SourceChange,
 };
 use crate::lanes::lease::{Lease, LeaseToken};
 use crate::primitives::id::{ReceivedId, SourceId};
@@ -27,8 +28,8 @@ use crate::primitives::time::{earlier, later};
 pub(super) struct Inbound {
     sources: BTreeMap<SourceId, Arc<Source>>,
     rows: BTreeMap<ReceivedId, Row>,
-    by_key: HashMap<(SourceId, Arc<str>), ReceivedId>,
-    by_guard: HashMap<(SourceId, Arc<str>), ReceivedId>,
+    by_key: KeyMap,
+    by_guard: KeyMap,
     /// What can be claimed, or is leased, by its time; of an order only its head.
     due: BTreeMap<Party, BTreeSet<(DateTime<Utc>, ReceivedId)>>,
     orders: HashMap<Order, Line>,
@@ -129,21 +130,31 @@ impl Inbound {
         Page::cut(own, page, |source| Cursor::behind(source.id.as_uuid()))
     }
 
+    pub(super) fn all_sources(&self, after: Option<SourceId>, limit: usize) -> Vec<Arc<Source>> {
+        let start = after.map_or(Bound::Unbounded, Bound::Excluded);
+        let behind = self.sources.range((start, Bound::Unbounded));
+        behind.take(limit).map(|(_, source)| Arc::clone(source)).collect()
+    }
+
+    pub(super) fn reseal(&mut self, id: SourceId, seals: &[ResealedSecret]) -> u64 {
+        let Some(source) = self.sources.get_mut(&id) else { return 0 };
+        let source = Arc::make_mut(source);
+        seals.iter().filter(|seal| source.reseal(&seal.before, &seal.after)).count() as u64
+    }
+
     pub(super) fn accept(&mut self, all: Vec<Received>, now: DateTime<Utc>) -> Vec<Accepted> {
         all.into_iter().map(|received| self.accept_one(received, now)).collect()
     }
 
     fn accept_one(&mut self, received: Received, now: DateTime<Utc>) -> Accepted {
-        let key = (received.source, Arc::clone(&received.dedupe_key));
-        let guard = received.guard.as_ref().map(|guard| (received.source, Arc::clone(guard)));
-        let known = self.by_key.get(&key).or_else(|| self.by_guard.get(guard.as_ref()?)).copied();
-        if let Some(id) = known {
-            return self.copy_came(id, received, now);
+        let (source, id) = (received.source, received.id);
+        let by_guard = || self.by_guard.find(source, received.guard.as_ref()?);
+        if let Some(known) = self.by_key.find(source, &received.dedupe_key).or_else(by_guard) {
+            return self.copy_came(known, received, now);
         }
-        let id = received.id;
-        self.by_key.insert(key, id);
-        if let Some(guard) = guard {
-            self.by_guard.insert(guard, id);
+        self.by_key.insert(source, &received.dedupe_key, id);
+        if let Some(guard) = &received.guard {
+            self.by_guard.insert(source, guard, id);
         }
         let fresh = ReceivedRecord::new(received);
         let row = Row {
@@ -410,9 +421,9 @@ impl Inbound {
         for place in old {
             self.ended.remove(&place);
             if let Some(row) = self.rows.remove(&place.1) {
-                self.by_key.remove(&(row.received.source, Arc::clone(&row.received.dedupe_key)));
+                self.by_key.remove(row.received.source, &row.received.dedupe_key);
                 if let Some(guard) = &row.received.guard {
-                    self.by_guard.remove(&(row.received.source, Arc::clone(guard)));
+                    self.by_guard.remove(row.received.source, guard);
                 }
                 gone += 1;
             }

@@ -13,7 +13,7 @@ use crate::inbound::received::{InboundSettlement, Received, ReceivedRecord};
 use crate::inbound::source::{Owner, Source, SourceName};
 use crate::inbound::store::{
     Accepted, InboundClaim, InboundClaimed, InboundRetention, InboundSettled, InboundStore, ReceivedFilter,
-    Replayed, SourceChange,
+    Replayed, ResealedSecret, SourceChange,
 };
 use crate::primitives::durability::Durability;
 use crate::primitives::id::{ReceivedId, SourceId};
@@ -48,6 +48,14 @@ impl InboundStore for SqliteStore {
     async fn sources(&self, owner: &Owner, page: PageRequest) -> Result<Page<Arc<Source>>> {
         let owner = owner.clone();
         self.read("list sources", move |session| sources::list(session, &owner, page)).await
+    }
+
+    async fn all_sources(&self, after: Option<SourceId>, limit: usize) -> Result<Vec<Arc<Source>>> {
+        self.read("list all sources", move |session| sources::list_all(session, after, limit)).await
+    }
+
+    async fn reseal_source(&self, id: SourceId, seals: Vec<ResealedSecret>) -> Result<u64> {
+        self.write("reseal a source's secrets", move |session| sources::reseal(session, id, &seals)).await
     }
 
     /// What queues up while a transaction runs shares the next one, and so its wait for the disk.

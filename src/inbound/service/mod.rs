@@ -8,6 +8,7 @@
 //! | `platform` | the platform's own sources, as the host declares them |
 //! | `sources`, `new_source`, `view` | sources, as their administrators see and change them |
 //! | `received` | what was received, and replays |
+//! | `rewrap` | all secrets anew, under another key |
 
 mod keep;
 pub(crate) mod known;
@@ -15,6 +16,7 @@ mod new_source;
 pub(crate) mod platform;
 pub(crate) mod receive;
 mod received;
+pub(crate) mod rewrap;
 mod sources;
 mod view;
 

@@ -150,7 +150,7 @@ fn called(uri: &Uri, headers: &HeaderMap) -> String {
     let host = uri.authority().map(|authority| authority.as_str());
     let host = host.or_else(|| headers.get(header::HOST)?.to_str().ok());
     match host {
-        Some(host) => format!("https://{host}{path}"),
+        Some(host) => ["https://", host, path].concat(),
         None => path.to_owned(),
     }
 }

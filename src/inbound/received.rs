@@ -36,6 +36,8 @@ pub struct Received {
     pub tenant_key: Option<Arc<str>>,
     /// What it must stay in order with.
     pub order_key: Option<Arc<str>>,
+    /// Whom or what it is about, so that it can be erased.
+    pub subject: Option<Arc<str>>,
     /// How new it is.
     pub version: ItemVersion,
     /// When it came.
@@ -88,13 +90,15 @@ pub enum ReceivedStatus {
     Dead,
     /// Its signature was right, but it could not be read.
     Unparsable,
+    /// It was erased before it was handled.
+    Erased,
 }
 
 /// What was received, and how it stands.
 #[derive(Clone, Debug, Eq, PartialEq)]
 #[non_exhaustive]
 pub struct ReceivedRecord {
-    /// What was received; its body is empty once retention has dropped it.
+    /// What was received; its body is empty once retention has dropped it, or it was erased.
     pub received: Received,
     /// Whether the body is still there.
     pub has_body: bool,
@@ -202,6 +206,7 @@ impl Received {
             kind: "".into(),
             tenant_key: None,
             order_key: None,
+            subject: None,
             version: ItemVersion::default(),
             received_at,
             reading: Reading::Parsed,
@@ -298,6 +303,7 @@ words!(ReceivedStatus {
     Outdated => "outdated",
     Dead => "dead",
     Unparsable => "unparsable",
+    Erased => "erased",
 });
 
 impl ReceivedStatus {
@@ -310,6 +316,7 @@ impl ReceivedStatus {
             Self::Outdated => 3,
             Self::Dead => 4,
             Self::Unparsable => 5,
+            Self::Erased => 6,
         }
     }
 
@@ -322,6 +329,7 @@ impl ReceivedStatus {
             3 => Self::Outdated,
             4 => Self::Dead,
             5 => Self::Unparsable,
+            6 => Self::Erased,
             _ => return None,
         })
     }
@@ -437,10 +445,10 @@ mod tests {
 
     #[test]
     fn a_status_survives_the_way_through_its_number() {
-        for number in 0..6 {
+        for number in 0..7 {
             assert_eq!(ReceivedStatus::from_number(number).map(ReceivedStatus::number), Some(number));
         }
-        assert_eq!(ReceivedStatus::from_number(6), None);
+        assert_eq!(ReceivedStatus::from_number(7), None);
     }
 
     #[test]

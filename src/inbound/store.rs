@@ -109,6 +109,26 @@ pub struct Replayed {
     pub next: Option<Cursor>,
 }
 
+/// How what was received stands: what an operator must know, over all owners.
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+#[non_exhaustive]
+pub struct InboundExamination {
+    /// Since when what has been due for longest has been so; `None` if nothing is due.
+    pub oldest_due: Option<DateTime<Utc>>,
+    /// How many dead letters there are; a store need not count beyond 10,000.
+    pub dead: u64,
+}
+
+/// What an erasure has done.
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+#[non_exhaustive]
+pub struct InboundErasure {
+    /// How many items are erased now that were not before.
+    pub items: u64,
+    /// How many of them still waited for a handler.
+    pub unhandled: u64,
+}
+
 /// How long what has ended is kept; what waits is kept as long as it waits.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 #[non_exhaustive]
@@ -193,6 +213,10 @@ pub struct ReceivedFilter {
 ///   all pages; its items have no body. `one_received` shows one, with its body.
 /// - `replay` makes pending again what the filter wants, has ended, and still has its body, newest first, from the cursor on, at most so
 ///   much; attempts are forgotten.
+/// - `erase` drops the bodies and notes of the owner's items that are about the subject; rows stay. What waited, was dead or could not
+///   be read ends as `Erased`, also while somebody works on it: that result is fenced. Copies of it are `Duplicate`.
+/// - `examine` says since when what has been due for longest and nobody holds has been so, and counts dead letters up to 10,000 at least,
+///   whoever's they are; it changes nothing.
 /// - `tidy` drops what ended before `received` ago, with its keys, and the bodies of what ended before `bodies` ago, in steps of at most
 ///   1,000 each; never what is pending. Keys are kept for at least 7 days, whatever is asked for.
 /// - Another owner's id answers exactly like one that does not exist.
@@ -260,6 +284,17 @@ pub trait InboundStore: Debug + Send + Sync + 'static {
         now: DateTime<Utc>,
     ) -> Result<Replayed>;
 
+    /// Erases what was received about a subject.
+    async fn erase_received(
+        &self,
+        owner: &Owner,
+        subject: &str,
+        now: DateTime<Utc>,
+    ) -> Result<InboundErasure>;
+
+    /// How what was received stands, for an operator.
+    async fn examine_received(&self, now: DateTime<Utc>) -> Result<InboundExamination>;
+
     /// Drops what is older than it need be kept; answers how many rows and bodies went.
     async fn tidy_received(&self, retention: InboundRetention, now: DateTime<Utc>) -> Result<u64>;
 }
@@ -315,6 +350,20 @@ impl Replayed {
     /// So much.
     pub const fn new(count: usize, next: Option<Cursor>) -> Self {
         Self { count, next }
+    }
+}
+
+impl InboundExamination {
+    /// It stands like this.
+    pub const fn new(oldest_due: Option<DateTime<Utc>>, dead: u64) -> Self {
+        Self { oldest_due, dead }
+    }
+}
+
+impl InboundErasure {
+    /// So many items, and so many of them unhandled.
+    pub const fn new(items: u64, unhandled: u64) -> Self {
+        Self { items, unhandled }
     }
 }
 

@@ -12,8 +12,8 @@ use crate::error::Result;
 use crate::inbound::received::{InboundSettlement, Received, ReceivedRecord};
 use crate::inbound::source::{Owner, Source, SourceName};
 use crate::inbound::store::{
-    Accepted, InboundClaim, InboundClaimed, InboundRetention, InboundSettled, InboundStore, ReceivedFilter,
-    Replayed, ResealedSecret, SourceChange,
+    Accepted, InboundClaim, InboundClaimed, InboundErasure, InboundExamination, InboundRetention,
+    InboundSettled, InboundStore, ReceivedFilter, Replayed, ResealedSecret, SourceChange,
 };
 use crate::primitives::durability::Durability;
 use crate::primitives::id::{ReceivedId, SourceId};
@@ -104,6 +104,19 @@ impl InboundStore for MemoryStore {
         let replayed = state.inbound.replay(owner, filter, page, now);
         state.note(&activity);
         Ok(replayed)
+    }
+
+    async fn erase_received(
+        &self,
+        owner: &Owner,
+        subject: &str,
+        now: DateTime<Utc>,
+    ) -> Result<InboundErasure> {
+        Ok(self.lock("erase what was received")?.inbound.erase(owner, subject, now))
+    }
+
+    async fn examine_received(&self, now: DateTime<Utc>) -> Result<InboundExamination> {
+        Ok(self.lock("examine what was received")?.inbound.examine(now))
     }
 
     async fn tidy_received(&self, retention: InboundRetention, now: DateTime<Utc>) -> Result<u64> {

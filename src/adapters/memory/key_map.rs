@@ -1,6 +1,7 @@
 //! Which texts of which sources are known: a map that grows in small steps.
 
 use std::collections::HashMap;
+use std::collections::hash_map::Entry;
 use std::hash::{BuildHasher, BuildHasherDefault};
 use std::sync::Arc;
 
@@ -23,12 +24,17 @@ impl KeyMap {
         shard.get(&(source, Arc::clone(text))).copied()
     }
 
-    pub(super) fn insert(&mut self, source: SourceId, text: &Arc<str>, id: ReceivedId) {
+    /// Notes it, unless something is there already: then answers with that.
+    pub(super) fn note(&mut self, source: SourceId, text: &Arc<str>, id: ReceivedId) -> Option<ReceivedId> {
         if self.0.is_empty() {
             self.0.resize_with(SHARDS, HashMap::new);
         }
-        if let Some(shard) = self.0.get_mut(place(source, text)) {
-            shard.insert((source, Arc::clone(text)), id);
+        match self.0.get_mut(place(source, text))?.entry((source, Arc::clone(text))) {
+            Entry::Occupied(there) => Some(*there.get()),
+            Entry::Vacant(free) => {
+                free.insert(id);
+                None
+            }
         }
     }
 
@@ -58,7 +64,7 @@ mod tests {
         let mut map = KeyMap::default();
 
         for number in 0..25_600 {
-            map.insert(source, &format!("id:evt_{number}").into(), id);
+            map.note(source, &format!("id:evt_{number}").into(), id);
         }
 
         let largest = map.0.iter().map(HashMap::len).max();
@@ -73,9 +79,10 @@ mod tests {
         let id = |byte| ReceivedId::mint(DateTime::UNIX_EPOCH, [byte; 10]);
         let (mut map, text) = (KeyMap::default(), Arc::from("evt_1"));
 
-        map.insert(of(1), &text, id(1));
+        assert_eq!(map.note(of(1), &text, id(1)), None);
+        assert_eq!(map.note(of(1), &text, id(3)), Some(id(1)));
         assert_eq!((map.find(of(1), &text), map.find(of(2), &text)), (Some(id(1)), None));
-        map.insert(of(2), &text, id(2));
+        map.note(of(2), &text, id(2));
         map.remove(of(1), &text);
 
         assert_eq!((map.find(of(1), &text), map.find(of(2), &text)), (None, Some(id(2))));

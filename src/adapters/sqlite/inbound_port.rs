@@ -12,8 +12,8 @@ use crate::error::Result;
 use crate::inbound::received::{InboundSettlement, Received, ReceivedRecord};
 use crate::inbound::source::{Owner, Source, SourceName};
 use crate::inbound::store::{
-    Accepted, InboundClaim, InboundClaimed, InboundRetention, InboundSettled, InboundStore, ReceivedFilter,
-    Replayed, ResealedSecret, SourceChange,
+    Accepted, InboundClaim, InboundClaimed, InboundErasure, InboundExamination, InboundRetention,
+    InboundSettled, InboundStore, ReceivedFilter, Replayed, ResealedSecret, SourceChange,
 };
 use crate::primitives::durability::Durability;
 use crate::primitives::id::{ReceivedId, SourceId};
@@ -107,6 +107,23 @@ impl InboundStore for SqliteStore {
             received_list::replay(session, &owner, &filter, page, &activity, now)
         })
         .await
+    }
+
+    async fn erase_received(
+        &self,
+        owner: &Owner,
+        subject: &str,
+        now: DateTime<Utc>,
+    ) -> Result<InboundErasure> {
+        let (owner, subject) = (owner.clone(), subject.to_owned());
+        self.write("erase what was received", move |session| {
+            received_list::erase(session, &owner, &subject, now)
+        })
+        .await
+    }
+
+    async fn examine_received(&self, now: DateTime<Utc>) -> Result<InboundExamination> {
+        self.read("examine what was received", move |session| received_list::examine(session, now)).await
     }
 
     async fn tidy_received(&self, retention: InboundRetention, now: DateTime<Utc>) -> Result<u64> {

@@ -10,8 +10,10 @@ use sha2::{Digest, Sha256};
 use crate::inbound::context::InboundContext;
 use crate::inbound::outcome::{Genuine, Item};
 use crate::inbound::received::{ItemVersion, Reading, Received};
+use crate::inbound::scheme::Scheme;
 use crate::inbound::scheme::field::Field;
 use crate::inbound::service::known::ReadySource;
+use crate::inbound::settings::InboundSettings;
 use crate::ports::EntropyExt;
 use crate::primitives::id::ReceivedId;
 
@@ -25,7 +27,7 @@ pub(super) fn kept(
     body: &Bytes,
     now: DateTime<Utc>,
 ) -> Vec<Received> {
-    let headers = chosen(context, source, headers);
+    let headers = chosen(source, headers);
     let one = |item: &Item| {
         let id = ReceivedId::mint(now, context.entropy.bytes());
         // The ranges are the envelope's own; a wrong one keeps the whole body.
@@ -42,13 +44,15 @@ pub(super) fn kept(
         received.headers.clone_from(&headers);
         let order = context.router.order_key(&received.name, &received.kind, &received.body);
         received.order_key = order.as_deref().map(key);
+        let subject = context.router.subject(&received.name, &received.kind, &received.body);
+        received.subject = subject.as_deref().map(key);
         received
     };
     genuine.items.iter().map(one).collect()
 }
 
 /// A key as it is, or its digest where it is long or has characters that not every store keeps: keys stand in indexes.
-fn key(text: &str) -> Arc<str> {
+pub(super) fn key(text: &str) -> Arc<str> {
     if text.len() <= LONGEST_KEY && !text.chars().any(char::is_control) {
         return text.into();
     }
@@ -65,8 +69,8 @@ fn bounded(text: &str) -> Arc<str> {
 }
 
 /// The headers that are kept: those that the scheme reads ids and types from, and those that the hub's settings name.
-fn chosen(context: &InboundContext, source: &ReadySource, headers: &HeaderMap) -> Vec<(Arc<str>, Arc<str>)> {
-    let envelope = &source.scheme.reception.envelope;
+pub(super) fn kept_headers(scheme: &Scheme, settings: &InboundSettings) -> Vec<(HeaderName, Arc<str>)> {
+    let envelope = &scheme.reception.envelope;
     let fields = envelope
         .event_id
         .iter()
@@ -77,13 +81,15 @@ fn chosen(context: &InboundContext, source: &ReadySource, headers: &HeaderMap) -
         Field::Header(names) => Some(names),
         _ => None,
     });
-    let mut names: Vec<&HeaderName> = read.flatten().chain(&context.settings.keep_headers).collect();
+    let mut names: Vec<&HeaderName> = read.flatten().chain(&settings.keep_headers).collect();
     names.sort_by_key(|name| name.as_str());
     names.dedup();
-    let kept = names
-        .into_iter()
-        .filter_map(|name| Some((name.as_str().into(), bounded(headers.get(name)?.to_str().ok()?))));
-    kept.collect()
+    names.into_iter().map(|name| (name.clone(), name.as_str().into())).collect()
+}
+
+fn chosen(source: &ReadySource, headers: &HeaderMap) -> Vec<(Arc<str>, Arc<str>)> {
+    let value = |name: &HeaderName| Some(bounded(headers.get(name)?.to_str().ok()?));
+    source.keeps.iter().filter_map(|(name, text)| Some((Arc::clone(text), value(name)?))).collect()
 }
 
 const LONGEST_KEY: usize = 256;

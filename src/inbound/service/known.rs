@@ -5,12 +5,14 @@ use std::fmt;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use chrono::{DateTime, TimeDelta, Utc};
+use http::HeaderName;
 
 use crate::error::{Error, ErrorKind, Problem, Result};
 use crate::inbound::context::InboundContext;
 use crate::inbound::prepared::PreparedScheme;
 use crate::inbound::request::SourceSecret;
 use crate::inbound::scheme::Scheme;
+use crate::inbound::service::keep::kept_headers;
 use crate::inbound::service::platform::PlatformSource;
 use crate::inbound::source::{Owner, Source, SourceName, SourceState};
 use crate::ports::SealPlace;
@@ -27,6 +29,8 @@ pub(crate) struct ReadySource {
     pub(crate) scheme: Scheme,
     /// What is wrong with it, if it cannot verify.
     pub(crate) prepared: Result<PreparedScheme, Vec<Problem>>,
+    /// Which headers are kept with what it sends.
+    pub(super) keeps: Vec<(HeaderName, Arc<str>)>,
     version: Version,
 }
 
@@ -81,7 +85,7 @@ impl InboundContext {
             return Ok(None);
         };
         let declared = name.as_ref().and_then(|name| self.platform.get_key_value(name));
-        let source = match (stored, declared) {
+        let mut source = match (stored, declared) {
             (None, None) => return Ok(None),
             (stored, Some((name, declared))) => ReadySource::of_declared(name, declared, stored.as_deref()),
             (Some(stored), None) => {
@@ -94,6 +98,7 @@ impl InboundContext {
                 ReadySource::of_stored(&stored, &secrets)
             }
         };
+        source.keeps = kept_headers(&source.scheme, &self.settings);
         let source = Arc::new(source);
         self.known.keep(place, now, &source);
         Ok(Some(source))
@@ -131,6 +136,7 @@ impl ReadySource {
             state: source.state,
             public_url: source.public_url.clone(),
             prepared: PreparedScheme::new(&scheme, secrets),
+            keeps: Vec::new(),
             scheme,
             version: source.version,
         }
@@ -145,6 +151,7 @@ impl ReadySource {
             state: stored.map_or(declared.state, |stored| stored.state),
             public_url: declared.public_url.clone(),
             prepared: PreparedScheme::new(&declared.scheme, &declared.secrets),
+            keeps: Vec::new(),
             scheme: declared.scheme.clone(),
             version: stored.map_or(Version::NONE, |stored| stored.version),
         }

@@ -8,8 +8,10 @@
 //! | `platform` | the platform's own sources, as the host declares them |
 //! | `sources`, `new_source`, `view` | sources, as their administrators see and change them |
 //! | `received` | what was received, and replays |
+//! | `examine` | how it all stands |
 //! | `rewrap` | all secrets anew, under another key |
 
+pub(crate) mod examine;
 mod keep;
 pub(crate) mod known;
 mod new_source;

@@ -54,7 +54,7 @@ pub(crate) fn receive_until_killed() -> Outcome {
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build()?;
     let played: Result<(), Failure> = runtime.block_on(async {
         let ClerkBrief { database, life, seed, manner } = brief()?;
-        let (_, hub) = open(&database, manner)?;
+        let (_, hub) = open(&database, manner, pause)?;
         let told = told_to_end();
         let mut senders = JoinSet::new();
         for number in 0..SENDERS {
@@ -80,14 +80,15 @@ pub(crate) fn receive_until_killed() -> Outcome {
     played.map_err(|error| -> Box<dyn std::error::Error> { error })
 }
 
-/// The table and a hub, whose claims end soon and whose handlers may fail more often than anything can be killed.
-pub(super) fn open(database: &Database, manner: Manner) -> Result<(Till, Hub), Failure> {
+/// The table and a hub, whose claims end soon and whose handlers may fail more often than anything can be killed. `meanwhile` happens before
+/// the end of a handler's transaction.
+pub(super) fn open(database: &Database, manner: Manner, meanwhile: fn(&str)) -> Result<(Till, Hub), Failure> {
     let (till, builder) = Till::open(database)?;
     let given = till.clone();
     let completing = if manner == Manner::Apart { Completing::Afterwards } else { Completing::WithTheEffect };
     let route = Route::new(SHOP, "*", move |event: Incoming<Value>| {
         let till = given.clone();
-        async move { till.take(&event, completing, pause).await }
+        async move { till.take(&event, completing, meanwhile).await }
     });
     let again = Schedule::exponential(Duration::from_millis(50), Duration::from_secs(1), 60)?;
     let mut settings = InboundSettings::default();

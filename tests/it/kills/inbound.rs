@@ -183,7 +183,7 @@ fn play(plan: &Plan, ground: &Ground, manner: Manner) -> Result<Summary, Failure
 
 async fn run(plan: &Plan, ground: &Ground, manner: Manner) -> Result<Summary, Failure> {
     let begun = Instant::now();
-    let (till, hub) = open(&ground.database, manner)?;
+    let (till, hub) = open(&ground.database, manner, |_| {})?;
     till.set_up().await?;
     let dice = StdRng::seed_from_u64(plan.seed);
     let (ledger, clerks) = (Ledger::default(), Vec::new());

@@ -71,7 +71,9 @@ async fn receive(
         // What is no text names no source.
         Err(_) => unknown(),
     };
-    let mut response = Response::new(Body::from(answer.body));
+    // Most answers say nothing, and need nothing to say it with.
+    let body = if answer.body.is_empty() { Body::empty() } else { Body::from(answer.body) };
+    let mut response = Response::new(body);
     *response.status_mut() = answer.status;
     *response.headers_mut() = answer.headers;
     response.extensions_mut().insert(Arc::new(answer.outcome));

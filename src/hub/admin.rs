@@ -127,10 +127,11 @@ impl Admin {
         ActivityAdmin::new(Arc::clone(activity), access.clone(), self.actor.clone())
     }
 
-    /// Erases the payloads of all events about a subject, and what receivers have answered to them; rows stay. What still
-    /// waited is skipped. The log keeps a fingerprint of the subject, not its name.
+    /// Erases the payloads of all events about a subject, and what receivers have answered to them; and the bodies of what was received
+    /// about it, as far as its [route](crate::inbound::Route::about) says what that is. Rows stay. What still waited is skipped, or not
+    /// handled any more. The log keeps a fingerprint of the subject, not its name.
     ///
-    /// Dropping the future leaves everything erased, or nothing.
+    /// Dropping the future leaves nothing erased, what was received, or everything; another call does the rest.
     ///
     /// # Errors
     /// `Denied`; `Invalid` when the subject is empty.
@@ -145,7 +146,11 @@ impl Admin {
         let kind = ActivityKind::SubjectErased;
         let named = fingerprint(self.actor.tenant(), subject);
         let activity = self.context.activity_by(&self.actor, kind, named, now);
-        self.context.repository.erase_subject(self.actor.tenant(), subject, vec![activity], now).await
+        let tenant = self.actor.tenant();
+        let received = self.inbound.erase_subject(&tenant.clone().into(), subject, now).await?;
+        let mut erasure = self.context.repository.erase_subject(tenant, subject, vec![activity], now).await?;
+        (erasure.received, erasure.unhandled) = (received.items, received.unhandled);
+        Ok(erasure)
     }
 }
 

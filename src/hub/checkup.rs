@@ -7,6 +7,8 @@ use chrono::{DateTime, SecondsFormat, TimeDelta, Utc};
 
 use crate::error::{Error, ErrorKind, Result};
 use crate::hub::symptom::{Sign, Signed, Symptom};
+use crate::inbound::service::examine::InboundState;
+use crate::inbound::store::InboundExamination;
 use crate::webhooks::queue::Examination;
 
 /// How a hub stands; from [`Hub::doctor`](crate::Hub::doctor). Its `Display` is for a terminal.
@@ -29,6 +31,12 @@ pub struct Checkup {
     pub at: DateTime<Utc>,
     /// How the queue stands; `None` if the store did not answer.
     pub queue: Option<Examination>,
+    /// How what was received stands; `None` if its store did not answer.
+    pub received: Option<InboundExamination>,
+    /// How many sources of inbound webhooks take what no route handles; of tenants', some hundreds are looked at.
+    pub sources_unhandled: u64,
+    /// How many sources of inbound webhooks have no secret that is valid.
+    pub sources_without_secret: u64,
     /// What is wrong by [`Thresholds::default`], the worst first.
     pub findings: Vec<Symptom>,
     /// What parts said instead of doing their work.
@@ -66,6 +74,10 @@ pub struct Thresholds {
     pub dead_tuples: i64,
     /// A longer write-ahead log; 256 MiB by default.
     pub wal_bytes: i64,
+    /// Something received that is due for longer; 15 minutes by default.
+    pub received_age: Duration,
+    /// More dead letters among what was received; 100 by default.
+    pub dead_letters: u64,
 }
 
 impl Checkup {
@@ -78,9 +90,36 @@ impl Checkup {
         let store_failed = store.as_ref().err().map(|error| failed(error, Sign::StoreFails));
         let vault_failed = vault.as_ref().err().map(|error| failed(error, Sign::VaultFails));
         let failures = store_failed.into_iter().chain(vault_failed).collect();
-        let mut checkup = Self { at, queue: store.ok(), findings: Vec::new(), failures };
+        let mut checkup = Self {
+            at,
+            queue: store.ok(),
+            received: None,
+            sources_unhandled: 0,
+            sources_without_secret: 0,
+            findings: Vec::new(),
+            failures,
+        };
         checkup.findings = checkup.judge(&Thresholds::default());
         checkup
+    }
+
+    /// The same with what was found about inbound webhooks.
+    pub(super) fn with_inbound(mut self, found: Result<InboundState>) -> Self {
+        match found {
+            Ok(state) => {
+                self.received = Some(state.received);
+                self.sources_unhandled = state.unhandled;
+                self.sources_without_secret = state.without_secret;
+            }
+            // It is mostly one store, and that it fails need not be said twice.
+            Err(error) if self.queue.is_some() => {
+                let sign = Sign::StoreFails(error.kind());
+                self.failures.push(Symptom { sign, said: Some(error.in_words()) });
+            }
+            Err(_) => {}
+        }
+        self.findings = self.judge(&Thresholds::default());
+        self
     }
 
     /// Whether nothing is wrong.
@@ -98,6 +137,11 @@ impl Checkup {
         self.queue.as_ref().map(|queue| self.age_of(queue.oldest_due))
     }
 
+    /// How long what was received and is due has been so; zero if nothing is, `None` if its store did not answer.
+    pub fn received_age(&self) -> Option<Duration> {
+        self.received.map(|received| self.age_of(received.oldest_due))
+    }
+
     /// How far the store's clock is ahead of the hub's, or behind it; `None` if it has none.
     pub fn clock_offset(&self) -> Option<TimeDelta> {
         Some(self.queue.as_ref()?.store_clock? - self.at)
@@ -106,7 +150,7 @@ impl Checkup {
     /// What is wrong by these thresholds, the worst first.
     pub fn judge(&self, thresholds: &Thresholds) -> Vec<Symptom> {
         let numbers = self.queue.iter().flat_map(|queue| self.judge_queue(queue, thresholds));
-        let numbers = numbers.map(|sign| Symptom { sign, said: None });
+        let numbers = numbers.chain(self.judge_inbound(thresholds)).map(|sign| Symptom { sign, said: None });
         let mut symptoms: Vec<_> = self.failures.iter().cloned().chain(numbers).collect();
         symptoms.sort_by_key(|symptom| std::cmp::Reverse(symptom.severity()));
         symptoms
@@ -139,6 +183,21 @@ impl Checkup {
         .collect()
     }
 
+    fn judge_inbound(&self, thresholds: &Thresholds) -> Vec<Sign> {
+        let age = self.received_age().filter(|age| *age > thresholds.received_age);
+        let dead = self.received.map(|received| received.dead).filter(|dead| *dead > thresholds.dead_letters);
+        let some = |count: u64| (count > 0).then_some(count);
+        [
+            age.map(Sign::ReceivedWaits),
+            dead.map(Sign::DeadLetters),
+            some(self.sources_unhandled).map(Sign::SourcesUnhandled),
+            some(self.sources_without_secret).map(Sign::SourcesWithoutSecret),
+        ]
+        .into_iter()
+        .flatten()
+        .collect()
+    }
+
     fn age_of(&self, since: Option<DateTime<Utc>>) -> Duration {
         since.and_then(|since| (self.at - since).to_std().ok()).unwrap_or_default()
     }
@@ -155,6 +214,8 @@ impl Default for Thresholds {
             transaction_age: Duration::from_secs(10 * 60),
             dead_tuples: 1_000_000,
             wal_bytes: 256 * 1024 * 1024,
+            received_age: Duration::from_secs(15 * 60),
+            dead_letters: 100,
         }
     }
 }
@@ -180,6 +241,10 @@ impl fmt::Display for Checkup {
         }
         for (name, value) in &queue.vitals {
             write!(f, "\n{name}: {value}")?;
+        }
+        if let Some(received) = &self.received {
+            let age = seconds(self.received_age());
+            write!(f, "\nreceived: due for {age} s, {} dead letters", received.dead)?;
         }
         Ok(())
     }
@@ -263,6 +328,30 @@ mod tests {
                 queue.vitals.insert("wal_bytes", value);
             },
         }
+    }
+
+    #[test]
+    fn what_was_received_is_judged_by_its_thresholds() {
+        let state = |seconds, dead, unhandled| {
+            let received = InboundExamination::new(Some(at() - TimeDelta::seconds(seconds)), dead);
+            examined(|_| {}).with_inbound(Ok(InboundState { received, unhandled, without_secret: unhandled }))
+        };
+
+        assert!(state(900, 100, 0).is_healthy());
+        assert_eq!(
+            signs(&state(901, 101, 2)),
+            [
+                Sign::ReceivedWaits(Duration::from_secs(901)),
+                Sign::DeadLetters(101),
+                Sign::SourcesUnhandled(2),
+                Sign::SourcesWithoutSecret(2),
+            ]
+        );
+        let away = || Error::new(ErrorKind::Unavailable, "reach the store");
+        let found = examined(|_| {}).with_inbound(Err(away()));
+        assert_eq!(signs(&found), [Sign::StoreFails(ErrorKind::Unavailable)]);
+        let once = Checkup::new(at(), Err(away()), Ok(())).with_inbound(Err(away()));
+        assert_eq!(signs(&once), [Sign::StoreFails(ErrorKind::Unavailable)]);
     }
 
     #[test]

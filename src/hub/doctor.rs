@@ -3,11 +3,12 @@
 use std::future::Future;
 use std::time::Duration;
 
-use futures_util::future::{Either, join, select};
+use futures_util::future::{Either, join3, select};
 
 use crate::error::{Error, ErrorKind, Result};
 use crate::hub::checkup::Checkup;
 use crate::hub::handle::Hub;
+use crate::inbound::service::examine::examine;
 use crate::ports::{SealPlace, Vault};
 use crate::primitives::secret::Secret;
 
@@ -38,11 +39,13 @@ impl Hub {
             // The store read its clock between these two times: half-way is the best guess.
             (examined, before + (self.context.clock.now() - before) / 2)
         });
-        let (queue, vault) = join(queue, self.in_time(probe(&*self.context.vault))).await;
-        match queue {
+        let inbound = self.in_time(examine(&self.inbound, before));
+        let (queue, vault, inbound) = join3(queue, self.in_time(probe(&*self.context.vault)), inbound).await;
+        let checkup = match queue {
             Ok((examined, at)) => Checkup::new(at, examined, vault.flatten()),
             Err(silence) => Checkup::new(before, Err(silence), vault.flatten()),
-        }
+        };
+        checkup.with_inbound(inbound.flatten())
     }
 
     async fn in_time<T>(&self, answer: impl Future<Output = T>) -> Result<T> {

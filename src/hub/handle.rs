@@ -15,7 +15,6 @@ use crate::webhooks::host_transaction::Publications;
 use crate::webhooks::model::{Publication, Published};
 use crate::webhooks::notice::NoticeStream;
 use crate::webhooks::service::publish::{self, Explained};
-use crate::webhooks::service::rewrap::{self, RewrapCursor, Rewrapped};
 use crate::webhooks::settings::Settings;
 
 /// Everything behind a product's Integrations page; cloning shares it.
@@ -119,31 +118,6 @@ impl Hub {
     /// The numbers that hold for this hub.
     pub fn settings(&self) -> &Settings {
         &self.context.settings
-    }
-
-    /// Seals all secrets of all tenants anew that are not sealed under the present key, so that an old key can be dropped.
-    ///
-    /// It may run twice at once and beside everything else: whoever changes a secret meanwhile wins. An update that was read
-    /// before and is saved after can bring an old seal back; so an old key is dropped when a pass, begun some seconds after the
-    /// first one has ended, [finds nothing to do](Rewrapped::is_settled). How a key changes stands in
-    /// [`adapters::vault`](crate::adapters::vault).
-    ///
-    /// Dropping the future leaves each secret sealed under the old or the new key; another call does the rest.
-    ///
-    /// # Errors
-    /// The store's; the vault's if it cannot seal. Secrets that do not open are told in the answer instead.
-    pub async fn rewrap(&self) -> Result<Rewrapped> {
-        rewrap::rewrap(&self.context).await
-    }
-
-    /// One step of [`Hub::rewrap`], over about 100 records, from the beginning or from where a step before has ended.
-    ///
-    /// Dropping the future leaves each secret sealed under the old or the new key; the same step does the rest.
-    ///
-    /// # Errors
-    /// As [`Hub::rewrap`]; what was done until then is done, and the same step can be made again.
-    pub async fn rewrap_step(&self, from: Option<RewrapCursor>) -> Result<Rewrapped> {
-        rewrap::rewrap_step(&self.context, from).await
     }
 
     /// The tenant's integrations as this actor may see and change them.

@@ -16,8 +16,8 @@ use crate::inbound::service::platform::PlatformSource;
 use crate::inbound::service::receive::{self, InboundAnswer, InboundRequest};
 use crate::inbound::service::{ReceivedAdmin, SourceAdmin};
 use crate::inbound::settings::InboundSettings;
-use crate::inbound::source::{InvalidSourceName, SourceName, SourceState};
-use crate::inbound::store::InboundStore;
+use crate::inbound::source::{InvalidSourceName, Owner, SourceName, SourceState};
+use crate::inbound::store::{InboundErasure, InboundStore};
 use crate::inbound::unconfigured::NoInboundStore;
 use crate::inbound::verifier::Verifier;
 use crate::ports::{Clock, Entropy, Vault};
@@ -182,6 +182,18 @@ impl Hub {
     /// `NotFound` for a source that this hub does not declare; the store's.
     pub async fn switch_source(&self, name: &str, state: SourceState) -> Result<()> {
         self.inbound.switch_platform(name, state).await
+    }
+
+    /// Erases what the platform's own sources have received about a subject, as far as its [route](Route::about) says what that is: rows
+    /// stay, and what still waited is not handled any more. What a tenant's sources have received is erased by
+    /// [`Admin::erase_subject`].
+    ///
+    /// Dropping the future leaves everything erased, or nothing.
+    ///
+    /// # Errors
+    /// The store's.
+    pub async fn erase_platform_subject(&self, subject: &str) -> Result<InboundErasure> {
+        self.inbound.erase_subject(&Owner::Platform, subject, self.inbound.clock.now()).await
     }
 
     /// What the platform's own sources have received: for the host's own code, which nobody checks.

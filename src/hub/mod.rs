@@ -60,6 +60,7 @@ mod http;
 mod inbound;
 mod keys;
 #[cfg(feature = "schemas")]
+mod rewrap;
 mod schemas;
 mod symptom;
 mod system;

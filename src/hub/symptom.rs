@@ -70,6 +70,14 @@ pub enum Sign {
     DeadTuples(i64),
     /// The store's write-ahead log has so many bytes.
     WalGrows(i64),
+    /// What was received and has been due for longest has been so for so long.
+    ReceivedWaits(Duration),
+    /// So many received items are dead letters.
+    DeadLetters(u64),
+    /// So many sources of inbound webhooks take what no route handles.
+    SourcesUnhandled(u64),
+    /// So many sources of inbound webhooks have no secret that is valid.
+    SourcesWithoutSecret(u64),
 }
 
 impl Symptom {
@@ -103,6 +111,10 @@ impl Sign {
             Self::TransactionOld(_) => "transaction_old",
             Self::DeadTuples(_) => "dead_tuples",
             Self::WalGrows(_) => "wal_grows",
+            Self::ReceivedWaits(_) => "received_waits",
+            Self::DeadLetters(_) => "dead_letters",
+            Self::SourcesUnhandled(_) => "sources_unhandled",
+            Self::SourcesWithoutSecret(_) => "sources_without_secret",
         }
     }
 
@@ -135,6 +147,12 @@ impl Sign {
             Self::TransactionOld(_) => "dead rows cannot be cleaned up, and every claim reads more of them",
             Self::DeadTuples(_) => "claims read rows that are no more, and become slower",
             Self::WalGrows(_) => "a reader that does not end keeps the log from being written back",
+            Self::ReceivedWaits(_) => {
+                "no worker hands notifications to handlers, or handlers are too slow: what was acknowledged has no effect yet"
+            }
+            Self::DeadLetters(_) => "handlers have given up on them: what they say has had no effect",
+            Self::SourcesUnhandled(_) => "what they are sent is acknowledged, and then ignored",
+            Self::SourcesWithoutSecret(_) => "whatever they are sent is refused",
         }
     }
 
@@ -171,6 +189,14 @@ impl Sign {
                 "see whether autovacuum runs and keeps up; lower its scale factor for these tables"
             }
             Self::WalGrows(_) => "find the reader, in this process or another, and end its transaction",
+            Self::ReceivedWaits(_) => {
+                "see whether a worker is running: `hub.inbound_worker().run_until(…)`; give it more slots, or run more of them"
+            }
+            Self::DeadLetters(_) => "read their notes, mend the handler, and replay them",
+            Self::SourcesUnhandled(_) => {
+                "add a route for their names, or switch them to not implemented: senders then hear 501 and try again"
+            }
+            Self::SourcesWithoutSecret(_) => "give them a secret, or switch them off",
         }
     }
 }
@@ -199,6 +225,12 @@ impl fmt::Display for Sign {
             }
             Self::DeadTuples(rows) => write!(f, "the store drags {rows} dead rows along"),
             Self::WalGrows(bytes) => write!(f, "the write-ahead log has {bytes} bytes"),
+            Self::ReceivedWaits(age) => {
+                write!(f, "something received has been due for {} s", age.as_secs())
+            }
+            Self::DeadLetters(count) => write!(f, "{count} received items are dead letters"),
+            Self::SourcesUnhandled(count) => write!(f, "nothing handles what {count} sources are sent"),
+            Self::SourcesWithoutSecret(count) => write!(f, "{count} sources have no valid secret"),
         }
     }
 }

@@ -36,6 +36,11 @@ pub(in crate::inbound) fn items(
         return Ok(vec![pack.item(&Ancestors::none(), None)?]);
     }
     let document = places.document().ok_or(Unparsable)?;
+    if envelope.batch.is_none() && !pack.keys.is_empty() {
+        // Reading a field looks at the whole document: it is not looked at before as well.
+        let root = document.trim_matches([' ', '\t', '\n', '\r']);
+        return Ok(vec![pack.item(&Ancestors::of(root), None)?]);
+    }
     let root = json::find(document, &[]).map_err(|_| Unparsable)?.ok_or(Unparsable)?;
     let Some(batch) = &envelope.batch else {
         return Ok(vec![pack.item(&Ancestors::of(root), None)?]);
@@ -69,10 +74,26 @@ pub(in crate::inbound) fn unparsable(
 
 impl Envelope {
     fn reads_json(&self) -> bool {
+        self.batch.is_some() || self.fields().any(is_in_body)
+    }
+
+    fn fields(&self) -> impl Iterator<Item = &Field> {
         let moment = self.occurred_at.as_ref().map(|moment| &moment.at);
         let single = [&self.delivery_id, &self.tenant_key, &self.sequence].into_iter().flatten();
-        self.batch.is_some()
-            || self.event_id.iter().chain(&self.kind).chain(single).chain(moment).any(is_in_body)
+        self.event_id.iter().chain(&self.kind).chain(single).chain(moment)
+    }
+
+    fn first_steps(&self) -> Vec<&str> {
+        let mut keys = Vec::new();
+        for field in self.fields() {
+            if let Field::Json(pointer) = field
+                && let Some(first) = pointer.tokens().first()
+                && !keys.contains(&first.as_str())
+            {
+                keys.push(first.as_str());
+            }
+        }
+        keys
     }
 }
 
@@ -104,13 +125,16 @@ struct Pack<'p, 'r, F> {
     places: &'p Places<'r>,
     is_signed: &'p F,
     has_signed_time: bool,
+    /// Where pointers into an element begin, each once.
+    keys: Vec<&'p str>,
     /// By pointer and by where the value begins that it starts from.
     memory: RefCell<HashMap<(&'p str, usize), Option<String>>>,
 }
 
 impl<'p, 'r, F: Vouched> Pack<'p, 'r, F> {
     fn new(envelope: &'p Envelope, places: &'p Places<'r>, is_signed: &'p F, has_signed_time: bool) -> Self {
-        Self { envelope, places, is_signed, has_signed_time, memory: RefCell::default() }
+        let keys = envelope.first_steps();
+        Self { envelope, places, is_signed, has_signed_time, keys, memory: RefCell::default() }
     }
 
     /// Goes the next way, through every element at its end.
@@ -147,38 +171,45 @@ impl<'p, 'r, F: Vouched> Pack<'p, 'r, F> {
             Some(element) if index.is_some() => json::range_in(self.places.request.body, element),
             _ => 0..self.places.request.body.len(),
         };
-        let texts = |fields: &'p [Field]| {
-            fields.iter().map(|field| self.text(field, ancestors)).collect::<Result<Vec<_>, _>>()
+        // An object is read once for all pointers into it.
+        let members = match body {
+            Some(object) if object.starts_with('{') && self.keys.len() > 1 => {
+                Some(json::members(object, &self.keys).map_err(|_| Unparsable)?)
+            }
+            _ => None,
         };
+        let text = |field: &'p Field| self.text(field, ancestors, members.as_deref());
+        let texts = |fields: &'p [Field]| fields.iter().map(text).collect::<Result<Vec<_>, _>>();
         let kind: Vec<_> = texts(&envelope.kind)?.into_iter().flatten().collect();
         let kind = bounded(kind.join("."));
         let event_id = texts(&envelope.event_id)?.into_iter().collect::<Option<Vec<_>>>();
         let event_id = event_id.map(|parts| parts.join(":")).filter(|id| !id.is_empty());
         let one = |field: &'p Option<Field>| match field {
-            Some(field) => self.text(field, ancestors),
+            Some(field) => text(field),
             None => Ok(None),
         };
         let delivery_id = one(&envelope.delivery_id)?;
         let bytes = self.places.request.body.get(range.clone()).ok_or(Unparsable)?;
-        let hash = hash_of(&kind, bytes);
+        // Computed only where it is needed: it takes as long as the check of the signature.
+        let hash = || hash_of(&kind, bytes);
         let (dedupe_key, sources) = match (&event_id, &delivery_id) {
             (Some(id), _) => (key_of("id", id), &envelope.event_id[..]),
             (None, Some(id)) => {
                 let id = index.map_or_else(|| id.to_string(), |index| format!("{id}/{index}"));
                 (key_of("delivery", &id), envelope.delivery_id.as_slice())
             }
-            (None, None) => (hash.clone(), &[][..]),
+            (None, None) => (hash(), &[][..]),
         };
         let is_anybodys =
             |field: &Field| matches!(field, Field::Header(_) | Field::Query(_)) && !(self.is_signed)(field);
-        let guard = (!self.has_signed_time && sources.iter().any(is_anybodys)).then_some(hash);
+        let guard = (!self.has_signed_time && sources.iter().any(is_anybodys)).then(hash);
         Ok(Item {
             dedupe_key,
             guard,
             event_id: event_id.map(bounded),
             kind,
             tenant_key: one(&envelope.tenant_key)?.map(bounded),
-            occurred_at: self.moment(envelope.occurred_at.as_ref(), ancestors)?,
+            occurred_at: self.moment(envelope.occurred_at.as_ref(), text)?,
             sequence: one(&envelope.sequence)?.and_then(|text| text.parse().ok()),
             body: range,
         })
@@ -201,19 +232,29 @@ impl<'p, 'r, F: Vouched> Pack<'p, 'r, F> {
     fn moment(
         &self,
         moment: Option<&'p Moment>,
-        ancestors: &Ancestors<'r>,
+        text: impl Fn(&'p Field) -> Result<Option<String>, Unparsable>,
     ) -> Result<Option<DateTime<Utc>>, Unparsable> {
         let Some(moment) = moment else {
             return Ok(None);
         };
-        Ok(self.text(&moment.at, ancestors)?.and_then(|text| time::lenient(&text, moment.unit)))
+        Ok(text(&moment.at)?.and_then(|text| time::lenient(&text, moment.unit)))
     }
 
-    fn text(&self, field: &'p Field, ancestors: &Ancestors<'r>) -> Result<Option<String>, Unparsable> {
+    fn text(
+        &self,
+        field: &'p Field,
+        ancestors: &Ancestors<'r>,
+        members: Option<&[Option<&'r str>]>,
+    ) -> Result<Option<String>, Unparsable> {
         let found = match field {
-            Field::Json(pointer) => match ancestors.element() {
-                Some(element) => json::find(element, pointer.tokens()).map_err(|_| Unparsable)?,
-                None => None,
+            Field::Json(pointer) => match (ancestors.element(), members, pointer.tokens().split_first()) {
+                (Some(_), Some(members), Some((first, rest))) => {
+                    let value =
+                        self.keys.iter().zip(members).find_map(|(key, value)| value.filter(|_| key == first));
+                    value.map_or(Ok(None), |value| json::follow(value, rest)).map_err(|_| Unparsable)?
+                }
+                (Some(element), ..) => json::find(element, pointer.tokens()).map_err(|_| Unparsable)?,
+                (None, ..) => None,
             },
             // As many values down as the pointer goes through arrays, and then the rest of its way.
             Field::Document(pointer) => {

@@ -53,7 +53,7 @@ pub mod settings;
 mod signer;
 pub mod source;
 pub mod store;
-mod stored;
+pub(crate) mod stored;
 mod twilio;
 pub(crate) mod unconfigured;
 pub(crate) mod verifier;
@@ -87,9 +87,10 @@ pub use settings::InboundSettings;
 pub use signer::{SignedRequest, TestSigner};
 pub use source::{InvalidSourceName, Owner, SealedSourceSecret, Source, SourceName, SourceState};
 pub use store::{
-    Accepted, InboundClaim, InboundClaimed, InboundRetention, InboundSettled, InboundStore, KindPattern,
-    ReceivedFilter, Replayed, SourceChange,
+    Accepted, InboundClaim, InboundClaimed, InboundErasure, InboundExamination, InboundRetention,
+    InboundSettled, InboundStore, KindPattern, ReceivedFilter, Replayed, ResealedSecret, SourceChange,
 };
+pub use stored::subject_in_store;
 pub use twilio::TwilioVerifier;
 pub use verifier::Verifier;
 #[cfg(feature = "worker")]

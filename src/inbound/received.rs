@@ -36,6 +36,8 @@ pub struct Received {
     pub tenant_key: Option<Arc<str>>,
     /// What it must stay in order with.
     pub order_key: Option<Arc<str>>,
+    /// Whom or what it is about, so that it can be erased.
+    pub subject: Option<Arc<str>>,
     /// How new it is.
     pub version: ItemVersion,
     /// When it came.
@@ -88,13 +90,15 @@ pub enum ReceivedStatus {
     Dead,
     /// Its signature was right, but it could not be read.
     Unparsable,
+    /// It was erased before it was handled.
+    Erased,
 }
 
 /// What was received, and how it stands.
 #[derive(Clone, Debug, Eq, PartialEq)]
 #[non_exhaustive]
 pub struct ReceivedRecord {
-    /// What was received; its body is empty once retention has dropped it.
+    /// What was received; its body is empty once retention has dropped it, or it was erased.
     pub received: Received,
     /// Whether the body is still there.
     pub has_body: bool,
@@ -202,6 +206,7 @@ impl Received {
             kind: "".into(),
             tenant_key: None,
             order_key: None,
+            subject: None,
             version: ItemVersion::default(),
             received_at,
             reading: Reading::Parsed,
@@ -213,13 +218,17 @@ impl Received {
     /// For whom it is worked on.
     pub fn party(&self) -> Party {
         match &self.owner {
-            Owner::Tenant(tenant) => Party(format!("t/{tenant}").into()),
+            Owner::Tenant(tenant) => Party(["t/", tenant.as_str()].concat().into()),
             Owner::Platform => {
                 let key = self.tenant_key.as_deref().unwrap_or_default();
                 // Whatever a sender says: the column is an index.
-                let end =
-                    key.char_indices().map(|(at, c)| at + c.len_utf8()).take_while(|&end| end <= 128).last();
-                Party(format!("p/{}/{}", self.name, &key[..end.unwrap_or(0)]).into())
+                let ends = || key.char_indices().map(|(at, c)| at + c.len_utf8());
+                let end = if key.len() <= 128 {
+                    key.len()
+                } else {
+                    ends().take_while(|&end| end <= 128).last().unwrap_or(0)
+                };
+                Party(["p/", self.name.as_str(), "/", &key[..end]].concat().into())
             }
         }
     }
@@ -294,6 +303,7 @@ words!(ReceivedStatus {
     Outdated => "outdated",
     Dead => "dead",
     Unparsable => "unparsable",
+    Erased => "erased",
 });
 
 impl ReceivedStatus {
@@ -306,6 +316,7 @@ impl ReceivedStatus {
             Self::Outdated => 3,
             Self::Dead => 4,
             Self::Unparsable => 5,
+            Self::Erased => 6,
         }
     }
 
@@ -318,6 +329,7 @@ impl ReceivedStatus {
             3 => Self::Outdated,
             4 => Self::Dead,
             5 => Self::Unparsable,
+            6 => Self::Erased,
             _ => return None,
         })
     }
@@ -433,10 +445,10 @@ mod tests {
 
     #[test]
     fn a_status_survives_the_way_through_its_number() {
-        for number in 0..6 {
+        for number in 0..7 {
             assert_eq!(ReceivedStatus::from_number(number).map(ReceivedStatus::number), Some(number));
         }
-        assert_eq!(ReceivedStatus::from_number(6), None);
+        assert_eq!(ReceivedStatus::from_number(7), None);
     }
 
     #[test]

@@ -200,6 +200,16 @@ impl Source {
             updated_at: now,
         }
     }
+
+    /// Puts one sealed secret in the place of another; says whether that was there.
+    pub fn reseal(&mut self, before: &Sealed, after: &Sealed) -> bool {
+        let mut was_there = false;
+        for secret in self.secrets.iter_mut().filter(|secret| secret.sealed == *before) {
+            secret.sealed = after.clone();
+            was_there = true;
+        }
+        was_there
+    }
 }
 
 #[cfg(test)]

@@ -14,6 +14,7 @@ use crate::inbound::received::{
 };
 use crate::inbound::source::{Owner, Source, SourceName};
 use crate::lanes::lease::LeaseToken;
+use crate::ports::Sealed;
 use crate::primitives::durability::Durability;
 use crate::primitives::id::{ReceivedId, SourceId};
 use crate::primitives::page::{Cursor, Page, PageRequest};
@@ -48,6 +49,16 @@ pub enum Accepted {
     Duplicate(ReceivedId),
     /// It was there already as a dead letter, and is pending again.
     Rearmed(ReceivedId),
+}
+
+/// A source's secret, sealed anew.
+#[derive(Clone, Debug, Eq, PartialEq)]
+#[non_exhaustive]
+pub struct ResealedSecret {
+    /// The seal as it was read.
+    pub before: Sealed,
+    /// The seal in its place.
+    pub after: Sealed,
 }
 
 /// Asks for work.
@@ -96,6 +107,26 @@ pub struct Replayed {
     pub count: usize,
     /// Where the next step begins; `None` when everything was looked at.
     pub next: Option<Cursor>,
+}
+
+/// How what was received stands: what an operator must know, over all owners.
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+#[non_exhaustive]
+pub struct InboundExamination {
+    /// Since when what has been due for longest has been so; `None` if nothing is due.
+    pub oldest_due: Option<DateTime<Utc>>,
+    /// How many dead letters there are; a store need not count beyond 10,000.
+    pub dead: u64,
+}
+
+/// What an erasure has done.
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+#[non_exhaustive]
+pub struct InboundErasure {
+    /// How many items are erased now that were not before.
+    pub items: u64,
+    /// How many of them still waited for a handler.
+    pub unhandled: u64,
 }
 
 /// How long what has ended is kept; what waits is kept as long as it waits.
@@ -156,6 +187,9 @@ pub struct ReceivedFilter {
 ///   is taken, a second source of the platform of one name, and one source too many; `Invalid` a source of another owner.
 /// - `source` and `platform_source` answer with the source as it was at or after the call.
 /// - `sources` shows the owner's own only, newest first, each exactly once over all pages.
+/// - `all_sources` lists whoever's sources behind this one, in the order of their ids, at most so many.
+/// - `reseal_source` puts `after` wherever the source holds `before`, and changes nothing else, no version either; it answers how many
+///   of `seals` were still there. What is no longer there, and a source that is gone, is passed over.
 /// - `accept` keeps all items or none, with one answer for each, in their order.
 /// - Of one source, no two items with one dedupe key are kept, nor two with one guard, whoever offers them and at the same time: the
 ///   second is `Duplicate`, and counted.
@@ -179,6 +213,10 @@ pub struct ReceivedFilter {
 ///   all pages; its items have no body. `one_received` shows one, with its body.
 /// - `replay` makes pending again what the filter wants, has ended, and still has its body, newest first, from the cursor on, at most so
 ///   much; attempts are forgotten.
+/// - `erase` drops the bodies and notes of the owner's items that are about the subject; rows stay. What waited, was dead or could not
+///   be read ends as `Erased`, also while somebody works on it: that result is fenced. Copies of it are `Duplicate`.
+/// - `examine` says since when what has been due for longest and nobody holds has been so, and counts dead letters up to 10,000 at least,
+///   whoever's they are; it changes nothing.
 /// - `tidy` drops what ended before `received` ago, with its keys, and the bodies of what ended before `bodies` ago, in steps of at most
 ///   1,000 each; never what is pending. Keys are kept for at least 7 days, whatever is asked for.
 /// - Another owner's id answers exactly like one that does not exist.
@@ -205,6 +243,12 @@ pub trait InboundStore: Debug + Send + Sync + 'static {
 
     /// A page of an owner's sources.
     async fn sources(&self, owner: &Owner, page: PageRequest) -> Result<Page<Arc<Source>>>;
+
+    /// Sources of everybody behind this one, at most so many: for work that goes over all secrets.
+    async fn all_sources(&self, after: Option<SourceId>, limit: usize) -> Result<Vec<Arc<Source>>>;
+
+    /// Replaces seals of a source with seals of the same secrets under another key.
+    async fn reseal_source(&self, id: SourceId, seals: Vec<ResealedSecret>) -> Result<u64>;
 
     /// Keeps what was received, perhaps in many requests, each item once.
     async fn accept(&self, received: Vec<Received>, now: DateTime<Utc>) -> Result<Vec<Accepted>>;
@@ -240,8 +284,26 @@ pub trait InboundStore: Debug + Send + Sync + 'static {
         now: DateTime<Utc>,
     ) -> Result<Replayed>;
 
+    /// Erases what was received about a subject.
+    async fn erase_received(
+        &self,
+        owner: &Owner,
+        subject: &str,
+        now: DateTime<Utc>,
+    ) -> Result<InboundErasure>;
+
+    /// How what was received stands, for an operator.
+    async fn examine_received(&self, now: DateTime<Utc>) -> Result<InboundExamination>;
+
     /// Drops what is older than it need be kept; answers how many rows and bodies went.
     async fn tidy_received(&self, retention: InboundRetention, now: DateTime<Utc>) -> Result<u64>;
+}
+
+impl ResealedSecret {
+    /// `after` in the place of `before`.
+    pub const fn new(before: Sealed, after: Sealed) -> Self {
+        Self { before, after }
+    }
 }
 
 impl InboundClaim {
@@ -288,6 +350,20 @@ impl Replayed {
     /// So much.
     pub const fn new(count: usize, next: Option<Cursor>) -> Self {
         Self { count, next }
+    }
+}
+
+impl InboundExamination {
+    /// It stands like this.
+    pub const fn new(oldest_due: Option<DateTime<Utc>>, dead: u64) -> Self {
+        Self { oldest_due, dead }
+    }
+}
+
+impl InboundErasure {
+    /// So many items, and so many of them unhandled.
+    pub const fn new(items: u64, unhandled: u64) -> Self {
+        Self { items, unhandled }
     }
 }
 

@@ -10,8 +10,8 @@ use crate::error::{Error, ErrorKind, Problem, Result};
 use crate::inbound::received::{InboundSettlement, Received, ReceivedRecord};
 use crate::inbound::source::{Owner, Source, SourceName};
 use crate::inbound::store::{
-    Accepted, InboundClaim, InboundClaimed, InboundRetention, InboundSettled, InboundStore, ReceivedFilter,
-    Replayed, SourceChange,
+    Accepted, InboundClaim, InboundClaimed, InboundErasure, InboundExamination, InboundRetention,
+    InboundSettled, InboundStore, ReceivedFilter, Replayed, ResealedSecret, SourceChange,
 };
 use crate::primitives::durability::Durability;
 use crate::primitives::id::{ReceivedId, SourceId};
@@ -57,6 +57,15 @@ impl InboundStore for NoInboundStore {
         unconfigured()
     }
 
+    /// There is nothing to seal anew.
+    async fn all_sources(&self, _: Option<SourceId>, _: usize) -> Result<Vec<Arc<Source>>> {
+        Ok(Vec::new())
+    }
+
+    async fn reseal_source(&self, _: SourceId, _: Vec<ResealedSecret>) -> Result<u64> {
+        unconfigured()
+    }
+
     async fn accept(&self, _: Vec<Received>, _: DateTime<Utc>) -> Result<Vec<Accepted>> {
         unconfigured()
     }
@@ -86,6 +95,16 @@ impl InboundStore for NoInboundStore {
         _: DateTime<Utc>,
     ) -> Result<Replayed> {
         unconfigured()
+    }
+
+    /// There is nothing to erase.
+    async fn erase_received(&self, _: &Owner, _: &str, _: DateTime<Utc>) -> Result<InboundErasure> {
+        Ok(InboundErasure::default())
+    }
+
+    /// Nothing stands here.
+    async fn examine_received(&self, _: DateTime<Utc>) -> Result<InboundExamination> {
+        Ok(InboundExamination::default())
     }
 
     async fn tidy_received(&self, _: InboundRetention, _: DateTime<Utc>) -> Result<u64> {

@@ -105,6 +105,10 @@ pub struct Erasure {
     pub events: u64,
     /// How many deliveries that still waited are now skipped.
     pub skipped: u64,
+    /// How many received items are erased: not a repository's business, the hub adds it.
+    pub received: u64,
+    /// How many of these still waited for a handler.
+    pub unhandled: u64,
 }
 
 /// Keeps webhooks, deliveries, attempts and replays as people see them.

@@ -26,6 +26,7 @@ pub(crate) fn play_part() -> Option<ExitCode> {
         "open_sqlite" => sqlite::open_beside_others(),
         "publish_in_sqlite" => sqlite::publish_until_killed(),
         "deliver_until_killed" => kills::deliver_until_killed(),
+        "receive_until_killed" => kills::receive_until_killed(),
         "publish_until_killed" => kills::publish_until_killed(),
         "call_with_keys" => keys::call_with_keys(),
         "serve_management" => fuzzed::serve_management(),

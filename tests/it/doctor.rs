@@ -9,6 +9,10 @@ use crossdock::adapters::EnvelopeVault;
 use crossdock::adapters::vault::{KeyId, KeyProvider};
 use crossdock::events::{EventCatalog, EventTypeSpec, NewEvent};
 use crossdock::hub::{Checkup, Sign};
+use crossdock::inbound::{
+    Handled, InboundRequest, Incoming, NewSource, PlatformSource, SourceSecret, SourceState, TestSigner,
+    presets,
+};
 use crossdock::ports::Clock;
 use crossdock::primitives::Secret;
 use crossdock::tenancy::Actor;
@@ -29,6 +33,7 @@ pub(crate) fn trials() -> Vec<Trial> {
         story("a_clock_that_is_off_and_vitals_of_a_store_are_told", vitals),
         story("a_key_service_that_is_away_is_a_finding", keys_away),
         story("a_part_that_says_nothing_does_not_hold_the_doctor_up", silence),
+        story("sources_that_cannot_work_and_what_they_received_are_told", inbound),
         story("looking_changes_nothing", no_change),
     ]
 }
@@ -194,6 +199,46 @@ async fn silence() -> Told {
 
     assert_eq!(signs(&checkup), [Sign::VaultFails(ErrorKind::Unavailable)]);
     assert!(checkup.queue.is_some(), "the store has answered all the same");
+    Ok(())
+}
+
+async fn inbound() -> Told {
+    let clock = ManualClock::new();
+    let hub = Hub::builder()
+        .clock(clock.clone())
+        .source(PlatformSource::new("stripe", presets::stripe()).secret("whsec_test"))
+        .source(PlatformSource::new("later", presets::github()).state(SourceState::NotImplemented))
+        .on("shop", "*", |_: Incoming<serde_json::Value>| async { Handled::Dead("no".to_owned()) })
+        .build()?;
+    let sources = hub.admin(Actor::org_admin("t".parse()?, "ada")).sources();
+    sources.create(NewSource::new("shop", presets::generic()).secret("hush")).await?;
+    assert_eq!(signs(&hub.doctor().await), [Sign::SourcesUnhandled(1)], "nothing is on for stripe");
+
+    let bare = sources.create(NewSource::new("shop", presets::generic())).await?;
+    assert_eq!(signs(&hub.doctor().await), [Sign::SourcesUnhandled(1), Sign::SourcesWithoutSecret(1)]);
+    sources.switch(bare.id, SourceState::Off).await?;
+    hub.switch_source("stripe", SourceState::Off).await?;
+    assert!(hub.doctor().await.is_healthy());
+
+    let shop = sources.create(NewSource::new("shop", presets::generic()).secret("hush")).await?;
+    let words = |problems: Vec<crossdock::Problem>| problems[0].to_string();
+    let secret = SourceSecret::new("1", "hush".into());
+    let signer = TestSigner::new(&presets::generic(), &secret).map_err(words)?;
+    for number in 0..101 {
+        let body = format!(r#"{{"id":"evt_{number}","type":"order.made"}}"#);
+        let signed = signer.sign("https://app.example.com/", body.as_bytes(), clock.now());
+        let signed = signed.map_err(|problem| problem.to_string())?;
+        let request = InboundRequest::new(signed.method, signed.url, signed.headers, signed.body);
+        assert_eq!(hub.receive(&shop.id.to_string(), request).await.status, 200);
+    }
+    clock.advance(Duration::from_secs(900));
+    assert!(hub.doctor().await.is_healthy());
+    clock.advance(Duration::from_secs(1));
+    assert_eq!(signs(&hub.doctor().await), [Sign::ReceivedWaits(Duration::from_secs(901))]);
+    hub.inbound_worker().run_until_idle().await;
+    let checkup = hub.doctor().await;
+    assert_eq!(signs(&checkup), [Sign::DeadLetters(101)]);
+    assert!(checkup.to_string().contains("received: due for 0 s, 101 dead letters"), "{checkup}");
     Ok(())
 }
 

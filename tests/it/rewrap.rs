@@ -8,6 +8,7 @@ use std::time::Duration;
 use crossdock::adapters::{EnvelopeVault, StaticKeys};
 use crossdock::events::{EventCatalog, EventTypeSpec, NewEvent};
 use crossdock::hub::Admin;
+use crossdock::inbound::{InboundRequest, NewSource, SourceSecret, SourceView, TestSigner, presets};
 use crossdock::primitives::{PageRequest, WebhookId};
 use crossdock::tenancy::{Actor, TenantId};
 use crossdock::testing::{ManualClock, ScriptedTransport};
@@ -26,6 +27,8 @@ pub(crate) fn trials() -> Vec<Trial> {
         story("a_store_that_lasts_is_refused_without_a_key_and_the_refusal_says_what_to_do", no_key),
         story("a_key_changes_and_the_old_one_can_be_dropped", end_to_end),
         story("a_rewrap_goes_on_from_the_text_that_was_kept", stepwise),
+        story("sources_of_inbound_webhooks_verify_after_the_old_key_was_dropped", sources),
+        story("a_source_whose_key_is_missing_is_told", source_without_its_key),
         story("what_somebody_changes_meanwhile_stays_changed", beside_an_administrator),
         story("two_rewraps_at_once_do_the_work_once", twice_at_once),
         story("an_old_seal_that_comes_back_is_found_by_the_next_pass", old_seal_comes_back),
@@ -72,6 +75,7 @@ impl House {
         let transport = ScriptedTransport::new(Arc::new(self.clock.clone()));
         let hub = Hub::builder()
             .store(self.store.clone())
+            .inbound_store(self.store.inner.clone())
             .vault(EnvelopeVault::new(keys))
             .events(catalog())
             .clock(self.clock.clone())
@@ -192,6 +196,73 @@ async fn stepwise() -> Told {
     assert!(steps > 4, "{steps} steps");
     let settled = house.hub(both()?)?.0.rewrap().await?;
     assert_eq!((counts(&settled), settled.is_settled()), ([354, 354, 0, 0, 0], true));
+    Ok(())
+}
+
+/// What a source's sender is answered when it signs with this secret.
+async fn answer(hub: &Hub, source: &SourceView, secret: &str, event: &str) -> Result<u16, Box<dyn StdError>> {
+    let words = |problems: Vec<crossdock::Problem>| problems[0].to_string();
+    let signer =
+        TestSigner::new(&presets::github(), &SourceSecret::new("1", secret.into())).map_err(words)?;
+    let body = format!(r#"{{"action":"{event}"}}"#);
+    let url = format!("https://app.example.com/hooks/{}", source.id);
+    let signed = signer.sign(&url, body.as_bytes(), chrono::DateTime::UNIX_EPOCH);
+    let signed = signed.map_err(|problem| problem.to_string())?;
+    let request = InboundRequest::new(signed.method, signed.url, signed.headers, signed.body);
+    Ok(hub.receive(&source.id.to_string(), request).await.status.as_u16())
+}
+
+async fn sources() -> Told {
+    let house = House::default();
+    let (hub, _) = house.hub(january()?)?;
+    subscribe(&hub, "t").await?;
+    // More than one step takes, of two tenants.
+    let mut views = Vec::new();
+    for number in 0..130 {
+        let new = NewSource::new("github", presets::github()).secret(format!("secret-{number}").as_str());
+        let tenant = if number % 2 == 0 { "t" } else { "u" };
+        views.push(admin(&hub, tenant).sources().create(new).await?);
+    }
+    admin(&hub, "t").sources().rotate(views[0].id, "rotated", Duration::from_secs(3_600)).await?;
+
+    let (hub, _) = house.hub(both()?)?;
+    let (mut steps, mut all) = (1, hub.rewrap_step(None).await?);
+    while let Some(next) = all.next.take() {
+        // Each step in a process of its own.
+        let from = next.to_string().parse()?;
+        all = all.and_then(house.hub(both()?)?.0.rewrap_step(Some(from)).await?);
+        steps += 1;
+    }
+    assert_eq!((counts(&all), steps), ([132, 0, 132, 0, 0], 3));
+    let again = hub.rewrap().await?;
+    assert_eq!((counts(&again), again.is_settled()), ([132, 132, 0, 0, 0], true));
+
+    let (hub, _) = house.hub(july()?)?;
+    for (number, view) in views.iter().enumerate() {
+        assert_eq!(answer(&hub, view, &format!("secret-{number}"), "opened").await?, 200, "{number}");
+    }
+    assert_eq!(answer(&hub, &views[0], "rotated", "closed").await?, 200, "both secrets open");
+    assert_eq!(answer(&hub, &views[1], "forged", "closed").await?, 401, "and nothing else does");
+    Ok(())
+}
+
+async fn source_without_its_key() -> Told {
+    let house = House::default();
+    let lost = StaticKeys::new("2019-12", "lLiZUnC6tTASq5XG3SoS6/jHrtWEpMYvVXJ3xaIlZ3k=")?;
+    let new = || NewSource::new("github", presets::github()).secret(PASSWORD);
+    let stuck = admin(&house.hub(lost)?.0, "a").sources().create(new()).await?;
+    let fine = admin(&house.hub(january()?)?.0, "b").sources().create(new()).await?;
+
+    let done = house.hub(both()?)?.0.rewrap().await?;
+
+    assert_eq!((counts(&done), done.is_settled()), ([2, 0, 1, 0, 1], false));
+    let failure = done.failures.first().ok_or("a failure")?;
+    assert_eq!(
+        (&failure.tenant, failure.webhook, failure.source, failure.kind),
+        (&tenant("a"), None, Some(stuck.id), ErrorKind::Unavailable)
+    );
+    assert!(!format!("{done:?}").contains(PASSWORD));
+    assert_eq!(answer(&house.hub(july()?)?.0, &fine, PASSWORD, "opened").await?, 200);
     Ok(())
 }
 

@@ -7,6 +7,7 @@ use std::sync::Arc;
 use bytes::Bytes;
 use chrono::{DateTime, Utc};
 
+use crate::adapters::memory::key_map::KeyMap;
 use crate::error::Result;
 use crate::inbound::changes::{PresentSource, check_source_changes};
 use crate::inbound::received::{
@@ -14,8 +15,8 @@ use crate::inbound::received::{
 };
 use crate::inbound::source::{Owner, Source, SourceName};
 use crate::inbound::store::{
-    Accepted, InboundClaim, InboundClaimed, InboundRetention, InboundSettled, ReceivedFilter, Replayed,
-    SourceChange,
+    Accepted, InboundClaim, InboundClaimed, InboundErasure, InboundExamination, InboundRetention,
+    InboundSettled, ReceivedFilter, Replayed, ResealedSecret, SourceChange,
 };
 use crate::lanes::lease::{Lease, LeaseToken};
 use crate::primitives::id::{ReceivedId, SourceId};
@@ -27,8 +28,8 @@ use crate::primitives::time::{earlier, later};
 pub(super) struct Inbound {
     sources: BTreeMap<SourceId, Arc<Source>>,
     rows: BTreeMap<ReceivedId, Row>,
-    by_key: HashMap<(SourceId, Arc<str>), ReceivedId>,
-    by_guard: HashMap<(SourceId, Arc<str>), ReceivedId>,
+    by_key: KeyMap,
+    by_guard: KeyMap,
     /// What can be claimed, or is leased, by its time; of an order only its head.
     due: BTreeMap<Party, BTreeSet<(DateTime<Utc>, ReceivedId)>>,
     orders: HashMap<Order, Line>,
@@ -36,6 +37,8 @@ pub(super) struct Inbound {
     ended: BTreeSet<(DateTime<Utc>, ReceivedId)>,
     /// What has ended and has its body, in that order.
     with_body: VecDeque<ReceivedId>,
+    /// How many are dead letters.
+    dead: u64,
     token: u64,
 }
 
@@ -72,6 +75,15 @@ impl Row {
     fn order(&self) -> Option<Order> {
         let key = self.received.order_key.as_ref()?;
         Some((self.received.source, self.party.clone(), Arc::clone(key)))
+    }
+
+    /// A redelivery or somebody's work could still make something of it.
+    fn is_unfinished(&self) -> bool {
+        matches!(self.status, ReceivedStatus::Pending | ReceivedStatus::Dead | ReceivedStatus::Unparsable)
+    }
+
+    fn can_be_erased(&self) -> bool {
+        self.has_body || self.is_unfinished()
     }
 
     fn place(&self) -> Place {
@@ -129,21 +141,33 @@ impl Inbound {
         Page::cut(own, page, |source| Cursor::behind(source.id.as_uuid()))
     }
 
+    pub(super) fn all_sources(&self, after: Option<SourceId>, limit: usize) -> Vec<Arc<Source>> {
+        let start = after.map_or(Bound::Unbounded, Bound::Excluded);
+        let behind = self.sources.range((start, Bound::Unbounded));
+        behind.take(limit).map(|(_, source)| Arc::clone(source)).collect()
+    }
+
+    pub(super) fn reseal(&mut self, id: SourceId, seals: &[ResealedSecret]) -> u64 {
+        let Some(source) = self.sources.get_mut(&id) else { return 0 };
+        let source = Arc::make_mut(source);
+        seals.iter().filter(|seal| source.reseal(&seal.before, &seal.after)).count() as u64
+    }
+
     pub(super) fn accept(&mut self, all: Vec<Received>, now: DateTime<Utc>) -> Vec<Accepted> {
         all.into_iter().map(|received| self.accept_one(received, now)).collect()
     }
 
     fn accept_one(&mut self, received: Received, now: DateTime<Utc>) -> Accepted {
-        let key = (received.source, Arc::clone(&received.dedupe_key));
-        let guard = received.guard.as_ref().map(|guard| (received.source, Arc::clone(guard)));
-        let known = self.by_key.get(&key).or_else(|| self.by_guard.get(guard.as_ref()?)).copied();
-        if let Some(id) = known {
-            return self.copy_came(id, received, now);
+        let (source, id) = (received.source, received.id);
+        if let Some(guard) = &received.guard {
+            let by_guard = || self.by_guard.find(source, guard);
+            if let Some(known) = self.by_key.find(source, &received.dedupe_key).or_else(by_guard) {
+                return self.copy_came(known, received, now);
+            }
+            self.by_guard.note(source, guard, id);
         }
-        let id = received.id;
-        self.by_key.insert(key, id);
-        if let Some(guard) = guard {
-            self.by_guard.insert(guard, id);
+        if let Some(known) = self.by_key.note(source, &received.dedupe_key, id) {
+            return self.copy_came(known, received, now);
         }
         let fresh = ReceivedRecord::new(received);
         let row = Row {
@@ -187,6 +211,7 @@ impl Inbound {
         if let Some(at) = row.ended_at.take() {
             self.ended.remove(&(at, id));
         }
+        self.dead -= u64::from(row.status == ReceivedStatus::Dead);
         // Whoever held it last must not settle it now.
         (row.status, row.attempts, row.token, row.note) = (ReceivedStatus::Pending, 0, None, None);
         self.enter(id, now);
@@ -248,6 +273,7 @@ impl Inbound {
     fn end(&mut self, id: ReceivedId, status: ReceivedStatus, now: DateTime<Utc>) {
         let Some(row) = self.rows.get_mut(&id) else { return };
         (row.status, row.ended_at) = (status, Some(now));
+        self.dead += u64::from(status == ReceivedStatus::Dead);
         self.ended.insert((now, id));
         self.with_body.push_back(id);
     }
@@ -402,6 +428,39 @@ impl Inbound {
         Replayed::new(count, wanted.next)
     }
 
+    pub(super) fn examine(&self, now: DateTime<Utc>) -> InboundExamination {
+        let firsts = self.due.values().filter_map(|due| due.first().map(|(at, _)| *at));
+        InboundExamination::new(firsts.filter(|at| *at <= now).min(), self.dead)
+    }
+
+    pub(super) fn erase(&mut self, owner: &Owner, subject: &str, now: DateTime<Utc>) -> InboundErasure {
+        let is_about_it = |row: &Row| {
+            row.received.owner == *owner
+                && row.received.subject.as_deref() == Some(subject)
+                && row.can_be_erased()
+        };
+        let about: Vec<_> = self.rows.iter().filter(|(_, row)| is_about_it(row)).map(|(id, _)| *id).collect();
+        let mut erasure = InboundErasure::new(about.len() as u64, 0);
+        for id in about {
+            let Some(row) = self.rows.get(&id) else { continue };
+            let status = row.status;
+            if status == ReceivedStatus::Pending {
+                erasure.unhandled += 1;
+                self.leave(id);
+                self.end(id, ReceivedStatus::Erased, now);
+            }
+            let Some(row) = self.rows.get_mut(&id) else { continue };
+            self.dead -= u64::from(row.status == ReceivedStatus::Dead);
+            if row.is_unfinished() {
+                row.status = ReceivedStatus::Erased;
+            }
+            // Whoever works on it must not settle it now.
+            (row.token, row.note, row.has_body) = (None, None, false);
+            Arc::make_mut(&mut row.received).body = Bytes::new();
+        }
+        erasure
+    }
+
     /// Beside what is too old, the bodies of what has ended longest ago go when there are more than `history`.
     pub(super) fn tidy(&mut self, retention: InboundRetention, history: usize, now: DateTime<Utc>) -> u64 {
         let mut gone = 0;
@@ -410,9 +469,10 @@ impl Inbound {
         for place in old {
             self.ended.remove(&place);
             if let Some(row) = self.rows.remove(&place.1) {
-                self.by_key.remove(&(row.received.source, Arc::clone(&row.received.dedupe_key)));
+                self.dead -= u64::from(row.status == ReceivedStatus::Dead);
+                self.by_key.remove(row.received.source, &row.received.dedupe_key);
                 if let Some(guard) = &row.received.guard {
-                    self.by_guard.remove(&(row.received.source, Arc::clone(guard)));
+                    self.by_guard.remove(row.received.source, guard);
                 }
                 gone += 1;
             }

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use async_trait::async_trait;
+use bytes::Bytes;
 use chrono::{DateTime, Utc};
 
 use crate::activity::model::Activity;
@@ -11,8 +12,8 @@ use crate::error::Result;
 use crate::inbound::received::{InboundSettlement, Received, ReceivedRecord};
 use crate::inbound::source::{Owner, Source, SourceName};
 use crate::inbound::store::{
-    Accepted, InboundClaim, InboundClaimed, InboundRetention, InboundSettled, InboundStore, ReceivedFilter,
-    Replayed, SourceChange,
+    Accepted, InboundClaim, InboundClaimed, InboundErasure, InboundExamination, InboundRetention,
+    InboundSettled, InboundStore, ReceivedFilter, Replayed, ResealedSecret, SourceChange,
 };
 use crate::primitives::durability::Durability;
 use crate::primitives::id::{ReceivedId, SourceId};
@@ -49,7 +50,17 @@ impl InboundStore for MemoryStore {
         Ok(self.lock("list sources")?.inbound.sources(owner, page))
     }
 
-    async fn accept(&self, received: Vec<Received>, now: DateTime<Utc>) -> Result<Vec<Accepted>> {
+    async fn all_sources(&self, after: Option<SourceId>, limit: usize) -> Result<Vec<Arc<Source>>> {
+        Ok(self.lock("list all sources")?.inbound.all_sources(after, limit))
+    }
+
+    async fn reseal_source(&self, id: SourceId, seals: Vec<ResealedSecret>) -> Result<u64> {
+        Ok(self.lock("reseal a source's secrets")?.inbound.reseal(id, &seals))
+    }
+
+    async fn accept(&self, mut received: Vec<Received>, now: DateTime<Utc>) -> Result<Vec<Accepted>> {
+        // A body is often a part of what the web server has read, several times its size: that is not kept with it.
+        received.iter_mut().for_each(|one| one.body = Bytes::copy_from_slice(&one.body));
         Ok(self.lock("keep what was received")?.inbound.accept(received, now))
     }
 
@@ -93,6 +104,19 @@ impl InboundStore for MemoryStore {
         let replayed = state.inbound.replay(owner, filter, page, now);
         state.note(&activity);
         Ok(replayed)
+    }
+
+    async fn erase_received(
+        &self,
+        owner: &Owner,
+        subject: &str,
+        now: DateTime<Utc>,
+    ) -> Result<InboundErasure> {
+        Ok(self.lock("erase what was received")?.inbound.erase(owner, subject, now))
+    }
+
+    async fn examine_received(&self, now: DateTime<Utc>) -> Result<InboundExamination> {
+        Ok(self.lock("examine what was received")?.inbound.examine(now))
     }
 
     async fn tidy_received(&self, retention: InboundRetention, now: DateTime<Utc>) -> Result<u64> {

@@ -10,7 +10,7 @@
 //! | `examine` | how the queue stands |
 //! | `keys` | API keys and their use |
 //! | `activity` | the log, and each tenant's chain in it |
-//! | `inbound`, `inbound_port` | sources, and what was received from them |
+//! | `inbound`, `inbound_port`, `key_map` | sources, and what was received from them |
 //! | `ports` | the ports, each method one step under the lock |
 
 use std::ops::{Deref, DerefMut};
@@ -26,6 +26,7 @@ mod group;
 mod id_map;
 mod inbound;
 mod inbound_port;
+mod key_map;
 mod keys;
 mod lane;
 mod ports;

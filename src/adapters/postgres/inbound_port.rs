@@ -12,8 +12,8 @@ use crate::error::Result;
 use crate::inbound::received::{InboundSettlement, Received, ReceivedRecord};
 use crate::inbound::source::{Owner, Source, SourceName};
 use crate::inbound::store::{
-    Accepted, InboundClaim, InboundClaimed, InboundRetention, InboundSettled, InboundStore, ReceivedFilter,
-    Replayed, SourceChange,
+    Accepted, InboundClaim, InboundClaimed, InboundErasure, InboundExamination, InboundRetention,
+    InboundSettled, InboundStore, ReceivedFilter, Replayed, ResealedSecret, SourceChange,
 };
 use crate::primitives::durability::Durability;
 use crate::primitives::id::{ReceivedId, SourceId};
@@ -45,6 +45,14 @@ impl InboundStore for PostgresStore {
 
     async fn sources(&self, owner: &Owner, page: PageRequest) -> Result<Page<Arc<Source>>> {
         self.list_sources(owner, page).await
+    }
+
+    async fn all_sources(&self, after: Option<SourceId>, limit: usize) -> Result<Vec<Arc<Source>>> {
+        self.list_all_sources(after, limit).await
+    }
+
+    async fn reseal_source(&self, id: SourceId, seals: Vec<ResealedSecret>) -> Result<u64> {
+        self.reseal_secrets(id, seals).await
     }
 
     /// What is received at the same time shares a statement, and so a commit.
@@ -88,6 +96,19 @@ impl InboundStore for PostgresStore {
         now: DateTime<Utc>,
     ) -> Result<Replayed> {
         self.begin_anew(owner, filter, page, &activity, now).await
+    }
+
+    async fn erase_received(
+        &self,
+        owner: &Owner,
+        subject: &str,
+        now: DateTime<Utc>,
+    ) -> Result<InboundErasure> {
+        self.erase_items(owner, subject, now).await
+    }
+
+    async fn examine_received(&self, now: DateTime<Utc>) -> Result<InboundExamination> {
+        self.examine_items(now).await
     }
 
     async fn tidy_received(&self, retention: InboundRetention, now: DateTime<Utc>) -> Result<u64> {

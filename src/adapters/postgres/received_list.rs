@@ -14,7 +14,8 @@ use crate::adapters::postgres::session::{Session, Statement};
 use crate::error::Result;
 use crate::inbound::received::{Received, ReceivedRecord, ReceivedStatus};
 use crate::inbound::source::Owner;
-use crate::inbound::store::{InboundRetention, ReceivedFilter, Replayed};
+use crate::inbound::store::{InboundErasure, InboundExamination, InboundRetention, ReceivedFilter, Replayed};
+use crate::inbound::stored::subject_in_store;
 use crate::primitives::id::ReceivedId;
 use crate::primitives::page::{Cursor, Page, PageRequest};
 use crate::primitives::stored::Stored;
@@ -67,6 +68,33 @@ impl PostgresStore {
         self.note(&mut session, activity).await?;
         session.end().await?;
         Ok(Replayed::new(count, wanted.next))
+    }
+
+    pub(super) async fn examine_items(&self, now: DateTime<Utc>) -> Result<InboundExamination> {
+        let mut session = self.one_statement("examine what was received").await?;
+        let row = session.row(session.statement(self.sql(EXAMINE)).bind(stored_time(now))).await?;
+        session.end().await?;
+        let Some(row) = row else { return Ok(InboundExamination::default()) };
+        Ok(InboundExamination::new(row.field("oldest_due")?, row.field::<i64>("dead")?.unsigned_abs()))
+    }
+
+    pub(super) async fn erase_items(
+        &self,
+        owner: &Owner,
+        subject: &str,
+        now: DateTime<Utc>,
+    ) -> Result<InboundErasure> {
+        let mut session = self.transaction_of("erase what was received", owner).await?;
+        let statement = session
+            .statement(self.sql(ERASE))
+            .bind(owner.as_str().to_owned())
+            .bind(subject_in_store(subject))
+            .bind(stored_time(now));
+        let rows = session.rows(statement).await?;
+        session.end().await?;
+        let before = rows.iter().map(|row| row.field::<i16>("before")).collect::<Result<Vec<_>>>()?;
+        let unhandled = before.iter().filter(|status| **status == 0).count();
+        Ok(InboundErasure::new(before.len() as u64, unhandled as u64))
     }
 
     pub(super) async fn drop_received(&self, retention: InboundRetention, now: DateTime<Utc>) -> Result<u64> {
@@ -167,6 +195,27 @@ const LISTS: [&str; 2] = [list!("r.status >= 0"), list!("r.status >= 4")];
 const REPLAYABLE: &str = list!("r.status <> 0 AND r.body IS NOT NULL");
 const ONE: &str = r#"SELECT r.id, r.head, r.status, r.attempts, r.duplicates, r.due_at, r.ended_at, r.note,
     r.body IS NOT NULL AS has_body, r.body FROM "crossdock".received r WHERE r.tenant_id = $1 AND r.id = $2"#;
+/// From party to party: what each has been due for longest stands first in its index. Whoever has more than so many dead letters need
+/// not know how many.
+const EXAMINE: &str = r#"WITH RECURSIVE p AS (
+    (SELECT r.party FROM "crossdock".received r WHERE r.status = 0 ORDER BY r.party LIMIT 1)
+    UNION ALL
+    SELECT (SELECT r.party FROM "crossdock".received r WHERE r.status = 0 AND r.party > p.party ORDER BY r.party LIMIT 1)
+    FROM p WHERE p.party IS NOT NULL
+)
+SELECT (SELECT min(d.due_at) FROM p CROSS JOIN LATERAL (
+        SELECT r.due_at FROM "crossdock".received r
+        WHERE r.status = 0 AND r.party = p.party AND r.due_at <= $1 ORDER BY r.due_at LIMIT 1
+    ) d) AS oldest_due,
+    (SELECT count(*) FROM (SELECT 1 FROM "crossdock".received r WHERE r.status >= 4 AND r.status = 4 LIMIT 10001) x) AS dead"#;
+/// 6 is `Erased`.
+const ERASE: &str = r#"WITH held AS MATERIALIZED (
+    SELECT h.id, h.status FROM "crossdock".received h
+    WHERE h.tenant_id = $1 AND strpos(h.head, $2) > 0 AND (h.body IS NOT NULL OR h.status IN (0, 4, 5)) ORDER BY h.id FOR NO KEY UPDATE
+)
+UPDATE "crossdock".received r SET status = CASE WHEN h.status IN (0, 4, 5) THEN 6 ELSE r.status END,
+    ended_at = COALESCE(r.ended_at, $3), is_held = false, note = NULL, body = NULL
+FROM held h WHERE r.id = h.id RETURNING h.status AS before"#;
 const BEGIN_ANEW: &str = r#"UPDATE "crossdock".received r
     SET status = 0, due_at = $2, is_held = false, attempts = 0, ended_at = NULL, note = NULL
     WHERE r.id IN (SELECT h.id FROM "crossdock".received h WHERE h.id = ANY($1) AND h.status <> 0 AND h.body IS NOT NULL

@@ -13,7 +13,7 @@ use crate::adapters::postgres::session::Session;
 use crate::error::{Error, ErrorKind, Result};
 use crate::inbound::changes::{PresentSource, check_source_changes};
 use crate::inbound::source::{InvalidSourceName, Owner, Source, SourceName};
-use crate::inbound::store::SourceChange;
+use crate::inbound::store::{ResealedSecret, SourceChange};
 use crate::primitives::id::SourceId;
 use crate::primitives::page::{Cursor, Page, PageRequest};
 use crate::primitives::stored::Stored;
@@ -100,6 +100,38 @@ impl PostgresStore {
         let found = rows.iter().map(read_source).collect::<Result<Vec<_>>>()?;
         Ok(Page::cut(found, page, |source| Cursor::behind(source.id.as_uuid())))
     }
+
+    pub(super) async fn list_all_sources(
+        &self,
+        after: Option<SourceId>,
+        limit: usize,
+    ) -> Result<Vec<Arc<Source>>> {
+        let mut session = self.one_statement("list all sources").await?;
+        let statement = session
+            .statement(self.sql(LIST_ALL))
+            .bind(after.map(|id| id.as_uuid()))
+            .bind(number(limit as u64));
+        let rows = session.rows(statement).await?;
+        session.end().await?;
+        rows.iter().map(read_source).collect()
+    }
+
+    pub(super) async fn reseal_secrets(&self, id: SourceId, seals: Vec<ResealedSecret>) -> Result<u64> {
+        let mut session = self.transaction("reseal a source's secrets").await?;
+        let found = session.row(session.statement(self.sql(HOLD_ONE)).bind(id.as_uuid())).await?;
+        let Some(row) = found else {
+            session.end().await?;
+            return Ok(0);
+        };
+        let mut source = Arc::unwrap_or_clone(read_source(&row)?);
+        let resealed = seals.iter().filter(|seal| source.reseal(&seal.before, &seal.after)).count();
+        if resealed > 0 {
+            let statement = session.statement(self.sql(RESEAL)).bind(id.as_uuid()).bind(source.to_stored()?);
+            session.run(statement).await?;
+        }
+        session.end().await?;
+        Ok(resealed as u64)
+    }
 }
 
 fn id_of(change: &SourceChange) -> Option<Uuid> {
@@ -136,3 +168,7 @@ const FIND: &str = r#"SELECT record FROM "crossdock".source WHERE id = $1"#;
 const FIND_PLATFORM: &str = r#"SELECT record FROM "crossdock".source WHERE name = $1 AND tenant_id = ''"#;
 const LIST: &str = r#"SELECT record FROM "crossdock".source WHERE tenant_id = $1 AND ($2::uuid IS NULL OR id < $2)
     ORDER BY id DESC LIMIT $3"#;
+const LIST_ALL: &str =
+    r#"SELECT record FROM "crossdock".source WHERE $1::uuid IS NULL OR id > $1 ORDER BY id LIMIT $2"#;
+const HOLD_ONE: &str = r#"SELECT record FROM "crossdock".source WHERE id = $1 FOR NO KEY UPDATE"#;
+const RESEAL: &str = r#"UPDATE "crossdock".source SET record = $2 WHERE id = $1"#;

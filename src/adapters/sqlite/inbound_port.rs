@@ -12,8 +12,8 @@ use crate::error::Result;
 use crate::inbound::received::{InboundSettlement, Received, ReceivedRecord};
 use crate::inbound::source::{Owner, Source, SourceName};
 use crate::inbound::store::{
-    Accepted, InboundClaim, InboundClaimed, InboundRetention, InboundSettled, InboundStore, ReceivedFilter,
-    Replayed, SourceChange,
+    Accepted, InboundClaim, InboundClaimed, InboundErasure, InboundExamination, InboundRetention,
+    InboundSettled, InboundStore, ReceivedFilter, Replayed, ResealedSecret, SourceChange,
 };
 use crate::primitives::durability::Durability;
 use crate::primitives::id::{ReceivedId, SourceId};
@@ -48,6 +48,14 @@ impl InboundStore for SqliteStore {
     async fn sources(&self, owner: &Owner, page: PageRequest) -> Result<Page<Arc<Source>>> {
         let owner = owner.clone();
         self.read("list sources", move |session| sources::list(session, &owner, page)).await
+    }
+
+    async fn all_sources(&self, after: Option<SourceId>, limit: usize) -> Result<Vec<Arc<Source>>> {
+        self.read("list all sources", move |session| sources::list_all(session, after, limit)).await
+    }
+
+    async fn reseal_source(&self, id: SourceId, seals: Vec<ResealedSecret>) -> Result<u64> {
+        self.write("reseal a source's secrets", move |session| sources::reseal(session, id, &seals)).await
     }
 
     /// What queues up while a transaction runs shares the next one, and so its wait for the disk.
@@ -99,6 +107,23 @@ impl InboundStore for SqliteStore {
             received_list::replay(session, &owner, &filter, page, &activity, now)
         })
         .await
+    }
+
+    async fn erase_received(
+        &self,
+        owner: &Owner,
+        subject: &str,
+        now: DateTime<Utc>,
+    ) -> Result<InboundErasure> {
+        let (owner, subject) = (owner.clone(), subject.to_owned());
+        self.write("erase what was received", move |session| {
+            received_list::erase(session, &owner, &subject, now)
+        })
+        .await
+    }
+
+    async fn examine_received(&self, now: DateTime<Utc>) -> Result<InboundExamination> {
+        self.read("examine what was received", move |session| received_list::examine(session, now)).await
     }
 
     async fn tidy_received(&self, retention: InboundRetention, now: DateTime<Utc>) -> Result<u64> {

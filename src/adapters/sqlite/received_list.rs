@@ -11,7 +11,8 @@ use crate::adapters::sqlite::fault::{Done, corrupt};
 use crate::adapters::sqlite::session::Session;
 use crate::inbound::received::{ReceivedRecord, ReceivedStatus};
 use crate::inbound::source::Owner;
-use crate::inbound::store::{InboundRetention, ReceivedFilter, Replayed};
+use crate::inbound::store::{InboundErasure, InboundExamination, InboundRetention, ReceivedFilter, Replayed};
+use crate::inbound::stored::subject_in_store;
 use crate::primitives::id::ReceivedId;
 use crate::primitives::page::{Cursor, Page, PageRequest};
 
@@ -68,6 +69,24 @@ pub(super) fn replay(
     }
     note(session, activity)?;
     Ok(Replayed::new(wanted.items.len(), wanted.next))
+}
+
+pub(super) fn examine(session: &Session<'_>, now: DateTime<Utc>) -> Done<InboundExamination> {
+    let oldest_due = session.number(OLDEST_DUE, [nanos(now)])?.map(time);
+    let dead = session.number(DEAD, [])?.unwrap_or_default();
+    Ok(InboundExamination::new(oldest_due, dead.unsigned_abs()))
+}
+
+pub(super) fn erase(
+    session: &Session<'_>,
+    owner: &Owner,
+    subject: &str,
+    now: DateTime<Utc>,
+) -> Done<InboundErasure> {
+    let about = subject_in_store(subject);
+    let unhandled = session.run(ERASE_PENDING, params![owner.as_str(), about, nanos(now)])?;
+    let ended = session.run(ERASE_ENDED, params![owner.as_str(), about])?;
+    Ok(InboundErasure::new((unhandled + ended) as u64, unhandled as u64))
 }
 
 pub(super) fn tidy(session: &Session<'_>, retention: InboundRetention, now: DateTime<Utc>) -> Done<u64> {
@@ -137,6 +156,21 @@ macro_rules! list {
 const LISTS: [&str; 2] = [list!("status >= 0"), list!("status >= 4")];
 const ONE: &str = "SELECT head, status, attempts, duplicates, due_at, ended_at, note, body IS NOT NULL, id, number, body \
     FROM crossdock_received WHERE id = ?2 AND tenant = ?1";
+/// From party to party: what each has been due for longest stands first in its index.
+const OLDEST_DUE: &str = "WITH RECURSIVE p (party) AS (
+        SELECT min(party) FROM crossdock_received WHERE status = 0
+        UNION ALL
+        SELECT (SELECT min(r.party) FROM crossdock_received r WHERE r.status = 0 AND r.party > p.party) FROM p WHERE p.party IS NOT NULL
+    )
+    SELECT min((SELECT min(r.due_at) FROM crossdock_received r WHERE r.status = 0 AND r.party = p.party AND r.due_at <= ?1)) FROM p";
+/// Whoever has more than so many need not know how many.
+const DEAD: &str =
+    "SELECT count(*) FROM (SELECT 1 FROM crossdock_received WHERE status >= 4 AND status = 4 LIMIT 10001)";
+/// 6 is `Erased`. What was ended in the statement before is no longer concerned by the second one.
+const ERASE_PENDING: &str = "UPDATE crossdock_received SET status = 6, ended_at = ?3, is_held = 0, note = NULL, body = NULL \
+    WHERE tenant = ?1 AND status = 0 AND instr(head, ?2) > 0";
+const ERASE_ENDED: &str = "UPDATE crossdock_received SET status = CASE WHEN status IN (4, 5) THEN 6 ELSE status END, is_held = 0, \
+    note = NULL, body = NULL WHERE tenant = ?1 AND status <> 0 AND (body IS NOT NULL OR status IN (4, 5)) AND instr(head, ?2) > 0";
 const BEGIN_ANEW: &str = "UPDATE crossdock_received SET status = 0, due_at = ?2, is_held = 0, attempts = 0, \
     ended_at = NULL, note = NULL WHERE id = ?1";
 const DROP_ROWS: &str = "DELETE FROM crossdock_received WHERE number IN ( \

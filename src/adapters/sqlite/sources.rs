@@ -12,7 +12,7 @@ use crate::adapters::sqlite::fault::{Done, corrupt};
 use crate::adapters::sqlite::session::Session;
 use crate::inbound::changes::{PresentSource, check_source_changes};
 use crate::inbound::source::{Owner, Source, SourceName};
-use crate::inbound::store::SourceChange;
+use crate::inbound::store::{ResealedSecret, SourceChange};
 use crate::primitives::id::SourceId;
 use crate::primitives::page::{Cursor, Page, PageRequest};
 use crate::primitives::stored::Stored;
@@ -64,6 +64,25 @@ pub(super) fn list(session: &Session<'_>, owner: &Owner, page: PageRequest) -> D
     Ok(Page::cut(found, page, |source| Cursor::behind(source.id.as_uuid())))
 }
 
+pub(super) fn list_all(
+    session: &Session<'_>,
+    after: Option<SourceId>,
+    most: usize,
+) -> Done<Vec<Arc<Source>>> {
+    // Nothing is less than an empty value: every id is behind it.
+    let behind = after.map_or_else(Vec::new, |id| id.as_uuid().as_bytes().to_vec());
+    session.all(LIST_ALL, params![behind, limit(most)], shared)
+}
+
+pub(super) fn reseal(session: &Session<'_>, id: SourceId, seals: &[ResealedSecret]) -> Done<u64> {
+    let Some(mut source) = find(session, id)?.map(Arc::unwrap_or_clone) else { return Ok(0) };
+    let resealed = seals.iter().filter(|seal| source.reseal(&seal.before, &seal.after)).count();
+    if resealed > 0 {
+        session.run(RESEAL, params![id.as_uuid().as_bytes(), source.to_stored()?])?;
+    }
+    Ok(resealed as u64)
+}
+
 fn shared(row: &Row<'_>) -> Done<Arc<Source>> {
     Ok(Arc::new(stored(row, 0)?))
 }
@@ -84,6 +103,8 @@ const FIND: &str = "SELECT body FROM crossdock_source WHERE id = ?1";
 const FIND_PLATFORM: &str = "SELECT body FROM crossdock_source WHERE name = ?1 AND tenant = ''";
 const LIST: &str = "SELECT body FROM crossdock_source WHERE tenant = ?1 AND (?2 IS NULL OR id < ?2) \
     ORDER BY id DESC LIMIT ?3";
+const LIST_ALL: &str = "SELECT body FROM crossdock_source WHERE id > ?1 ORDER BY id LIMIT ?2";
+const RESEAL: &str = "UPDATE crossdock_source SET body = ?2 WHERE id = ?1";
 
 #[cfg(test)]
 mod tests {
@@ -92,6 +113,6 @@ mod tests {
 
     #[test]
     fn no_statement_reads_a_whole_table() {
-        assert_eq!(scans(&[OF_OWNER, PRESENT, DELETE, FIND, FIND_PLATFORM, LIST]), [""; 0]);
+        assert_eq!(scans(&[OF_OWNER, PRESENT, DELETE, FIND, FIND_PLATFORM, LIST, LIST_ALL, RESEAL]), [""; 0]);
     }
 }

@@ -47,6 +47,7 @@ pub struct Route {
     kinds: KindPattern,
     handler: Handler,
     order: Option<Result<Pointer, String>>,
+    about: Option<Result<Pointer, String>>,
     retry: Option<Schedule>,
     timeout: Option<Duration>,
 }
@@ -105,13 +106,28 @@ impl Route {
         kinds: KindPattern,
         handler: impl Fn(Handing) -> Handling + Send + Sync + 'static,
     ) -> Self {
-        Self { source, kinds, handler: Arc::new(handler), order: None, retry: None, timeout: None }
+        Self {
+            source,
+            kinds,
+            handler: Arc::new(handler),
+            order: None,
+            about: None,
+            retry: None,
+            timeout: None,
+        }
     }
 
     /// Handles items one at a time and in their order that have the same text at this JSON pointer, such as `/data/object/id`; what is
     /// older than what was handled is dropped, by the sender's sequence number or time.
     pub fn in_order_by(mut self, pointer: &str) -> Self {
         self.order = Some(pointer.parse().map_err(|_| pointer.to_owned()));
+        self
+    }
+
+    /// Whom or what items are about: the text at this JSON pointer, such as `/data/object/customer`. By it they can be
+    /// [erased](crate::hub::Admin::erase_subject).
+    pub fn about(mut self, pointer: &str) -> Self {
+        self.about = Some(pointer.parse().map_err(|_| pointer.to_owned()));
         self
     }
 
@@ -182,13 +198,14 @@ impl Router {
                 let fix = "give the name that the source has";
                 problems.push(Problem::new(format!("routes[{index}].source"), invalid.to_string(), fix));
             }
-            if let Some(Err(_)) = &route.order {
-                let fix = "give a path such as `/data/object/id`";
-                problems.push(Problem::new(
-                    format!("routes[{index}].in_order_by"),
-                    "an order is a JSON pointer",
-                    fix,
-                ));
+            for (pointer, name, rule) in [
+                (&route.order, "in_order_by", "an order is a JSON pointer"),
+                (&route.about, "about", "a subject is a JSON pointer"),
+            ] {
+                if let Some(Err(_)) = pointer {
+                    let fix = "give a path such as `/data/object/id`";
+                    problems.push(Problem::new(format!("routes[{index}].{name}"), rule, fix));
+                }
             }
             if route.timeout.is_some_and(|timeout| timeout.is_zero() || timeout >= lease) {
                 let rule = "an attempt takes time, and less than a claim lasts";
@@ -199,6 +216,11 @@ impl Router {
         problems
     }
 
+    /// Whether anything of this source is handled.
+    pub(crate) fn handles(&self, source: &SourceName) -> bool {
+        self.0.iter().any(|route| route.source == source.as_str())
+    }
+
     /// The route that gets items of this kind.
     pub(crate) fn find(&self, source: &SourceName, kind: &str) -> Option<&Route> {
         self.0.iter().find(|route| route.source == source.as_str() && route.kinds.matches(kind))
@@ -206,10 +228,19 @@ impl Router {
 
     /// What an item must stay in order with.
     pub(crate) fn order_key(&self, source: &SourceName, kind: &str, body: &[u8]) -> Option<String> {
-        let pointer = self.find(source, kind)?.order.as_ref()?.as_ref().ok()?;
-        let found = json::find(std::str::from_utf8(body).ok()?, pointer.tokens()).ok()??;
-        json::text(found).map(|text| text.into_owned())
+        text_at(self.find(source, kind)?.order.as_ref()?, body)
     }
+
+    /// Whom or what an item is about.
+    pub(crate) fn subject(&self, source: &SourceName, kind: &str, body: &[u8]) -> Option<String> {
+        text_at(self.find(source, kind)?.about.as_ref()?, body)
+    }
+}
+
+fn text_at(pointer: &Result<Pointer, String>, body: &[u8]) -> Option<String> {
+    let pointer = pointer.as_ref().ok()?;
+    let found = json::find(std::str::from_utf8(body).ok()?, pointer.tokens()).ok()??;
+    json::text(found).map(|text| text.into_owned())
 }
 
 /// Says where, and never what stood there.
@@ -268,7 +299,7 @@ mod tests {
     #[test]
     fn what_is_wrong_with_a_route_is_told() {
         let router = router([
-            route("Stripe", "*").in_order_by("data"),
+            route("Stripe", "*").in_order_by("data").about("customer"),
             route("stripe", "*").timeout(Duration::ZERO),
             route("stripe", "*").timeout(Duration::from_secs(60)),
         ]);
@@ -278,7 +309,13 @@ mod tests {
 
         assert_eq!(
             fields,
-            ["routes[0].source", "routes[0].in_order_by", "routes[1].timeout", "routes[2].timeout"]
+            [
+                "routes[0].source",
+                "routes[0].in_order_by",
+                "routes[0].about",
+                "routes[1].timeout",
+                "routes[2].timeout"
+            ]
         );
     }
 }

@@ -19,13 +19,35 @@ pub(in crate::inbound) fn find<'t>(text: &'t str, steps: &[String]) -> Result<Op
     let Some((first, rest)) = steps.split_first() else {
         return whole(text).map(Some);
     };
-    let mut found = child(text, first)?;
-    for step in rest {
+    match child(text, first)? {
+        Some(value) => follow(value, rest),
+        None => Ok(None),
+    }
+}
+
+/// The same, in a value that was looked at before.
+pub(in crate::inbound) fn follow<'t>(
+    value: &'t str,
+    steps: &[String],
+) -> Result<Option<&'t str>, Unreadable> {
+    let mut found = Some(value);
+    for step in steps {
         match found {
             Some(value) => found = child(value, step)?,
             None => break,
         }
     }
+    Ok(found)
+}
+
+/// What stands under each of these keys of an object, in one go. The whole text is looked at.
+pub(in crate::inbound) fn members<'t>(
+    object: &'t str,
+    keys: &[&str],
+) -> Result<Vec<Option<&'t str>>, Unreadable> {
+    let mut reader = serde_json::Deserializer::from_str(object);
+    let found = reader.deserialize_map(Members { keys }).map_err(|_| Unreadable)?;
+    reader.end().map_err(|_| Unreadable)?;
     Ok(found)
 }
 
@@ -132,6 +154,54 @@ impl<'t> Visitor<'t> for Child<'_> {
     }
 }
 
+struct Members<'k> {
+    keys: &'k [&'k str],
+}
+
+impl<'t> Visitor<'t> for Members<'_> {
+    type Value = Vec<Option<&'t str>>;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("an object")
+    }
+
+    fn visit_map<A: MapAccess<'t>>(self, mut map: A) -> Result<Self::Value, A::Error> {
+        let mut found = vec![None; self.keys.len()];
+        while let Some(which) = map.next_key_seed(WhichKey(self.keys))? {
+            let Some(place) = which.and_then(|which| found.get_mut(which)) else {
+                map.next_value::<IgnoredAny>()?;
+                continue;
+            };
+            if place.replace(map.next_value::<&RawValue>()?.get()).is_some() {
+                return Err(A::Error::custom("a key is there twice"));
+            }
+        }
+        Ok(found)
+    }
+}
+
+struct WhichKey<'k>(&'k [&'k str]);
+
+impl<'t> DeserializeSeed<'t> for WhichKey<'_> {
+    type Value = Option<usize>;
+
+    fn deserialize<D: Deserializer<'t>>(self, reader: D) -> Result<Self::Value, D::Error> {
+        reader.deserialize_str(self)
+    }
+}
+
+impl Visitor<'_> for WhichKey<'_> {
+    type Value = Option<usize>;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a key")
+    }
+
+    fn visit_str<E>(self, key: &str) -> Result<Self::Value, E> {
+        Ok(self.0.iter().position(|known| *known == key))
+    }
+}
+
 struct IsKey<'s>(&'s str);
 
 impl<'t> DeserializeSeed<'t> for IsKey<'_> {
@@ -210,6 +280,18 @@ mod tests {
         assert_eq!(at(r#"{"a":1,"a":2}"#, "/a"), Err(Unreadable));
         assert_eq!(at(r#"{"a":1,"\u0061":2}"#, "/a"), Err(Unreadable));
         assert_eq!(at(r#"{"a":1,"b":2,"b":3}"#, "/a"), Ok(Some("1")));
+    }
+
+    #[test]
+    fn several_members_are_read_in_one_go() {
+        let all = r#" {"a": 1, "\u0062": {"c": [2]}, "d": 3} "#;
+
+        assert_eq!(members(all, &["d", "x", "b"]), Ok(vec![Some("3"), None, Some(r#"{"c": [2]}"#)]));
+        assert_eq!(members(r#"{"a": 1, "a": 2}"#, &["b", "a"]), Err(Unreadable));
+        assert_eq!(members(r#"{"a": 1, "a": 2}"#, &["b"]), Ok(vec![None]));
+        for broken in ["[1]", "1", "", r#"{"a": 1}}"#, r#"{"a": 1"#, r#"{"a": 1} x"#] {
+            assert_eq!(members(broken, &["a"]), Err(Unreadable), "{broken}");
+        }
     }
 
     #[test]

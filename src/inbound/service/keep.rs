@@ -10,8 +10,10 @@ use sha2::{Digest, Sha256};
 use crate::inbound::context::InboundContext;
 use crate::inbound::outcome::{Genuine, Item};
 use crate::inbound::received::{ItemVersion, Reading, Received};
+use crate::inbound::scheme::Scheme;
 use crate::inbound::scheme::field::Field;
 use crate::inbound::service::known::ReadySource;
+use crate::inbound::settings::InboundSettings;
 use crate::ports::EntropyExt;
 use crate::primitives::id::ReceivedId;
 
@@ -25,48 +27,50 @@ pub(super) fn kept(
     body: &Bytes,
     now: DateTime<Utc>,
 ) -> Vec<Received> {
-    let headers = chosen(context, source, headers);
+    let headers = chosen(source, headers);
     let one = |item: &Item| {
         let id = ReceivedId::mint(now, context.entropy.bytes());
         // The ranges are the envelope's own; a wrong one keeps the whole body.
         let body =
             if body.get(item.body.clone()).is_some() { body.slice(item.body.clone()) } else { body.clone() };
-        let (name, owner, key) = (source.name.clone(), source.owner.clone(), key(&item.dedupe_key));
-        let mut received = Received::new(id, source.id, name, owner, key, now, body);
-        received.guard = item.guard.as_deref().map(key_of);
-        received.event_id = item.event_id.as_deref().map(|id| bounded(id).into());
-        received.kind = bounded(&item.kind).into();
-        received.tenant_key = item.tenant_key.as_deref().map(key_of);
+        let (name, owner) = (source.name.clone(), source.owner.clone());
+        let mut received = Received::new(id, source.id, name, owner, key(&item.dedupe_key), now, body);
+        received.guard = item.guard.as_deref().map(key);
+        received.event_id = item.event_id.as_deref().map(bounded);
+        received.kind = bounded(&item.kind);
+        received.tenant_key = item.tenant_key.as_deref().map(key);
         received.version = ItemVersion::new(item.occurred_at, item.sequence);
         received.reading = reading;
         received.headers.clone_from(&headers);
         let order = context.router.order_key(&received.name, &received.kind, &received.body);
-        received.order_key = order.as_deref().map(key_of);
+        received.order_key = order.as_deref().map(key);
+        let subject = context.router.subject(&received.name, &received.kind, &received.body);
+        received.subject = subject.as_deref().map(key);
         received
     };
     genuine.items.iter().map(one).collect()
 }
 
-fn key_of(text: &str) -> Arc<str> {
-    key(text).into()
-}
-
 /// A key as it is, or its digest where it is long or has characters that not every store keeps: keys stand in indexes.
-fn key(text: &str) -> String {
+pub(super) fn key(text: &str) -> Arc<str> {
     if text.len() <= LONGEST_KEY && !text.chars().any(char::is_control) {
-        return text.to_owned();
+        return text.into();
     }
-    format!("sha256:{}", hex::encode(Sha256::digest(text)))
+    format!("sha256:{}", hex::encode(Sha256::digest(text))).into()
 }
 
 /// The beginning of a text that people read.
-fn bounded(text: &str) -> String {
-    text.chars().filter(|c| !c.is_control()).take(LONGEST_TEXT).collect()
+fn bounded(text: &str) -> Arc<str> {
+    // No text has more characters than bytes.
+    if text.len() <= LONGEST_TEXT && !text.chars().any(char::is_control) {
+        return text.into();
+    }
+    text.chars().filter(|c| !c.is_control()).take(LONGEST_TEXT).collect::<String>().into()
 }
 
 /// The headers that are kept: those that the scheme reads ids and types from, and those that the hub's settings name.
-fn chosen(context: &InboundContext, source: &ReadySource, headers: &HeaderMap) -> Vec<(Arc<str>, Arc<str>)> {
-    let envelope = &source.scheme.reception.envelope;
+pub(super) fn kept_headers(scheme: &Scheme, settings: &InboundSettings) -> Vec<(HeaderName, Arc<str>)> {
+    let envelope = &scheme.reception.envelope;
     let fields = envelope
         .event_id
         .iter()
@@ -77,13 +81,15 @@ fn chosen(context: &InboundContext, source: &ReadySource, headers: &HeaderMap) -
         Field::Header(names) => Some(names),
         _ => None,
     });
-    let mut names: Vec<&HeaderName> = read.flatten().chain(&context.settings.keep_headers).collect();
+    let mut names: Vec<&HeaderName> = read.flatten().chain(&settings.keep_headers).collect();
     names.sort_by_key(|name| name.as_str());
     names.dedup();
-    let kept = names
-        .into_iter()
-        .filter_map(|name| Some((name.as_str().into(), bounded(headers.get(name)?.to_str().ok()?).into())));
-    kept.collect()
+    names.into_iter().map(|name| (name.clone(), name.as_str().into())).collect()
+}
+
+fn chosen(source: &ReadySource, headers: &HeaderMap) -> Vec<(Arc<str>, Arc<str>)> {
+    let value = |name: &HeaderName| Some(bounded(headers.get(name)?.to_str().ok()?));
+    source.keeps.iter().filter_map(|(name, text)| Some((Arc::clone(text), value(name)?))).collect()
 }
 
 const LONGEST_KEY: usize = 256;
@@ -95,7 +101,7 @@ mod tests {
 
     #[test]
     fn keys_that_no_index_takes_are_kept_as_their_digest() {
-        assert_eq!(key("evt_1"), "evt_1");
+        assert_eq!(&*key("evt_1"), "evt_1");
         for text in ["a\0b".to_owned(), "x".repeat(257), "a\nb".to_owned()] {
             assert_eq!(key(&text).len(), 71, "{text}");
         }
@@ -104,7 +110,8 @@ mod tests {
 
     #[test]
     fn texts_for_people_are_short_and_plain() {
-        assert_eq!(bounded("invoice.paid\n"), "invoice.paid");
+        assert_eq!(&*bounded("invoice.paid\n"), "invoice.paid");
+        assert_eq!(&*bounded("invoice.paid"), "invoice.paid");
         assert_eq!(bounded(&"ä".repeat(1_000)).chars().count(), 256);
     }
 }

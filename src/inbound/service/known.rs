@@ -5,12 +5,14 @@ use std::fmt;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use chrono::{DateTime, TimeDelta, Utc};
+use http::HeaderName;
 
 use crate::error::{Error, ErrorKind, Problem, Result};
 use crate::inbound::context::InboundContext;
 use crate::inbound::prepared::PreparedScheme;
 use crate::inbound::request::SourceSecret;
 use crate::inbound::scheme::Scheme;
+use crate::inbound::service::keep::kept_headers;
 use crate::inbound::service::platform::PlatformSource;
 use crate::inbound::source::{Owner, Source, SourceName, SourceState};
 use crate::ports::SealPlace;
@@ -27,15 +29,17 @@ pub(crate) struct ReadySource {
     pub(crate) scheme: Scheme,
     /// What is wrong with it, if it cannot verify.
     pub(crate) prepared: Result<PreparedScheme, Vec<Problem>>,
+    /// Which headers are kept with what it sends.
+    pub(super) keeps: Vec<(HeaderName, Arc<str>)>,
     version: Version,
 }
 
 /// Sources that were asked for lately.
 #[derive(Default)]
-pub(crate) struct KnownSources(Mutex<ById>);
+pub(crate) struct KnownSources(Mutex<ByPlace>);
 
-/// Each with the time at which it was looked at last.
-type ById = HashMap<SourceId, (DateTime<Utc>, Arc<ReadySource>)>;
+/// Each with the time at which it was looked at last. By the text that requests have: what is known already is not parsed again.
+type ByPlace = HashMap<Box<str>, (DateTime<Utc>, Arc<ReadySource>)>;
 
 /// Another process's change is seen within this time.
 const FRESH_FOR: TimeDelta = TimeDelta::seconds(5);
@@ -45,22 +49,22 @@ const MOST: usize = 10_000;
 impl KnownSources {
     /// Forgets one that was changed here.
     pub(crate) fn forget(&self, id: SourceId) {
-        self.lock().remove(&id);
+        self.lock().retain(|_, (_, source)| source.id != id);
     }
 
-    fn find(&self, id: SourceId) -> Option<(DateTime<Utc>, Arc<ReadySource>)> {
-        self.lock().get(&id).cloned()
+    fn find(&self, place: &str) -> Option<(DateTime<Utc>, Arc<ReadySource>)> {
+        self.lock().get(place).cloned()
     }
 
-    fn keep(&self, now: DateTime<Utc>, source: &Arc<ReadySource>) {
+    fn keep(&self, place: &str, now: DateTime<Utc>, source: &Arc<ReadySource>) {
         let mut known = self.lock();
         if known.len() >= MOST {
             known.clear();
         }
-        known.insert(source.id, (now, Arc::clone(source)));
+        known.insert(place.into(), (now, Arc::clone(source)));
     }
 
-    fn lock(&self) -> MutexGuard<'_, ById> {
+    fn lock(&self) -> MutexGuard<'_, ByPlace> {
         // A panic leaves a map that is still whole.
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -69,47 +73,34 @@ impl KnownSources {
 impl InboundContext {
     /// The source that this last part of a path names: a tenant's by its id, the platform's by its name.
     pub(crate) async fn ready(&self, place: &str, now: DateTime<Utc>) -> Result<Option<Arc<ReadySource>>> {
-        if let Ok(id) = place.parse::<SourceId>() {
-            return self.ready_of(id, None, now).await;
-        }
-        match place.parse::<SourceName>() {
-            Ok(name) => self.ready_of(name.platform_id(), Some(&name), now).await,
-            Err(_) => Ok(None),
-        }
-    }
-
-    async fn ready_of(
-        &self,
-        id: SourceId,
-        name: Option<&SourceName>,
-        now: DateTime<Utc>,
-    ) -> Result<Option<Arc<ReadySource>>> {
-        let kept = self.known.find(id);
-        if let Some((at, source)) = &kept
-            && (now - *at).abs() < FRESH_FOR
-        {
-            return Ok(Some(Arc::clone(source)));
-        }
-        let stored = match name {
-            Some(name) => self.stored_platform(name).await?,
-            None => self.store.source(id).await?.filter(|source| source.owner != Owner::Platform),
+        let kept = match self.known.find(place) {
+            Some((at, source)) if (now - at).abs() < FRESH_FOR => return Ok(Some(source)),
+            kept => kept,
         };
-        let declared = name.and_then(|name| self.platform.get_key_value(name));
-        let source = match (stored, declared) {
+        let (stored, name) = if let Ok(id) = place.parse::<SourceId>() {
+            (self.store.source(id).await?.filter(|source| source.owner != Owner::Platform), None)
+        } else if let Ok(name) = place.parse::<SourceName>() {
+            (self.stored_platform(&name).await?, Some(name))
+        } else {
+            return Ok(None);
+        };
+        let declared = name.as_ref().and_then(|name| self.platform.get_key_value(name));
+        let mut source = match (stored, declared) {
             (None, None) => return Ok(None),
             (stored, Some((name, declared))) => ReadySource::of_declared(name, declared, stored.as_deref()),
             (Some(stored), None) => {
                 // Opened secrets are kept as long as the source has not changed.
                 if let Some((_, known)) = kept.filter(|(_, known)| known.version == stored.version) {
-                    self.known.keep(now, &known);
+                    self.known.keep(place, now, &known);
                     return Ok(Some(known));
                 }
                 let secrets = self.open(&stored).await?;
                 ReadySource::of_stored(&stored, &secrets)
             }
         };
+        source.keeps = kept_headers(&source.scheme, &self.settings);
         let source = Arc::new(source);
-        self.known.keep(now, &source);
+        self.known.keep(place, now, &source);
         Ok(Some(source))
     }
 
@@ -145,6 +136,7 @@ impl ReadySource {
             state: source.state,
             public_url: source.public_url.clone(),
             prepared: PreparedScheme::new(&scheme, secrets),
+            keeps: Vec::new(),
             scheme,
             version: source.version,
         }
@@ -159,6 +151,7 @@ impl ReadySource {
             state: stored.map_or(declared.state, |stored| stored.state),
             public_url: declared.public_url.clone(),
             prepared: PreparedScheme::new(&declared.scheme, &declared.secrets),
+            keeps: Vec::new(),
             scheme: declared.scheme.clone(),
             version: stored.map_or(Version::NONE, |stored| stored.version),
         }

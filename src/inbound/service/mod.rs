@@ -8,13 +8,17 @@
 //! | `platform` | the platform's own sources, as the host declares them |
 //! | `sources`, `new_source`, `view` | sources, as their administrators see and change them |
 //! | `received` | what was received, and replays |
+//! | `examine` | how it all stands |
+//! | `rewrap` | all secrets anew, under another key |
 
+pub(crate) mod examine;
 mod keep;
 pub(crate) mod known;
 mod new_source;
 pub(crate) mod platform;
 pub(crate) mod receive;
 mod received;
+pub(crate) mod rewrap;
 mod sources;
 mod view;
 

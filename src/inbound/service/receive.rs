@@ -1,6 +1,7 @@
 //! The steps of receiving, in their order: source, unsigned handshakes, verification, signed handshakes, items, store, answer.
 
 use std::fmt;
+use std::pin::pin;
 
 use bytes::Bytes;
 use chrono::{DateTime, Utc};
@@ -238,8 +239,9 @@ async fn accept(context: &InboundContext, items: Vec<Received>, now: DateTime<Ut
     }
     let offered = items.len();
     let clock = &context.clock;
-    let too_late = clock.sleep_until(later(clock.now(), context.settings.accept_within));
-    let accepted = match select(context.store.accept(items, now), too_late).await {
+    // A store that answers at once is not waited for: then nobody looks at a clock.
+    let too_late = async { clock.sleep_until(later(clock.now(), context.settings.accept_within)).await };
+    let accepted = match select(context.store.accept(items, now), pin!(too_late)).await {
         Either::Left((accepted, _)) => accepted?,
         Either::Right(_) => {
             let cause = "the store has not answered in time";

@@ -2,12 +2,15 @@
 
 use std::sync::Arc;
 
+use chrono::{DateTime, Utc};
+
 use crate::activity::model::ActivityKind;
 use crate::error::{Error, ErrorKind, Problem, Result};
 use crate::inbound::context::InboundContext;
 use crate::inbound::received::ReceivedRecord;
+use crate::inbound::service::keep::key;
 use crate::inbound::source::Owner;
-use crate::inbound::store::{ReceivedFilter, Replayed};
+use crate::inbound::store::{InboundErasure, ReceivedFilter, Replayed};
 use crate::primitives::id::ReceivedId;
 use crate::primitives::page::{Page, PageRequest};
 use crate::tenancy::model::Actor;
@@ -114,6 +117,18 @@ impl ReceivedAdmin {
     fn may_manage(&self, what: &'static str) -> Result<()> {
         let allowed = self.actor.as_ref().map_or(Ok(()), |actor| self.context.access.manage(actor));
         allowed.map_err(|denial| Error::new(ErrorKind::Denied, what).with_source(denial))
+    }
+}
+
+impl InboundContext {
+    /// Erases what this owner has received about a subject.
+    pub(crate) async fn erase_subject(
+        &self,
+        owner: &Owner,
+        subject: &str,
+        now: DateTime<Utc>,
+    ) -> Result<InboundErasure> {
+        self.store.erase_received(owner, &key(subject), now).await
     }
 }
 

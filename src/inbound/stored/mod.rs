@@ -2,3 +2,5 @@
 
 mod received;
 mod source;
+
+pub use received::subject_in_store;

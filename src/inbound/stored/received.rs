@@ -33,6 +33,8 @@ struct Kept {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     order: Option<Label>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    subject: Option<Label>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     occurred_at: Option<Time>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     sequence: Option<i64>,
@@ -41,6 +43,18 @@ struct Kept {
     unparsable: bool,
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     headers: Vec<(Label, Label)>,
+}
+
+/// How a subject stands in what a store keeps, and nothing else does: for stores that look for it there.
+///
+/// ```
+/// use crossdock::inbound::subject_in_store;
+///
+/// assert_eq!(subject_in_store("cus_1"), r#""subject":"cus_1""#);
+/// ```
+pub fn subject_in_store(subject: &str) -> String {
+    // Within a text, a quotation mark has a backslash before it: no text looks like this.
+    format!(r#""subject":{}"#, serde_json::Value::from(subject))
 }
 
 /// Without its body, which has a place of its own.
@@ -62,6 +76,7 @@ impl Stored for Received {
                 kind: label(&self.kind),
                 tenant_key: self.tenant_key.as_ref().map(label),
                 order: self.order_key.as_ref().map(label),
+                subject: self.subject.as_ref().map(label),
                 occurred_at: self.version.occurred_at.map(Time),
                 sequence: self.version.sequence,
                 received_at: Time(self.received_at),
@@ -85,6 +100,7 @@ impl Stored for Received {
             kind: kept.kind.0,
             tenant_key: kept.tenant_key.map(plain),
             order_key: kept.order.map(plain),
+            subject: kept.subject.map(plain),
             version: ItemVersion::new(kept.occurred_at.map(|Time(at)| at), kept.sequence),
             received_at: kept.received_at.0,
             reading: if kept.unparsable { Reading::Unparsable } else { Reading::Parsed },
@@ -113,6 +129,7 @@ mod tests {
         received.kind = "invoice.paid".into();
         received.tenant_key = Some("acct".into());
         received.order_key = Some("sub_1".into());
+        received.subject = Some("ada \"1\"".into());
         received.version = ItemVersion::new(Some(now), Some(i64::MIN));
         received.reading = Reading::Unparsable;
         received.headers = vec![("x-id".into(), "ä".into())];
@@ -124,10 +141,22 @@ mod tests {
         comes_back(&full()).expect("the same");
         let mut plain = full();
         (plain.guard, plain.event_id, plain.tenant_key, plain.order_key) = (None, None, None, None);
+        plain.subject = None;
         (plain.version, plain.reading) = (ItemVersion::default(), Reading::Parsed);
         plain.owner = Owner::Platform;
         plain.headers.clear();
         comes_back(&plain).expect("the same");
+    }
+
+    #[test]
+    fn a_subject_is_found_where_it_is_one_and_nowhere_else() -> Result<()> {
+        let mut text = full();
+        assert!(text.to_stored()?.contains(&subject_in_store("ada \"1\"")));
+        assert!(!text.to_stored()?.contains(&subject_in_store("ada")));
+        text.subject = None;
+        text.kind = r#""subject":"ada""#.into();
+        assert!(!text.to_stored()?.contains(&subject_in_store("ada")));
+        Ok(())
     }
 
     #[test]

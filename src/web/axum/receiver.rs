@@ -71,7 +71,9 @@ async fn receive(
         // What is no text names no source.
         Err(_) => unknown(),
     };
-    let mut response = Response::new(Body::from(answer.body));
+    // Most answers say nothing, and need nothing to say it with.
+    let body = if answer.body.is_empty() { Body::empty() } else { Body::from(answer.body) };
+    let mut response = Response::new(body);
     *response.status_mut() = answer.status;
     *response.headers_mut() = answer.headers;
     response.extensions_mut().insert(Arc::new(answer.outcome));
@@ -150,7 +152,7 @@ fn called(uri: &Uri, headers: &HeaderMap) -> String {
     let host = uri.authority().map(|authority| authority.as_str());
     let host = host.or_else(|| headers.get(header::HOST)?.to_str().ok());
     match host {
-        Some(host) => format!("https://{host}{path}"),
+        Some(host) => ["https://", host, path].concat(),
         None => path.to_owned(),
     }
 }

@@ -5,7 +5,7 @@ use std::str::FromStr;
 
 use crate::error::{Error, ErrorKind, Result};
 use crate::ports::{SealPlace, Sealed};
-use crate::primitives::id::WebhookId;
+use crate::primitives::id::{SourceId, WebhookId};
 use crate::primitives::page::{Cursor, PageRequest};
 use crate::tenancy::model::TenantId;
 use crate::webhooks::context::Context;
@@ -46,11 +46,11 @@ pub struct Rewrapped {
     pub failed: u64,
     /// The first of those, at most [`Rewrapped::MAX_FAILURES`].
     pub failures: Vec<RewrapFailure>,
-    /// Where the next step goes on; `None` when every tenant was looked at.
+    /// Where the next step goes on; `None` when everything was looked at.
     pub next: Option<RewrapCursor>,
 }
 
-/// Where a rewrap goes on: its text can be kept, and says which tenant was last.
+/// Where a rewrap goes on: its text can be kept, and says which tenant or source was last.
 ///
 /// ```
 /// use crossdock::webhooks::RewrapCursor;
@@ -83,8 +83,10 @@ pub struct InvalidRewrapCursor;
 pub struct RewrapFailure {
     /// Whose secret it is.
     pub tenant: TenantId,
-    /// The webhook that holds it; `None` if it is the tenant's defaults.
+    /// The webhook that holds it, if one does. Where neither a webhook nor a source does, it is the tenant's defaults.
     pub webhook: Option<WebhookId>,
+    /// The source of inbound webhooks that holds it, if one does.
+    pub source: Option<SourceId>,
     /// [`Unavailable`](ErrorKind::Unavailable) when its key is missing here, [`Corrupt`](ErrorKind::Corrupt) when it is damaged.
     pub kind: ErrorKind,
     /// The reason in words.
@@ -97,6 +99,22 @@ enum Place {
     Behind(TenantId),
     /// Webhooks of this tenant, behind this one of them, and then the tenants behind it.
     Within(Cursor, TenantId),
+    /// Sources of inbound webhooks, whoever's, behind this one: they come after all tenants' webhooks.
+    Sources(Option<SourceId>),
+}
+
+impl RewrapCursor {
+    pub(crate) fn of_sources(behind: Option<SourceId>) -> Self {
+        Self(Place::Sources(behind))
+    }
+
+    /// Behind which source it goes on, if it is the sources' turn.
+    pub(crate) fn among_sources(&self) -> Option<Option<SourceId>> {
+        match self.0 {
+            Place::Sources(behind) => Some(behind),
+            Place::Behind(_) | Place::Within(..) => None,
+        }
+    }
 }
 
 impl Rewrapped {
@@ -123,16 +141,7 @@ impl Rewrapped {
     }
 }
 
-/// The steps from this one to the end.
-pub(crate) async fn rewrap(context: &Context) -> Result<Rewrapped> {
-    let mut all = rewrap_step(context, None).await?;
-    while let Some(next) = all.next.take() {
-        all = all.and_then(rewrap_step(context, Some(next)).await?);
-    }
-    Ok(all)
-}
-
-/// One step: about as many records as one page holds.
+/// One step over webhooks and defaults: about as many records as one page holds.
 pub(crate) async fn rewrap_step(context: &Context, from: Option<RewrapCursor>) -> Result<Rewrapped> {
     let mut step = Step { context, done: Rewrapped::default(), room: RECORDS };
     let behind = match from.map(|cursor| cursor.0) {
@@ -144,6 +153,8 @@ pub(crate) async fn rewrap_step(context: &Context, from: Option<RewrapCursor>) -
             }
             Some(tenant)
         }
+        // All webhooks were looked at before.
+        Some(Place::Sources(_)) => return Ok(step.done),
     };
     let wanted = step.room.max(1);
     let tenants = context.repository.tenants(behind.as_ref(), wanted).await?;
@@ -266,6 +277,7 @@ impl Step<'_> {
             self.done.failures.push(RewrapFailure {
                 tenant: owner.tenant.clone(),
                 webhook: owner.webhook,
+                source: None,
                 kind: error.kind(),
                 why: error.in_words(),
             });
@@ -290,6 +302,8 @@ impl fmt::Display for RewrapCursor {
         match &self.0 {
             Place::Behind(tenant) => write!(f, "behind:{tenant}"),
             Place::Within(cursor, tenant) => write!(f, "within:{cursor}:{tenant}"),
+            Place::Sources(None) => f.write_str("sources"),
+            Place::Sources(Some(source)) => write!(f, "sources:{source}"),
         }
     }
 }
@@ -306,6 +320,10 @@ impl FromStr for RewrapCursor {
     fn from_str(text: &str) -> Result<Self, Self::Err> {
         let tenant = |text: &str| text.parse().map_err(|_| InvalidRewrapCursor);
         match text.split_once(':') {
+            None if text == "sources" => Ok(Self(Place::Sources(None))),
+            Some(("sources", rest)) => {
+                rest.parse().map(|source| Self(Place::Sources(Some(source)))).map_err(|_| InvalidRewrapCursor)
+            }
             Some(("behind", rest)) => Ok(Self(Place::Behind(tenant(rest)?))),
             Some(("within", rest)) => {
                 let (cursor, rest) = rest.split_once(':').ok_or(InvalidRewrapCursor)?;
@@ -334,7 +352,20 @@ mod tests {
                 assert_eq!(there.to_string().parse::<RewrapCursor>()?, there);
             }
         }
-        for text in ["", "behind", "behind:", "within:org_42", "within:cur_7:org_42", "beyond:org_42"] {
+        let source = SourceId::from_uuid(uuid::Uuid::from_u128(7));
+        for there in [RewrapCursor::of_sources(None), RewrapCursor::of_sources(Some(source))] {
+            assert_eq!(there.to_string().parse::<RewrapCursor>()?, there);
+        }
+        for text in [
+            "",
+            "sources:",
+            "sources:wh_1",
+            "behind",
+            "behind:",
+            "within:org_42",
+            "within:cur_7:org_42",
+            "beyond:org_42",
+        ] {
             assert!(text.parse::<RewrapCursor>().is_err(), "{text}");
         }
         Ok(())

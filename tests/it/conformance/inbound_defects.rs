@@ -8,9 +8,9 @@ use crossdock::Result;
 use crossdock::activity::Activity;
 use crossdock::adapters::memory::MemoryStore;
 use crossdock::inbound::{
-    Accepted, InboundClaim, InboundClaimed, InboundFate, InboundRetention, InboundSettled, InboundSettlement,
-    InboundStore, Owner, Received, ReceivedFilter, ReceivedRecord, Replayed, Source, SourceChange,
-    SourceName,
+    Accepted, InboundClaim, InboundClaimed, InboundErasure, InboundExamination, InboundFate,
+    InboundRetention, InboundSettled, InboundSettlement, InboundStore, Owner, Received, ReceivedFilter,
+    ReceivedRecord, Replayed, ResealedSecret, Source, SourceChange, SourceName,
 };
 use crossdock::primitives::{Durability, Page, PageRequest, ReceivedId, SourceId};
 use crossdock::testing::conformance::{Check, InboundStoreHarness, InboundStores, inbound_store_suite};
@@ -32,6 +32,16 @@ pub(super) fn trials() -> Vec<Trial> {
             "an_inbound_store_that_saves_by_halves_is_found",
             Defect::Halves,
             &["inbound_sources::changes_that_are_saved_together_are_all_made_or_none"],
+        ),
+        (
+            "an_inbound_store_that_lists_the_sources_of_one_owner_for_all_is_found",
+            Defect::OneOwner,
+            &["inbound_sources::everybodys_sources_are_listed_once_in_the_order_of_their_ids"],
+        ),
+        (
+            "an_inbound_store_that_reseals_what_somebody_else_has_changed_is_found",
+            Defect::BlindReseal,
+            &["inbound_sources::a_seal_is_replaced_where_it_still_stands_and_nothing_else_changes"],
         ),
         (
             "an_inbound_store_that_keeps_copies_is_found",
@@ -90,6 +100,25 @@ pub(super) fn trials() -> Vec<Trial> {
             &["inbound_settle::a_result_whose_lease_was_lost_is_fenced_and_changes_nothing"],
         ),
         (
+            "an_inbound_store_that_counts_no_dead_letters_is_found",
+            Defect::Unworried,
+            &["inbound_listing::an_examination_tells_what_waits_and_what_is_dead"],
+        ),
+        (
+            "an_inbound_store_that_never_erases_is_found",
+            Defect::NeverErases,
+            &[
+                "inbound_erasure::what_is_about_a_subject_loses_its_body_and_is_not_handled",
+                "inbound_erasure::whoever_works_on_what_is_erased_is_fenced",
+                "inbound_erasure::an_order_goes_on_behind_what_is_erased",
+            ],
+        ),
+        (
+            "an_inbound_store_that_erases_what_is_another_tenants_is_found",
+            Defect::ErasesEverybody,
+            &["inbound_erasure::nobody_elses_items_are_erased"],
+        ),
+        (
             "an_inbound_store_that_drops_keys_at_once_is_found",
             Defect::Forgets,
             &["inbound_listing::keys_are_kept_for_a_week_whatever_is_asked_for"],
@@ -123,6 +152,10 @@ enum Defect {
     Leak,
     /// It saves changes one by one.
     Halves,
+    /// It lists one owner's sources where everybody's are wanted.
+    OneOwner,
+    /// It puts a new seal wherever there is one, as a change of the source.
+    BlindReseal,
     /// It looks at no key.
     NoKey,
     /// It looks at no guard.
@@ -143,6 +176,12 @@ enum Defect {
     CountsReleases,
     /// It says of every result that it holds.
     Unfenced,
+    /// It tells a doctor of no dead letters.
+    Unworried,
+    /// It erases nothing.
+    NeverErases,
+    /// It erases whatever is about the subject, whoever's it is.
+    ErasesEverybody,
     /// It drops whatever has ended.
     Forgets,
 }
@@ -214,6 +253,26 @@ impl InboundStore for Store {
 
     async fn sources(&self, owner: &Owner, page: PageRequest) -> Result<Page<Arc<Source>>> {
         self.inner.sources(owner, page).await
+    }
+
+    async fn all_sources(&self, after: Option<SourceId>, limit: usize) -> Result<Vec<Arc<Source>>> {
+        let mut all = self.inner.all_sources(after, limit).await?;
+        all.retain(|source| !self.has(Defect::OneOwner) || source.owner.as_str() == "acme");
+        Ok(all)
+    }
+
+    async fn reseal_source(&self, id: SourceId, seals: Vec<ResealedSecret>) -> Result<u64> {
+        if !self.has(Defect::BlindReseal) {
+            return self.inner.reseal_source(id, seals).await;
+        }
+        let Some(source) = self.inner.source(id).await? else { return Ok(0) };
+        let (mut changed, expected) = ((*source).clone(), source.version);
+        changed.version = expected.next();
+        let pairs = changed.secrets.iter_mut().zip(&seals);
+        pairs.for_each(|(secret, seal)| secret.sealed = seal.after.clone());
+        let change = SourceChange::Replace { source: changed, expected };
+        self.inner.save_sources(&source.owner, vec![change], Vec::new(), source.updated_at).await?;
+        Ok(seals.len() as u64)
     }
 
     async fn accept(&self, mut received: Vec<Received>, now: DateTime<Utc>) -> Result<Vec<Accepted>> {
@@ -289,6 +348,29 @@ impl InboundStore for Store {
         now: DateTime<Utc>,
     ) -> Result<Replayed> {
         self.inner.replay_received(&self.seen_by(owner), filter, page, activity, now).await
+    }
+
+    async fn erase_received(
+        &self,
+        owner: &Owner,
+        subject: &str,
+        now: DateTime<Utc>,
+    ) -> Result<InboundErasure> {
+        if self.has(Defect::NeverErases) {
+            return Ok(InboundErasure::default());
+        }
+        if self.has(Defect::ErasesEverybody) {
+            for other in ["other", "acme"] {
+                let owner = Owner::Tenant(other.parse().expect("a tenant id"));
+                self.inner.erase_received(&owner, subject, now).await?;
+            }
+        }
+        self.inner.erase_received(owner, subject, now).await
+    }
+
+    async fn examine_received(&self, now: DateTime<Utc>) -> Result<InboundExamination> {
+        let found = self.inner.examine_received(now).await?;
+        Ok(if self.has(Defect::Unworried) { InboundExamination::new(found.oldest_due, 0) } else { found })
     }
 
     async fn tidy_received(&self, retention: InboundRetention, now: DateTime<Utc>) -> Result<u64> {

@@ -9,10 +9,10 @@ use chrono::{DateTime, TimeDelta, Utc};
 use crossdock::activity::Activity;
 use crossdock::adapters::memory::MemoryStore;
 use crossdock::inbound::{
-    Accepted, InboundClaim, InboundClaimed, InboundRequest, InboundRetention, InboundSettled,
-    InboundSettlement, InboundStore, Incoming, Owner, PlatformSource, ReceiveOutcome, Received,
-    ReceivedFilter, ReceivedRecord, ReceivedStatus, Refusal, Replayed, Source, SourceChange, SourceName,
-    SourceState, presets,
+    Accepted, InboundClaim, InboundClaimed, InboundErasure, InboundExamination, InboundRequest,
+    InboundRetention, InboundSettled, InboundSettlement, InboundStore, Incoming, Owner, PlatformSource,
+    ReceiveOutcome, Received, ReceivedFilter, ReceivedRecord, ReceivedStatus, Refusal, Replayed,
+    ResealedSecret, Source, SourceChange, SourceName, SourceState, presets,
 };
 use crossdock::primitives::{Durability, Page, PageRequest, ReceivedId, SourceId};
 use crossdock::{Error, ErrorKind, Result};
@@ -287,6 +287,14 @@ impl InboundStore for Shaky {
         self.inner.sources(owner, page).await
     }
 
+    async fn all_sources(&self, after: Option<SourceId>, limit: usize) -> Result<Vec<Arc<Source>>> {
+        self.inner.all_sources(after, limit).await
+    }
+
+    async fn reseal_source(&self, id: SourceId, seals: Vec<ResealedSecret>) -> Result<u64> {
+        self.inner.reseal_source(id, seals).await
+    }
+
     async fn accept(&self, received: Vec<Received>, now: DateTime<Utc>) -> Result<Vec<Accepted>> {
         if self.fails.load(Ordering::SeqCst) {
             return Err(Error::new(ErrorKind::Unavailable, "keep what was received"));
@@ -331,6 +339,19 @@ impl InboundStore for Shaky {
         now: DateTime<Utc>,
     ) -> Result<Replayed> {
         self.inner.replay_received(owner, filter, page, activity, now).await
+    }
+
+    async fn erase_received(
+        &self,
+        owner: &Owner,
+        subject: &str,
+        now: DateTime<Utc>,
+    ) -> Result<InboundErasure> {
+        self.inner.erase_received(owner, subject, now).await
+    }
+
+    async fn examine_received(&self, now: DateTime<Utc>) -> Result<InboundExamination> {
+        self.inner.examine_received(now).await
     }
 
     async fn tidy_received(&self, retention: InboundRetention, now: DateTime<Utc>) -> Result<u64> {

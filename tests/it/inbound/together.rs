@@ -1,24 +1,19 @@
 //! Two processes, one store: each of 1,000 events is sent one to five times, to both at once, and has exactly one effect.
 
 use std::collections::HashMap;
-use std::path::Path;
-use std::str::FromStr;
 use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
-use crossdock::adapters::{EnvelopeVault, PostgresStore, SqliteStore, StaticKeys};
-use crossdock::inbound::{Incoming, PlatformSource, ReceivedFilter, ReceivedStatus, presets};
+use crossdock::inbound::{Incoming, ReceivedFilter, ReceivedStatus, presets};
 use crossdock::ports::Clock;
 use crossdock::primitives::PageRequest;
-use crossdock::{Hub, HubBuilder, SystemClock};
+use crossdock::{Hub, SystemClock};
 use futures_util::StreamExt;
 use libtest_mimic::Trial;
-use rusqlite::{Connection, TransactionBehavior};
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
-use sqlx::PgPool;
-use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
 
+use super::till::{Completing, HUSH, SHOP, Till};
 use super::world::{Failure, signed, signer};
 use crate::kills::{Database, Ground, Process, brief, told_to_end};
 use crate::postgres::{Outcome, rule_with};
@@ -40,7 +35,6 @@ pub(super) fn trials() -> Vec<Trial> {
 const EVENTS: usize = 1_000;
 const AT_ONCE: usize = 64;
 const PATIENCE: Duration = Duration::from_secs(240);
-const HUSH: &str = "hush";
 
 #[derive(Debug, Deserialize, Serialize)]
 struct Brief {
@@ -54,90 +48,6 @@ fn copies(event: usize) -> usize {
     1 + (event * 7 + event / 5) % 5
 }
 
-/// The host's side of one process.
-#[derive(Clone)]
-enum Till {
-    Sqlite(std::path::PathBuf),
-    Postgres(PgPool, PostgresStore),
-}
-
-impl Till {
-    fn open(database: &Database) -> Result<(Self, HubBuilder), Failure> {
-        let hub = Hub::builder().without_built_ins();
-        match database {
-            Database::Sqlite(path) => {
-                Ok((Self::Sqlite(path.clone()), hub.inbound_store(SqliteStore::open(path)?)))
-            }
-            Database::Postgres(url) => {
-                let server = PgConnectOptions::from_str(url)?;
-                let pool = PgPoolOptions::new().max_connections(10).connect_lazy_with(server);
-                let store = PostgresStore::builder(pool.clone()).direct().build()?;
-                Ok((Self::Postgres(pool, store.clone()), hub.inbound_store(store)))
-            }
-        }
-    }
-
-    async fn set_up(&self) -> Result<(), Failure> {
-        // Nothing but the store keeps an event from having two effects.
-        const TABLE: &str = "CREATE TABLE effect (event text NOT NULL)";
-        match self {
-            Self::Sqlite(path) => Ok(connect(path)?.execute_batch(TABLE)?),
-            Self::Postgres(pool, store) => {
-                store.migrate().await?;
-                sqlx::raw_sql(TABLE).execute(pool).await?;
-                Ok(())
-            }
-        }
-    }
-
-    async fn effects(&self) -> Result<(i64, i64), Failure> {
-        const COUNT: &str = "SELECT count(*), count(DISTINCT event) FROM effect";
-        match self {
-            Self::Sqlite(path) => {
-                Ok(connect(path)?.query_row(COUNT, [], |row| Ok((row.get(0)?, row.get(1)?)))?)
-            }
-            Self::Postgres(pool, _) => Ok(sqlx::query_as(COUNT).fetch_one(pool).await?),
-        }
-    }
-
-    /// The effect and its completion, in one transaction.
-    async fn take(&self, event: &Incoming<Value>) -> Result<(), Failure> {
-        let name = event.payload["id"].as_str().ok_or("an event has an id")?.to_owned();
-        match self {
-            Self::Sqlite(path) => tokio::task::block_in_place(|| {
-                let mut connection = connect(path)?;
-                let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
-                transaction.execute("INSERT INTO effect (event) VALUES (?1)", [&name])?;
-                event.complete_in(&transaction)?;
-                Ok(transaction.commit()?)
-            }),
-            Self::Postgres(pool, store) => {
-                let mut transaction = pool.begin().await?;
-                sqlx::query("INSERT INTO effect (event) VALUES ($1)")
-                    .bind(&name)
-                    .execute(&mut *transaction)
-                    .await?;
-                event.complete_in(store.within(&mut transaction)).await?;
-                Ok(transaction.commit().await?)
-            }
-        }
-    }
-}
-
-fn connect(path: &Path) -> Result<Connection, Failure> {
-    let connection = Connection::open(path)?;
-    connection.busy_timeout(Duration::from_secs(30))?;
-    // What is proven here is about processes, not about power.
-    connection.execute_batch("PRAGMA synchronous = NORMAL")?;
-    Ok(connection)
-}
-
-fn hub(builder: HubBuilder) -> Result<Hub, Failure> {
-    let keys = StaticKeys::new("2026-01", "oRkq0NkwYM3MX5Grz7aIyd3Rg6ABDClVWhZWpU9jqoE=")?;
-    let shop = PlatformSource::new("shop", presets::generic()).secret(HUSH);
-    Ok(builder.vault(EnvelopeVault::new(keys)).source(shop).build()?)
-}
-
 fn two_processes(ground: &Ground) -> Result<(), Failure> {
     tokio::runtime::Builder::new_multi_thread()
         .worker_threads(2)
@@ -149,7 +59,7 @@ fn two_processes(ground: &Ground) -> Result<(), Failure> {
 async fn story(ground: &Ground) -> Result<(), Failure> {
     let (till, builder) = Till::open(&ground.database)?;
     till.set_up().await?;
-    let hub = hub(builder)?;
+    let hub = builder.build()?;
     let start =
         |number| Process::start("receive_and_handle", &Brief { database: ground.database.clone(), number });
     let mut processes = [start(0)?, start(1)?];
@@ -159,7 +69,7 @@ async fn story(ground: &Ground) -> Result<(), Failure> {
         for process in &mut processes {
             process.check()?;
         }
-        let (effects, _) = till.effects().await?;
+        let effects: i64 = till.effects().await?.values().sum();
         if effects >= EVENTS as i64 && standing(&hub).await?.1 == sent - EVENTS {
             break;
         }
@@ -172,13 +82,14 @@ async fn story(ground: &Ground) -> Result<(), Failure> {
         process.stop()?;
     }
 
-    let (effects, distinct) = till.effects().await?;
+    let found = till.effects().await?;
+    let (effects, distinct) = (found.values().sum::<i64>(), found.len());
     let (statuses, copies) = standing(&hub).await?;
     eprintln!(
         "two processes, {}: {sent} requests of {EVENTS} events, {effects} effects of {distinct} events, {copies} copies counted",
         ground.name
     );
-    if (effects, distinct) != (EVENTS as i64, EVENTS as i64) {
+    if (effects, distinct) != (EVENTS as i64, EVENTS) {
         return Err(format!("{effects} effects of {distinct} events").into());
     }
     if statuses != HashMap::from([(ReceivedStatus::Done, EVENTS)]) || copies != sent - EVENTS {
@@ -188,7 +99,7 @@ async fn story(ground: &Ground) -> Result<(), Failure> {
 }
 
 /// How many items stand how, and how many copies were counted.
-async fn standing(hub: &Hub) -> Result<(HashMap<ReceivedStatus, usize>, usize), Failure> {
+pub(crate) async fn standing(hub: &Hub) -> Result<(HashMap<ReceivedStatus, usize>, usize), Failure> {
     let (mut statuses, mut copies) = (HashMap::new(), 0);
     let mut page = PageRequest::first(PageRequest::MAX);
     loop {
@@ -208,10 +119,11 @@ pub(crate) fn receive_and_handle() -> Outcome {
     let played: Result<(), Failure> = runtime.block_on(async {
         let Brief { database, number } = brief()?;
         let (till, builder) = Till::open(&database)?;
-        let hub = hub(builder.on("shop", "*", move |event: Incoming<Value>| {
+        let hub = builder.on(SHOP, "*", move |event: Incoming<Value>| {
             let till = till.clone();
-            async move { till.take(&event).await }
-        }))?;
+            async move { till.take(&event, Completing::WithTheEffect, |_| {}).await }
+        });
+        let hub = hub.build()?;
         let told = told_to_end();
         let until_told = async {
             while !told.load(Ordering::SeqCst) {
@@ -240,7 +152,7 @@ async fn send(hub: &Hub, number: usize) -> Result<(), Failure> {
             }
         }
     }
-    let answers = futures_util::stream::iter(requests).map(|request| hub.receive("shop", request));
+    let answers = futures_util::stream::iter(requests).map(|request| hub.receive(SHOP, request));
     let mut answers = answers.buffer_unordered(AT_ONCE);
     while let Some(answer) = answers.next().await {
         if answer.status != 200 {

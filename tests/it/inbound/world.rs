@@ -12,7 +12,7 @@ use crossdock::testing::ManualClock;
 use crossdock::{Hub, HubBuilder};
 use serde_json::{Value, json};
 
-pub(super) type Failure = Box<dyn std::error::Error + Send + Sync>;
+pub(crate) type Failure = Box<dyn std::error::Error + Send + Sync>;
 
 pub(super) const SECRET: &str = "whsec_test";
 
@@ -86,12 +86,12 @@ pub(super) fn paid(id: &str) -> Value {
     json!({"id": id, "type": "invoice.paid", "data": {"object": {"id": "in_1"}}})
 }
 
-pub(super) fn signer(scheme: &Scheme, secret: &str) -> Result<TestSigner, Failure> {
+pub(crate) fn signer(scheme: &Scheme, secret: &str) -> Result<TestSigner, Failure> {
     TestSigner::new(scheme, &SourceSecret::new("1", secret.into()))
         .map_err(|problems| problems[0].to_string().into())
 }
 
-pub(super) fn signed(signer: &TestSigner, body: &[u8], at: DateTime<Utc>) -> Result<InboundRequest, Failure> {
+pub(crate) fn signed(signer: &TestSigner, body: &[u8], at: DateTime<Utc>) -> Result<InboundRequest, Failure> {
     let signed = signer.sign("https://app.example.com/webhooks/stripe", body, at);
     let signed = signed.map_err(|problem| problem.to_string())?;
     Ok(InboundRequest::new(signed.method, signed.url, signed.headers, signed.body))

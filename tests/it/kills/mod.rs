@@ -22,11 +22,15 @@
 //! | `receiver` | where it all arrives |
 //! | `ledger` | what was said on both sides, and the judgement |
 //! | `together` | two processes, and nobody is killed |
+//! | `inbound` | what a process has received and handled when it is killed |
+//! | `clerk` | what that process does |
 //! | `eager` | an engine that acknowledges before it writes, which must be found out |
 
+mod clerk;
 mod eager;
 mod ground;
 mod host;
+mod inbound;
 mod ledger;
 mod orders;
 mod plan;
@@ -46,6 +50,7 @@ use crate::kills::run::{Kills, play};
 use crate::postgres::rule_with;
 use crate::rule;
 
+pub(crate) use clerk::receive_until_killed;
 pub(crate) use ground::Ground;
 pub(crate) use host::Database;
 pub(crate) use process::{Process, brief, told_to_end};
@@ -87,6 +92,7 @@ pub(crate) fn trials() -> Vec<Trial> {
         ),
     ];
     trials.extend(verdicts::trials());
+    trials.extend(inbound::trials());
     trials
 }
 

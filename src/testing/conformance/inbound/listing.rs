@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use crate::inbound::received::{InboundFate, InboundJob, Received, ReceivedStatus};
 use crate::inbound::source::Owner;
-use crate::inbound::store::{Accepted, InboundRetention, ReceivedFilter, Replayed};
+use crate::inbound::store::{Accepted, InboundExamination, InboundRetention, ReceivedFilter, Replayed};
 use crate::primitives::page::PageRequest;
 use crate::testing::conformance::inbound::InboundStoreHarness;
 use crate::testing::conformance::inbound::world::{Found, World, at};
@@ -20,6 +20,7 @@ pub(super) fn checks() -> Vec<Check<dyn InboundStoreHarness>> {
         retention_drops_what_has_ended_and_keeps_what_waits,
         keys_are_kept_for_a_week_whatever_is_asked_for,
         bodies_go_before_their_rows,
+        an_examination_tells_what_waits_and_what_is_dead,
     ]
 }
 
@@ -210,4 +211,22 @@ async fn bodies_go_before_their_rows(world: World) -> Verdict {
     let again = world.accept(vec![world.item("dead")?], 102).await?;
     same(again, vec![Accepted::Rearmed(dead.received.id)], "a copy brings it back")?;
     same(&world.only(102).await?.received.body, &dead.received.body, "with its body")
+}
+
+async fn an_examination_tells_what_waits_and_what_is_dead(world: World) -> Verdict {
+    let examined = async |seconds: i64| world.stores.inbound.examine_received(at(seconds)).await;
+    same(examined(1).await?, InboundExamination::default(), "an empty store")?;
+
+    ended(&world, "dead", InboundFate::Dead, 1).await?;
+    ended(&world, "done", InboundFate::Done, 1).await?;
+    let theirs = world.item_of(&Owner::Tenant(world.other.clone()), "theirs")?;
+    world.accept(vec![world.item("late")?], 7).await?;
+    world.accept(vec![theirs], 5).await?;
+    same(examined(4).await?, InboundExamination::new(None, 1), "nothing is due yet")?;
+    same(examined(9).await?, InboundExamination::new(Some(at(5)), 1), "since when, whoever's it is")?;
+
+    world.claim(10, 9).await?;
+    same(examined(9).await?, InboundExamination::new(None, 1), "somebody works on it")?;
+    world.accept(vec![world.item("dead")?], 9).await?;
+    same(examined(9).await?, InboundExamination::new(Some(at(9)), 0), "a dead letter came back")
 }

@@ -2,6 +2,7 @@
 
 mod accept;
 mod claim;
+mod erasure;
 mod listing;
 mod settle;
 mod sources;
@@ -69,6 +70,13 @@ impl InboundStores {
 /// assert!(names.contains(&"inbound_accept::a_copy_is_counted_and_not_kept"));
 /// ```
 pub fn inbound_store_suite() -> Vec<Check<dyn InboundStoreHarness>> {
-    let lists = [sources::checks(), accept::checks(), claim::checks(), settle::checks(), listing::checks()];
+    let lists = [
+        sources::checks(),
+        accept::checks(),
+        claim::checks(),
+        settle::checks(),
+        listing::checks(),
+        erasure::checks(),
+    ];
     lists.into_iter().flatten().collect()
 }

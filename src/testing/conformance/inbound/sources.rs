@@ -2,8 +2,9 @@
 
 use crate::error::ErrorKind;
 use crate::inbound::source::{Owner, SealedSourceSecret, Source, SourceState};
-use crate::inbound::store::SourceChange;
+use crate::inbound::store::{ResealedSecret, SourceChange};
 use crate::ports::Sealed;
+use crate::primitives::id::SourceId;
 use crate::primitives::page::PageRequest;
 use crate::primitives::version::Version;
 use crate::testing::conformance::inbound::InboundStoreHarness;
@@ -22,6 +23,8 @@ pub(super) fn checks() -> Vec<Check<dyn InboundStoreHarness>> {
         another_owners_source_is_like_none,
         a_listing_shows_each_source_once_newest_first,
         what_was_received_outlives_its_source,
+        everybodys_sources_are_listed_once_in_the_order_of_their_ids,
+        a_seal_is_replaced_where_it_still_stands_and_nothing_else_changes,
     ]
 }
 
@@ -195,4 +198,50 @@ async fn what_was_received_outlives_its_source(world: World) -> Verdict {
     world.save(&source.owner, vec![SourceChange::Delete(source.id)]).await?;
 
     same(world.only(2).await?.received.id, item.id, "it is still handled")
+}
+
+async fn everybodys_sources_are_listed_once_in_the_order_of_their_ids(world: World) -> Verdict {
+    let owners = [acme(&world), Owner::Tenant(world.other.clone()), Owner::Platform];
+    let mut expected = Vec::new();
+    for (owner, name) in owners.iter().cycle().zip(["a", "b", "c", "d", "e"]) {
+        expected.push(saved(&world, owner, name).await?.id);
+    }
+    expected.sort();
+
+    let mut found: Vec<SourceId> = Vec::new();
+    loop {
+        let part = world.stores.inbound.all_sources(found.last().copied(), 2).await?;
+        holds(part.len() <= 2, "no more than was asked for")?;
+        let is_last = part.len() < 2;
+        found.extend(part.iter().map(|source| source.id));
+        if is_last {
+            break;
+        }
+    }
+
+    same(found, expected, "in steps of two")
+}
+
+async fn a_seal_is_replaced_where_it_still_stands_and_nothing_else_changes(world: World) -> Verdict {
+    let seal = |byte: u8| Sealed::new(vec![byte; 3]);
+    let mut source = world.source_of(&acme(&world), "shopify")?;
+    let mut ending = SealedSourceSecret::new(seal(2), at(1));
+    ending.expires_at = Some(at(9));
+    source.secrets = vec![SealedSourceSecret::new(seal(1), at(2)), ending];
+    world.insert(&source).await?;
+    let inbound = &world.stores.inbound;
+
+    let seals = vec![ResealedSecret::new(seal(2), seal(12)), ResealedSecret::new(seal(3), seal(13))];
+    same(inbound.reseal_source(source.id, seals).await?, 1, "one of two still stands")?;
+
+    source.secrets[1].sealed = seal(12);
+    let found = there(inbound.source(source.id).await?, "the source")?;
+    same(&*found, &source, "that one is another, and nothing else, no version either")?;
+    let again = vec![ResealedSecret::new(seal(2), seal(22))];
+    same(inbound.reseal_source(source.id, again).await?, 0, "what somebody else has resealed stays")?;
+    let found = there(inbound.source(source.id).await?, "the source")?;
+    same(&*found, &source, "as it was")?;
+    let never = world.source_of(&acme(&world), "never")?;
+    let seals = vec![ResealedSecret::new(seal(1), seal(11))];
+    same(inbound.reseal_source(never.id, seals).await?, 0, "a source that is gone has none")
 }

@@ -39,6 +39,8 @@ mirror!(
         Dead,
         /// Its signature was right, but it could not be read.
         Unparsable,
+        /// It was erased before it was handled.
+        Erased,
     }
 );
 

@@ -1,0 +1,107 @@
+//! Seals the secrets of all sources anew under the present key: in steps, so that it can stop and go on anywhere.
+
+use crate::error::{Error, Result};
+use crate::inbound::context::InboundContext;
+use crate::inbound::service::known::secret_place;
+use crate::inbound::source::Source;
+use crate::inbound::store::ResealedSecret;
+use crate::ports::{SealPlace, Sealed};
+use crate::primitives::id::SourceId;
+use crate::tenancy::model::TenantId;
+
+/// What one step has found and done.
+#[derive(Debug, Default)]
+pub(crate) struct SourcesResealed {
+    pub(crate) looked_at: u64,
+    pub(crate) current: u64,
+    pub(crate) resealed: u64,
+    pub(crate) overtaken: u64,
+    pub(crate) failures: Vec<ResealFailure>,
+    /// Behind which source the next step goes on; `None` when every source was looked at.
+    pub(crate) next: Option<SourceId>,
+}
+
+/// A secret that is as it was.
+#[derive(Debug)]
+pub(crate) struct ResealFailure {
+    pub(crate) tenant: TenantId,
+    pub(crate) source: SourceId,
+    pub(crate) error: Error,
+}
+
+/// One step: as many sources as one page holds.
+pub(crate) async fn rewrap_step(
+    context: &InboundContext,
+    after: Option<SourceId>,
+) -> Result<SourcesResealed> {
+    let sources = context.store.all_sources(after, RECORDS).await?;
+    let mut step = Step { context, done: SourcesResealed::default() };
+    for source in &sources {
+        // Secrets of the platform's own sources are in the host's configuration, and sealed nowhere.
+        if let Some(tenant) = source.owner.tenant() {
+            step.source(tenant, source).await?;
+        }
+    }
+    step.done.next = sources.last().filter(|_| sources.len() >= RECORDS).map(|source| source.id);
+    Ok(step.done)
+}
+
+struct Step<'a> {
+    context: &'a InboundContext,
+    done: SourcesResealed,
+}
+
+impl Step<'_> {
+    /// Seals one source's secrets anew, those that need it; also those that have ended, which somebody may still look at.
+    async fn source(&mut self, tenant: &TenantId, source: &Source) -> Result<()> {
+        let id = source.id.to_string();
+        let place = secret_place(&source.owner, &id);
+        let mut anew = Vec::new();
+        for secret in &source.secrets {
+            self.done.looked_at += 1;
+            let failure = match self.context.vault.is_current(&secret.sealed).await {
+                Ok(true) => {
+                    self.done.current += 1;
+                    continue;
+                }
+                Ok(false) => match self.anew(place, &secret.sealed).await? {
+                    Ok(after) => {
+                        anew.push(ResealedSecret::new(secret.sealed.clone(), after));
+                        continue;
+                    }
+                    Err(error) => error,
+                },
+                // Nobody can say which key is the present one.
+                Err(error) if error.is_transient() => return Err(error),
+                Err(error) => error,
+            };
+            let (tenant, source) = (tenant.clone(), source.id);
+            self.done.failures.push(ResealFailure { tenant, source, error: failure });
+        }
+        if anew.is_empty() {
+            return Ok(());
+        }
+        let wanted = anew.len() as u64;
+        let resealed = self.context.store.reseal_source(source.id, anew).await?;
+        self.done.resealed += resealed;
+        self.done.overtaken += wanted.saturating_sub(resealed);
+        Ok(())
+    }
+
+    /// The same secret under the present key; within: why this one cannot be sealed anew, while others may.
+    async fn anew(&self, place: SealPlace<'_>, seal: &Sealed) -> Result<Result<Sealed>> {
+        let secret = match self.context.vault.open(place, seal).await {
+            Ok(secret) => secret,
+            // A missing key is the reason for which operators look at a rewrap: it is told, and the next one may open.
+            Err(error) => return Ok(Err(error)),
+        };
+        match self.context.vault.seal(place, &secret).await {
+            // Without the present key, nothing can be sealed.
+            Err(error) if error.is_transient() => Err(error),
+            sealed => Ok(sealed),
+        }
+    }
+}
+
+/// So many sources are looked at in one step.
+const RECORDS: usize = 100;

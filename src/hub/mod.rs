@@ -59,8 +59,8 @@ mod handle;
 mod http;
 mod inbound;
 mod keys;
-#[cfg(feature = "schemas")]
 mod rewrap;
+#[cfg(feature = "schemas")]
 mod schemas;
 mod symptom;
 mod system;

@@ -1,8 +1,9 @@
-//! Outbound webhooks for your product, inside your own process.
+//! The engine behind a product's *Admin → Integrations* page, inside your own process.
 //!
 //! A host declares its event types, a customer's administrator subscribes a URL, the host publishes, and the event
-//! arrives: signed, retried when the receiver fails, and with every attempt in a log that can be looked up. It is the
-//! first part of the engine behind a product's *Admin → Integrations* page.
+//! arrives: signed, retried when the receiver fails, and with every attempt in a log that can be looked up. The same hub knows
+//! who may call the host ([API keys](api_keys)), takes what other platforms tell it ([inbound webhooks](inbound)), translates records
+//! ([mappings](mapping)), and keeps a [log](activity) of it all.
 //!
 //! # Ten lines
 //!
@@ -65,7 +66,9 @@
 //! - [Your *Integrations* page over HTTP](guides::management_api): the management API, mounted and called; feature `axum`.
 //! - [Being told](guides::inbound): notifications of other platforms, from the request to exactly one effect.
 //! - [Providers of inbound webhooks](guides::inbound_providers): what is checked of each, and what is odd about it.
-//! - [Mappings](guides::mapping): translating records, and the [codes](guides::mapping_codes) of what can be wrong.
+//! - [Mappings](guides::mapping): translating records, with [expressions](guides::mapping_expressions) and the
+//!   [codes](guides::mapping_codes) of what can be wrong.
+//! - [The activity log](guides::activity): what happened, and whether the log was changed.
 //! - [Running it](guides::running): stores, processes, keys, the doctor, retention, roles.
 //! - [How your customers verify](guides::verifying): a page to hand out.
 //! - [What was proven](guides::proof): what was done to break the promises, and how to do it again.
@@ -92,7 +95,9 @@
 //!   (`PostgresWake`; without it, work from another process is found within a second).
 //! - **`tokio-postgres`**: publishing inside a `tokio-postgres` transaction; switches `postgres` on.
 //! - **`tower`**: an authentication layer for any tower service.
-//! - **`axum`**: the same for axum, with an extractor and guards, and the management API with its OpenAPI document; switches `tower` on.
+//! - **`axum`**: the same for axum, with an extractor and guards, the management API with its OpenAPI document, and the route that
+//!   receives inbound webhooks; switches `tower` on.
+//! - **`jq`**: mappings in jq, for authors whom the operator trusts.
 //! - **`testing`**: conformance suites, a manual clock, a scripted transport, `drain`; switches `worker` on.
 //!
 //! Every feature only adds items. Without any, the crate is its pure core and brings no async runtime.
@@ -129,6 +134,7 @@ pub mod guides {
     #[doc = include_str!("../docs/webhooks.md")]
     pub mod webhooks {}
 
+    #[doc = "[management]: super::management_api\n"]
     #[doc = include_str!("../docs/api_keys.md")]
     pub mod api_keys {}
 
@@ -137,14 +143,19 @@ pub mod guides {
 
     #[doc = include_str!("../docs/activity.md")]
     pub mod activity {}
+
+    #[doc = "[providers]: super::inbound_providers\n"]
     #[doc = include_str!("../docs/inbound.md")]
     pub mod inbound {}
 
     #[doc = include_str!("../docs/inbound_providers.md")]
     pub mod inbound_providers {}
+
     #[doc = include_str!("../docs/mapping_expressions.md")]
     pub mod mapping_expressions {}
 
+    // On GitHub the links at the end of a text hold, in the documentation the first ones.
+    #[doc = "[codes]: super::mapping_codes\n[expressions]: super::mapping_expressions\n"]
     #[doc = include_str!("../docs/mapping.md")]
     pub mod mapping {}
 

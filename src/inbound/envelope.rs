@@ -191,7 +191,10 @@ impl<'p, 'r, F: Vouched> Pack<'p, 'r, F> {
         let delivery_id = one(&envelope.delivery_id)?;
         let bytes = self.places.request.body.get(range.clone()).ok_or(Unparsable)?;
         // Computed only where it is needed: it takes as long as the check of the signature.
-        let hash = || hash_of(&kind, bytes);
+        let hash = || match bytes {
+            [] => hash_of(&kind, self.places.request.query_text().as_bytes()),
+            bytes => hash_of(&kind, bytes),
+        };
         let (dedupe_key, sources) = match (&event_id, &delivery_id) {
             (Some(id), _) => (key_of("id", id), &envelope.event_id[..]),
             (None, Some(id)) => {
@@ -270,6 +273,8 @@ impl<'p, 'r, F: Vouched> Pack<'p, 'r, F> {
             }
             field => {
                 let text = self.places.text(field).map_err(|_| Unparsable)?;
+                // An empty id would make one item of all that have none.
+                let text = text.filter(|text| !text.is_empty());
                 return Ok(text.map(|text| String::from_utf8_lossy(&text).into_owned()));
             }
         };
@@ -324,4 +329,4 @@ fn bounded(mut text: String) -> String {
 }
 
 const LONGEST_TEXT: usize = 240;
-const MOST_ITEMS: usize = 10_000;
+const MOST_ITEMS: usize = 1_000;

@@ -26,12 +26,33 @@ pub(super) fn list(
     let mut behind = page.cursor();
     // Reads on until the page is full: ids and statuses of a filter are judged here.
     while found.len() <= page.limit() {
-        let part = session.all(sql(filter, &LISTS), parameters(owner, filter, behind), record)?;
+        let part = part(session, owner, filter, behind)?;
         let Some(last) = part.last() else { break };
         behind = Some(Cursor::behind(last.received.id.as_uuid()));
         found.extend(part.into_iter().filter(|record| filter.matches(record)));
     }
     Ok(Page::cut(found, page, |record| Cursor::behind(record.received.id.as_uuid())))
+}
+
+/// Some of what is behind there, newest first; nothing if nothing is. Rows that are named are looked up: everything else of their owner
+/// would be read for each of them.
+fn part(
+    session: &Session<'_>,
+    owner: &Owner,
+    filter: &ReceivedFilter,
+    behind: Option<Cursor>,
+) -> Done<Vec<ReceivedRecord>> {
+    if filter.ids.is_empty() {
+        return session.all(sql(filter, &LISTS), parameters(owner, filter, behind), record);
+    }
+    let mut ids = filter.ids.clone();
+    ids.sort_unstable();
+    ids.dedup();
+    let mut found = Vec::new();
+    for id in ids.iter().rev().filter(|id| behind.is_none_or(|at| id.as_uuid() < at.row())) {
+        found.extend(session.first(ONE, params![owner.as_str(), id.as_uuid().as_bytes()], record)?);
+    }
+    Ok(found)
 }
 
 pub(super) fn one(session: &Session<'_>, owner: &Owner, id: ReceivedId) -> Done<Option<ReceivedRecord>> {
@@ -53,7 +74,7 @@ pub(super) fn replay(
     let mut wanted = Vec::new();
     let mut behind = page.cursor();
     while wanted.len() <= page.limit() {
-        let part = session.all(sql(filter, &LISTS), parameters(owner, filter, behind), record)?;
+        let part = part(session, owner, filter, behind)?;
         let Some(last) = part.last() else { break };
         behind = Some(Cursor::behind(last.received.id.as_uuid()));
         let can = |record: &ReceivedRecord| record.status != ReceivedStatus::Pending && record.has_body;

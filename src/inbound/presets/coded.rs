@@ -9,7 +9,8 @@ use crate::inbound::scheme::reception::{Envelope, Moment, Reception};
 /// Twilio, checked by the verifier `twilio`.
 pub fn twilio() -> Scheme {
     Scheme::by_code("twilio").with_reception(Reception {
-        methods: vec![Method::POST, Method::GET],
+        // By GET everything would stand in the query, which is not kept: 405 instead of an acknowledged loss.
+        methods: vec![Method::POST],
         envelope: Envelope {
             event_id: fields(["header:i-twilio-idempotency-token"]),
             kind: fields(["form:MessageStatus", "form:CallStatus"]),

@@ -69,9 +69,15 @@ impl<'r> Places<'r> {
         Ok(None)
     }
 
-    /// Whether the body says that it is a form.
+    /// Whether the body says that it is a form, and does not look like JSON: nobody signs the content type, and under another one a
+    /// captured request would have no id.
     pub(in crate::inbound) fn is_form(&self) -> bool {
         content_type(self.request.headers).eq_ignore_ascii_case("application/x-www-form-urlencoded")
+            && !self.looks_like_json()
+    }
+
+    fn looks_like_json(&self) -> bool {
+        matches!(self.request.body.trim_ascii_start().first(), Some(b'{' | b'['))
     }
 }
 

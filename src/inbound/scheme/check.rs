@@ -46,7 +46,16 @@ impl Found {
         }
     }
 
+    /// Tenants write schemes, and each of these costs something for every request, a forged one too.
+    fn at_most(&mut self, count: usize, most: usize, field: &str) {
+        self.unless(count <= most, field, &format!("there are at most {most} of these"), "leave some out");
+    }
+
     fn signature(&mut self, rule: &SignatureRule) {
+        self.at_most(rule.signed.len(), 32, "check.signature.signed");
+        self.at_most(rule.key.transforms.len(), 4, "check.signature.key.transforms");
+        let bodies = rule.signed.iter().filter(|part| **part == Part::Body).count();
+        self.unless(bodies <= 1, "check.signature.signed", "the body is signed once", "name `body` once");
         let at = "check.signature.at";
         match &rule.at {
             Field::Numbered(_) => self.unless(
@@ -91,6 +100,18 @@ impl Found {
                 "check.signature.signed",
                 "an element signs its own parts, not the whole body",
                 "name the parts of the element",
+            );
+            let named = rule.signed.iter().filter_map(|part| match part {
+                Part::Field(field) | Part::Optional(field) => Some(field),
+                _ => None,
+            });
+            let time = rule.timestamp.as_ref().and_then(|time| time.at.as_ref());
+            let is_whole = |field: &Field| matches!(field, Field::Document(_) | Field::Form(_));
+            self.unless(
+                !named.chain([&rule.at]).chain(&rule.id).chain(time).any(is_whole),
+                "check.signature.each",
+                "what an element signs stands in the element or in a header: the whole body would be read for each",
+                "use `json:` pointers",
             );
         }
         self.timestamp(rule, computed);
@@ -187,6 +208,9 @@ impl Found {
             "a forged request is answered with a status from 400 to 499",
             "use 401",
         );
+        self.at_most(reception.methods.len(), 8, "reception.methods");
+        self.at_most(reception.content_types.len(), 16, "reception.content_types");
+        self.at_most(reception.handshakes.len(), 8, "reception.handshakes");
         self.answer(&reception.ack, "reception.ack");
         for handshake in &reception.handshakes {
             self.handshake(handshake);
@@ -213,6 +237,7 @@ impl Found {
     fn handshake(&mut self, handshake: &Handshake) {
         let field = "reception.handshakes";
         let conditions = |found: &mut Self, when: &[Condition]| {
+            found.at_most(when.len(), 8, field);
             for condition in when {
                 found.place(&condition.field, field);
             }
@@ -269,6 +294,8 @@ impl Found {
             "the pointer goes through the elements of an array",
             "end it with `/*`",
         );
+        self.at_most(envelope.event_id.len(), 8, "reception.envelope.event_id");
+        self.at_most(envelope.kind.len(), 8, "reception.envelope.kind");
         let several = envelope.event_id.iter().chain(&envelope.kind);
         let single = [&envelope.delivery_id, &envelope.tenant_key, &envelope.sequence];
         let moment = envelope.occurred_at.as_ref().map(|moment| &moment.at);
@@ -289,13 +316,14 @@ impl Found {
     fn place(&mut self, field: &Field, name: &str) {
         let single = match field {
             Field::Numbered(_) => false,
+            Field::Header(names) => names.len() <= 8,
             Field::Json(pointer) | Field::Document(pointer) => pointer.wildcards() == 0,
             _ => true,
         };
         self.unless(
             single,
             name,
-            "a place holds one text, without numbered headers and without `*`",
+            "a place holds one text, without numbered headers, without `*`, and with at most 8 headers to look at",
             "name a single header, parameter or pointer",
         );
     }

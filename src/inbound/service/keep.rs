@@ -39,7 +39,8 @@ pub(super) fn kept(
         received.event_id = item.event_id.as_deref().map(bounded);
         received.kind = bounded(&item.kind);
         received.tenant_key = item.tenant_key.as_deref().map(key);
-        received.version = ItemVersion::new(item.occurred_at, item.sequence);
+        // Nothing happens after it was received: a time far ahead would outdate all that comes behind it.
+        received.version = ItemVersion::new(item.occurred_at.map(|at| at.min(now)), item.sequence);
         received.reading = reading;
         received.headers.clone_from(&headers);
         let order = context.router.order_key(&received.name, &received.kind, &received.body);

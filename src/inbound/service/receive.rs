@@ -38,7 +38,6 @@ pub struct InboundRequest {
 }
 
 /// What the sender is answered, and, for the host alone, why.
-#[derive(Debug)]
 #[non_exhaustive]
 pub struct InboundAnswer {
     /// The status.
@@ -92,6 +91,18 @@ impl fmt::Debug for InboundRequest {
             .field("method", &self.method)
             .field("headers", &self.headers.keys().collect::<Vec<_>>())
             .field("body_bytes", &self.body.len())
+            .finish_non_exhaustive()
+    }
+}
+
+impl fmt::Debug for InboundAnswer {
+    /// Header values and body are left out: the answer to a handshake holds what its sender must prove.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("InboundAnswer")
+            .field("status", &self.status)
+            .field("headers", &self.headers.keys().collect::<Vec<_>>())
+            .field("body_bytes", &self.body.len())
+            .field("outcome", &self.outcome)
             .finish_non_exhaustive()
     }
 }

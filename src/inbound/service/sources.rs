@@ -61,6 +61,11 @@ impl SourceAdmin {
         const WHAT: &str = "create source";
         self.may_manage(WHAT)?;
         let name = new.check().map_err(|problems| Error::invalid(WHAT, problems))?;
+        if self.context.platform.contains_key(&name) {
+            // Handlers are chosen by name: a tenant that signs with a secret of its own must not reach those of the platform.
+            let rule = "the platform has a source of this name, and its handlers hear of that one alone";
+            return Err(Error::invalid(WHAT, [Problem::new("name", rule, "choose another name")]));
+        }
         let now = self.context.clock.now();
         let id = SourceId::mint(now, self.context.entropy.bytes());
         let mut source = Source::new(id, self.owner(), name, new.scheme, now);
@@ -280,8 +285,11 @@ impl InboundContext {
         now: DateTime<Utc>,
     ) -> Result<()> {
         const WHAT: &str = "keep the secret of a handshake";
-        let stored = self.store.source(id).await?.filter(|_| owner.tenant().is_some());
+        // What is known here may be some seconds old: whoever was first has brought the secret.
+        let is_open = |stored: &Source| owner.tenant().is_some() && stored.secrets.is_empty();
+        let stored = self.store.source(id).await?.filter(|stored| is_open(stored));
         let stored = stored.ok_or_else(|| Error::new(ErrorKind::Unconfigured, WHAT))?;
+        check_secret(&stored, secret, WHAT)?;
         let mut source = (*stored).clone();
         source.secrets = vec![self.sealed(owner, id, secret, now).await?];
         let expected = source.version;

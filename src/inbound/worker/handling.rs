@@ -79,7 +79,11 @@ impl Handling {
             return InboundSettlement::new(job, InboundFate::Outdated);
         }
         let received = &job.received;
-        let Some(route) = self.context.router.find(&received.name, &received.kind) else {
+        // A tenant's source that was there before the host declared one of the same name is not the platform's.
+        let is_disguised =
+            received.owner.tenant().is_some() && self.context.platform.contains_key(&received.name);
+        let route = self.context.router.find(&received.name, &received.kind).filter(|_| !is_disguised);
+        let Some(route) = route else {
             return InboundSettlement::new(job, InboundFate::Ignored);
         };
         if job.attempt > self.schedule(route).max_attempts() {

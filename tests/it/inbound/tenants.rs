@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use crossdock::activity::{ActivityFilter, ActivityKind};
+use crossdock::adapters::MemoryStore;
 use crossdock::hub::Admin;
 use crossdock::inbound::{
     InboundRequest, Incoming, NewSource, ReceivedFilter, ReceivedStatus, SourceState, SourceUpdate, presets,
@@ -15,6 +16,7 @@ use libtest_mimic::Trial;
 use serde_json::Value;
 
 use super::world::{Failure, World, play, signed, signer, write_down};
+use crate::durable::ground::vault;
 use crate::rule;
 
 pub(super) fn trials() -> Vec<Trial> {
@@ -23,6 +25,7 @@ pub(super) fn trials() -> Vec<Trial> {
         rule("inbound::old_secrets_count_until_the_overlap_ends", || play(rotation())),
         rule("inbound::another_tenants_ids_answer_like_missing_ones", || play(strangers())),
         rule("inbound::who_may_not_is_told_so_before_anything_is_looked_at", || play(denied())),
+        rule("inbound::a_tenants_source_cannot_take_the_name_of_the_platforms", || play(disguise())),
         rule("inbound::no_secret_is_shown_anywhere", || play(canary())),
     ]
 }
@@ -53,6 +56,36 @@ fn request(secret: &str, id: &str) -> Result<InboundRequest, Failure> {
 
 fn kind_of<T: std::fmt::Debug>(answer: Result<T>) -> Option<ErrorKind> {
     answer.err().map(|error| error.kind())
+}
+
+/// Handlers are chosen by the source's name, and a tenant knows the secret of its own.
+async fn disguise() -> Result<(), Failure> {
+    let world = World::new()?;
+    let acme = admin(&world.hub, "acme")?;
+    let new = || NewSource::new("stripe", presets::generic()).secret(HUSH);
+
+    let refused = acme.sources().create(new()).await.err().ok_or("it is refused")?;
+    assert_eq!((refused.kind(), &*refused.problems()[0].field), (ErrorKind::Invalid, "name"));
+
+    // One that was there before the platform had a source of this name: what it receives is kept, and no handler hears of it.
+    let store = MemoryStore::new();
+    let before = Hub::builder().store(store.clone()).inbound_store(store.clone()).vault(vault()).build()?;
+    let source = admin(&before, "acme")?.sources().create(new()).await?;
+    let world = World::with(|hub, log| {
+        let hub = hub.store(store.clone()).inbound_store(store.clone()).vault(vault());
+        hub.on("stripe", "*", move |event: Incoming<Value>| {
+            write_down(&log, &event);
+            async {}
+        })
+    })?;
+    let sent = world.hub.receive(&source.id.to_string(), request(HUSH, "evt_1")?).await;
+    assert_eq!(sent.status.as_u16(), 200);
+    world.work().await;
+    assert_eq!(world.handled(), Vec::<String>::new());
+    let kept =
+        admin(&world.hub, "acme")?.received().list(&ReceivedFilter::default(), PageRequest::first(9)).await?;
+    assert_eq!(kept.items[0].status, ReceivedStatus::Ignored);
+    Ok(())
 }
 
 async fn life() -> Result<(), Failure> {

@@ -246,11 +246,11 @@ fn depth_and_length() -> Outcome {
 
     // More elements than anybody sends: kept whole, not split.
     let case = case_of("hubspot")?;
-    let many = format!("[{}]", vec!["0"; 10_001].join(","));
+    let many = format!("[{}]", vec!["0"; 1_001].join(","));
     let signed = case.signed_body(many.as_bytes())?;
     assert!(matches!(case.prepared()?.receive(&signed.request(), now()), Found::Unparsable(_)));
-    let most = format!("[{}]", vec!["0"; 10_000].join(","));
-    assert_eq!(genuine(&case, &case.signed_body(most.as_bytes())?)?.items.len(), 10_000);
+    let most = format!("[{}]", vec!["0"; 1_000].join(","));
+    assert_eq!(genuine(&case, &case.signed_body(most.as_bytes())?)?.items.len(), 1_000);
     Ok(())
 }
 

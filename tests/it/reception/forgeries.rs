@@ -1,9 +1,12 @@
 //! One bit is enough: what is signed cannot be changed.
 
-use crossdock::inbound::{Algorithm, PreparedScheme, Refusal, Request, Scheme, SignedRequest, SourceSecret};
+use crossdock::inbound::{
+    Algorithm, Check, Field, Outcome as Found, Part, PreparedScheme, Reception, Refusal, Request, Scheme,
+    SignatureRule, SignedRequest, SourceSecret,
+};
 use crossdock::primitives::Secret;
 use http::Method;
-use http::header::{HeaderMap, HeaderName, HeaderValue};
+use http::header::{CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue};
 use libtest_mimic::Trial;
 
 use super::cases::{Case, Outcome, URL, case_of, cases, header_of, now, words};
@@ -18,6 +21,8 @@ pub(crate) fn trials() -> Vec<Trial> {
         rule("reception::forgeries::where_the_url_is_signed_it_counts", urls),
         rule("reception::forgeries::bodies_may_be_empty_or_no_text", strange_bodies),
         rule("reception::forgeries::floods_of_headers_are_refused", floods),
+        rule("reception::forgeries::another_content_type_hides_no_id", content_types),
+        rule("reception::forgeries::a_scheme_asks_for_a_bounded_amount_of_work", bounded_schemes),
         rule("reception::forgeries::numbered_headers_hold_a_candidate_each", numbered_headers),
         rule("reception::forgeries::a_user_and_a_password_are_one_secret", basic_auth),
         rule("reception::forgeries::a_position_holds_time_and_signature", positions),
@@ -47,6 +52,53 @@ fn body_bits() -> Outcome {
         is_refused(&case, &prepared, &longer)?;
     }
     assert_eq!(covered, 28, "a body that is no longer covered is anybody's");
+    Ok(())
+}
+
+/// Nobody signs the content type: a captured request that is sent again under another one is the same item.
+fn content_types() -> Outcome {
+    for case in cases()? {
+        let signed = case.signed()?;
+        let prepared = case.prepared()?;
+        let keys = |signed: &SignedRequest| match prepared.receive(&signed.request(), now()) {
+            Found::Genuine(genuine) => {
+                Ok(genuine.items.iter().map(|item| item.dedupe_key.clone()).collect::<Vec<_>>())
+            }
+            other => Err(format!("{}: {other:?}", case.name)),
+        };
+        let first = keys(&signed)?;
+        for content_type in
+            ["application/x-www-form-urlencoded", "text/plain", "application/json; charset=utf-8"]
+        {
+            let mut again = signed.clone();
+            again.headers.insert(CONTENT_TYPE, HeaderValue::from_static(content_type));
+            assert_eq!(keys(&again)?, first, "{} as {content_type}", case.name);
+        }
+    }
+    Ok(())
+}
+
+/// Tenants write schemes, and whoever sends garbage has them worked through.
+fn bounded_schemes() -> Outcome {
+    let scheme = |change: &dyn Fn(&mut SignatureRule, &mut Reception)| -> Outcome<Vec<String>> {
+        let mut scheme = case_of("generic")?.scheme;
+        let Check::Signature(rule) = &mut scheme.check else { return Err("the check is data".into()) };
+        change(rule, &mut scheme.reception);
+        Ok(scheme.problems().into_iter().map(|problem| problem.field).collect())
+    };
+    let field = |text: &str| text.parse::<Field>().map_err(|error| error.to_string());
+
+    assert_eq!(scheme(&|_, _| {})?, Vec::<String>::new());
+    let twice = scheme(&|rule, _| rule.signed.push(Part::Body))?;
+    assert_eq!(twice, ["check.signature.signed"]);
+    let id = field("json:/id")?;
+    let many = scheme(&|rule, _| rule.signed.extend(vec![Part::Field(id.clone()); 40]))?;
+    assert_eq!(many, ["check.signature.signed"]);
+    let ids = scheme(&|_, reception| reception.envelope.event_id = vec![id.clone(); 9])?;
+    assert_eq!(ids, ["reception.envelope.event_id"]);
+    let headers = field(&format!("header:{}", ["x-a"; 9].join("|")))?;
+    let headers = scheme(&|_, reception| reception.envelope.delivery_id = Some(headers.clone()))?;
+    assert_eq!(headers, ["reception.envelope"]);
     Ok(())
 }
 

@@ -146,7 +146,16 @@ fn hmac_challenge() -> Outcome {
     let reply = answered(ask(&crc, &Method::GET, "crc_token=token", &HeaderMap::new(), b""))?;
     assert_eq!(reply.body, r#"{"response_token":"sha256=U9BZFOsL7+rNnjI9cU7mjarly7iAw2q0iTBBWV9mDvU="}"#);
     assert_eq!(reply.headers["content-type"], "application/json");
-    for token in ["%7B%22id%22%3A1%7D", "a%20b", "%5B1%5D", &"a".repeat(129)] {
+    for token in [
+        "%7B%22id%22%3A1%7D",
+        "a%20b",
+        "%5B1%5D",
+        "7",
+        "true",
+        "id%3D7",
+        "1700000000.id%3D7",
+        &"a".repeat(129),
+    ] {
         let found = ask(&crc, &Method::GET, &format!("crc_token={token}"), &HeaderMap::new(), b"");
         assert_eq!(refused(found)?, Refusal::UnreadablePart, "{token}");
     }

@@ -106,7 +106,7 @@ BEGIN
     WHERE r.id = ANY (ARRAY(SELECT c.id FROM copies c)) ORDER BY r.id FOR NO KEY UPDATE
   ), counted AS (
     UPDATE "crossdock".received r
-    SET duplicates = r.duplicates + t.count, status = CASE WHEN h.status = 4 THEN 0 ELSE r.status END,
+    SET duplicates = LEAST(r.duplicates::bigint + t.count, 2147483647)::int, status = CASE WHEN h.status = 4 THEN 0 ELSE r.status END,
       due_at = CASE WHEN h.status = 4 THEN p_at ELSE r.due_at END, is_held = r.is_held AND h.status <> 4,
       attempts = CASE WHEN h.status = 4 THEN 0 ELSE r.attempts END, ended_at = CASE WHEN h.status = 4 THEN NULL ELSE r.ended_at END,
       note = CASE WHEN h.status = 4 THEN NULL ELSE r.note END, body = CASE WHEN h.status = 4 THEN COALESCE(r.body, t.body) ELSE r.body END

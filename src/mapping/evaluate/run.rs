@@ -3,7 +3,7 @@
 use crate::mapping::engine::{RunCx, RunReport};
 use crate::mapping::error::{MapError, MapErrorParts, excerpt};
 use crate::mapping::evaluate::failure::Failure;
-use crate::mapping::evaluate::sink::{Place, Sink, Verdict};
+use crate::mapping::evaluate::sink::{Place, Sink, Verdict, too_large};
 use crate::mapping::evaluate::tracer::{Ending, Tracer};
 use crate::mapping::evaluate::value::V;
 use crate::mapping::plan::output::{Member, Members};
@@ -140,8 +140,12 @@ impl<'r, 'a, S: Source<'a>, T: Tracer> Run<'r, 'a, S, T> {
             self.tracer.error(&error);
         }
         if !fatal && policy.unwrap_or(rule.on_error) == OnError::FailField && !rule.required {
-            self.report.failed_fields.push(error);
-            return Ok(());
+            if self.report.failed_fields.len() < MOST_FAILED_FIELDS {
+                self.report.failed_fields.push(error);
+                return Ok(());
+            }
+            // A record in which this much fails is not worth its report; who looks on goes through it all the same.
+            return if T::ON { Ok(()) } else { Err(error) };
         }
         if T::ON && !fatal {
             return Ok(());
@@ -241,6 +245,12 @@ impl<'r, 'a, S: Source<'a>, T: Tracer> Run<'r, 'a, S, T> {
             self.tracer.end(Ending::Mapped, None);
         }
         let entered = sink.enter_list(place);
+        if sink.is_full() {
+            // Lists without elements write nothing that would be refused, and yet their names add up.
+            sink.leave(entered, Verdict::Undo);
+            let failed = Failed { failure: too_large(), step: None, value: None };
+            return self.failed(rule, failed).map(|()| false);
+        }
         let mut next = first;
         let (mut at, mut kept) = (0_u32, 0_u32);
         self.targets.push(&rule.to);
@@ -386,6 +396,9 @@ fn with_places(to: &str, lists: &[&str], places: &[u32]) -> String {
     text.push_str(to.get(written..).unwrap_or_default());
     text
 }
+
+/// Fields of one record that may fail and be reported.
+const MOST_FAILED_FIELDS: usize = 1_000;
 
 /// How far apart repeated names are looked for: a hostile record must not cost the square of its length.
 const REPEATED: usize = 256;

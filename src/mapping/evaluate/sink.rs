@@ -20,6 +20,9 @@ pub(crate) trait Sink<'p> {
     /// Ends the object or list that was entered last.
     fn leave(&mut self, entered: Entered, verdict: Verdict);
 
+    /// Whether the output is larger than it may be already: what is entered says no by itself.
+    fn is_full(&self) -> bool;
+
     /// Writes a member or an element; a value that cannot be written leaves nothing behind. Nobody needs the value afterwards.
     fn put(&mut self, place: Place<'_>, value: &mut V<'_>) -> Result<(), Failure>;
 }
@@ -156,6 +159,10 @@ impl<'p> Sink<'p> for Bytes<'_> {
         }
     }
 
+    fn is_full(&self) -> bool {
+        self.room(0).is_err()
+    }
+
     fn put(&mut self, place: Place<'_>, value: &mut V<'_>) -> Result<(), Failure> {
         let mark = self.out.len();
         self.place(place);
@@ -210,9 +217,11 @@ impl<'p> Tree<'p> {
 
     fn enter(&mut self, place: Place<'_>, container: Container<'p>) -> Entered {
         let is_list = matches!(container, Container::List(_));
+        let mark = self.size;
+        self.size = self.size.saturating_add(VALUE + name_length(place));
         let place = self.index(place);
         self.open.push(Open { place, container });
-        Entered { mark: 0, is_list }
+        Entered { mark, is_list }
     }
 
     /// Where the member of the object that is open stands among the values.
@@ -307,7 +316,10 @@ impl<'p> Sink<'p> for Tree<'p> {
         self.enter(place, Container::List(Vec::new()))
     }
 
-    fn leave(&mut self, _: Entered, verdict: Verdict) {
+    fn leave(&mut self, entered: Entered, verdict: Verdict) {
+        if verdict == Verdict::Undo {
+            self.size = entered.mark;
+        }
         let Some(Open { place, container }) = self.open.pop() else { return };
         let value = match container {
             Container::Object(from, members) => {
@@ -325,6 +337,10 @@ impl<'p> Sink<'p> for Tree<'p> {
         self.add(place, value);
     }
 
+    fn is_full(&self) -> bool {
+        self.size > self.limits.output_bytes
+    }
+
     fn put(&mut self, place: Place<'_>, value: &mut V<'_>) -> Result<(), Failure> {
         // Texts, which are most of what is written, go to their place without another move.
         if let V::Text(text) = value
@@ -338,11 +354,7 @@ impl<'p> Sink<'p> for Tree<'p> {
             return Ok(());
         }
         let before = self.size;
-        self.grow(match place {
-            Place::Key(key) => key.name.len(),
-            Place::Name(name) => name.len(),
-            Place::Top | Place::Element => 0,
-        })?;
+        self.grow(name_length(place))?;
         let value = match self.build(value) {
             Ok(value) => value,
             Err(failure) => {
@@ -403,7 +415,15 @@ pub(crate) fn tree(scanner: &mut Scanner<'_>) -> Result<Value, Failure> {
     })
 }
 
-fn too_large() -> Failure {
+fn name_length(place: Place<'_>) -> usize {
+    match place {
+        Place::Key(key) => key.name.len(),
+        Place::Name(name) => name.len(),
+        Place::Top | Place::Element => 0,
+    }
+}
+
+pub(super) fn too_large() -> Failure {
     Failure::limit("the output is larger than it may be")
 }
 

@@ -170,6 +170,9 @@ impl Compiler<'_> {
             return None;
         }
         for (at, column) in table.columns.iter().enumerate() {
+            if !self.is_short(column, &format!("{pointer}/columns/{at}")) {
+                return None;
+            }
             if table.columns[..at].contains(column) {
                 self.error(
                     "E-TABLE",
@@ -266,7 +269,18 @@ impl Compiler<'_> {
         PathId((self.paths.len() - 1) as u32)
     }
 
+    /// Whether a path or a name is short enough: it may be written once per element of a record.
+    pub(super) fn is_short(&mut self, text: &str, pointer: &str) -> bool {
+        if text.len() > LONGEST_PATH {
+            self.error("E-LIMIT", pointer, format!("longer than {LONGEST_PATH} bytes"));
+        }
+        text.len() <= LONGEST_PATH
+    }
+
     pub(super) fn source_path(&mut self, text: &str, pointer: &str) -> Option<SourcePath> {
+        if !self.is_short(text, pointer) {
+            return None;
+        }
         match text.parse::<SourcePath>() {
             Ok(path) if path.segments.len() > self.limits.path_depth => {
                 let most = self.limits.path_depth;
@@ -310,6 +324,9 @@ impl Compiler<'_> {
         }
     }
 }
+
+/// Bytes of a source path, of a target path and of the name of a column.
+const LONGEST_PATH: usize = 1_024;
 
 /// A name as a part of a JSON Pointer.
 pub(crate) fn escape(name: &str) -> String {

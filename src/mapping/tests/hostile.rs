@@ -1,14 +1,97 @@
 //! What somebody writes who wants the engine to fail, to hang or to grow.
 
-use serde_json::json;
+use serde_json::{Value, json};
 
 use crate::mapping::tests::{document, outcome};
+use crate::mapping::{
+    BuiltinEngine, CompileEnv, CompiledMapping, Limits, MapError, MappingEngine, MappingSpec, Payload,
+    Previewer, RunCx,
+};
+
+/// A mapping with these limits.
+fn compiled(document: &Value, limits: Limits) -> std::sync::Arc<dyn CompiledMapping> {
+    let spec = MappingSpec::parse(&document.to_string()).expect("a document");
+    BuiltinEngine.compile(&spec, &CompileEnv { limits, ..CompileEnv::default() }).expect("it compiles")
+}
+
+/// How a run ends, from bytes to bytes and from memory to memory.
+fn ends(mapping: &dyn CompiledMapping, input: &Value) -> [Result<(), &'static str>; 2] {
+    let code = |error: MapError| error.code;
+    let text = input.to_string();
+    [
+        mapping
+            .run(Payload::Bytes(text.as_bytes()), &RunCx::default(), &mut Vec::new())
+            .map(drop)
+            .map_err(code),
+        mapping.run_to_value(Payload::Value(input), &RunCx::default()).map(drop).map_err(code),
+    ]
+}
 
 #[test]
 fn quotients_without_an_end_are_not_sorted() {
-    let sorted = |text: &str| outcome(&document(json!([{"to": "a", "expr": text}])), &json!({"n": [3, 1, 2]}));
+    let sorted =
+        |text: &str| outcome(&document(json!([{"to": "a", "expr": text}])), &json!({"n": [3, 1, 2]}));
 
     let refused = sorted("$sort([1/3, 0.5, 2/7, 12345678901234567890123456789012345.1])").unwrap_err();
     assert!(refused.contains("INEXACT"), "{refused}");
     assert_eq!(sorted("$sort(n)"), Ok(json!({"a": [1, 2, 3]})));
+}
+
+#[test]
+fn names_that_are_long_are_refused() {
+    let long = "x".repeat(1_025);
+    for rule in [
+        json!({"to": long, "from": "a"}),
+        json!({"to": "a", "from": long}),
+        json!({"to": "a", "first": ["b", long]}),
+    ] {
+        let refused = outcome(&document(json!([rule])), &json!({})).unwrap_err();
+        assert!(refused.contains("E-LIMIT"), "{refused}");
+    }
+    let mut with_table = document(json!([{"to": "a", "from": "a"}]));
+    with_table["tables"] = json!({"t": {"columns": ["k", long], "rows": []}});
+    assert!(outcome(&with_table, &json!({})).unwrap_err().contains("E-LIMIT"));
+}
+
+#[test]
+fn the_names_of_empty_lists_count_as_output() {
+    let name = "x".repeat(1_000);
+    let fields: Vec<Value> = (0..3)
+        .map(|at| json!({"to": format!("{name}{at}"), "each": "$.none", "fields": [{"to": "b", "const": 1}]}))
+        .collect();
+    let document = document(json!([{"to": "rows", "each": "rows", "fields": fields}]));
+    let mapping = compiled(&document, Limits { output_bytes: 50_000, ..Limits::default() });
+
+    let input = |rows: usize| json!({"rows": vec![0; rows], "none": []});
+
+    assert_eq!(ends(&*mapping, &input(10)), [Ok(()), Ok(())]);
+    assert_eq!(ends(&*mapping, &input(100)), [Err("E-LIMIT"), Err("E-LIMIT")]);
+}
+
+#[test]
+fn what_is_left_out_in_the_end_takes_no_room() {
+    // Each inner list is too short, and is undone.
+    let document = document(json!([{"to": "rows", "each": "rows", "fields": [
+        {"to": "inner", "each": "$.few", "min": 2, "on_error": "fail_field", "fields": [{"to": "b", "from": "@"}]},
+    ]}]));
+    let mapping = compiled(&document, Limits { output_bytes: 5_000, ..Limits::default() });
+
+    let input = json!({"rows": vec![0; 100], "few": ["x".repeat(500)]});
+
+    assert_eq!(ends(&*mapping, &input), [Ok(()), Ok(())]);
+}
+
+#[test]
+fn a_record_in_which_too_many_fields_fail_ends() {
+    let document = document(json!([{"to": "rows", "each": "rows", "fields": [
+        {"to": "n", "from": "n", "steps": [{"op": "int"}], "on_error": "fail_field"},
+    ]}]));
+    let mapping = compiled(&document, Limits::default());
+    let input = |rows: usize| json!({"rows": vec![json!({"n": "no"}); rows]});
+
+    assert_eq!(ends(&*mapping, &input(1_000)), [Ok(()), Ok(())]);
+    assert_eq!(ends(&*mapping, &input(1_001)), [Err("E-NUMBER"), Err("E-NUMBER")]);
+    let spec = MappingSpec::parse(&document.to_string()).expect("a document");
+    let previewer = Previewer::compile(&spec, &CompileEnv::default()).expect("it compiles");
+    assert!(previewer.preview(Payload::Value(&input(1_001)), &RunCx::default()).output.is_some());
 }

@@ -362,6 +362,16 @@ impl<'r, 'a, S: Source<'a>, T: Tracer> Run<'r, 'a, S, T> {
         }
     }
 
+    /// Pays for going through a value, or through it as often as this.
+    #[inline]
+    pub(super) fn pay(&mut self, weight: usize, times: usize) -> Result<(), Failure> {
+        let weight = weight as u64;
+        if weight < BYTES_PER_STEP {
+            return Ok(());
+        }
+        self.spend((weight / BYTES_PER_STEP).saturating_mul(times as u64))
+    }
+
     pub(super) fn fetch(&self, path: PathId) -> Result<V<'a>, Failure> {
         let mut found = V::Missing;
         self.fetch_into(path, &mut found)?;
@@ -396,6 +406,9 @@ fn with_places(to: &str, lists: &[&str], places: &[u32]) -> String {
     text.push_str(to.get(written..).unwrap_or_default());
     text
 }
+
+/// So many bytes are read for what one step costs.
+const BYTES_PER_STEP: u64 = 64;
 
 /// Fields of one record that may fail and be reported.
 const MOST_FAILED_FIELDS: usize = 1_000;

@@ -22,14 +22,7 @@ impl<'a, S: Source<'a>, T: Tracer> Run<'_, 'a, S, T> {
                 _ => value,
             });
         }
-        let length = match &value {
-            V::Text(text) => text.len(),
-            V::Raw(raw) => raw.len(),
-            _ => 0,
-        };
-        if length >= 64 {
-            self.spend(length as u64 / 64)?;
-        }
+        self.pay(value.weight(), 1)?;
         let most = self.plan.limits.text_bytes;
         match &step.act {
             Act::Plain(op) => self.plain(op, value, most),
@@ -157,6 +150,10 @@ impl<'a, S: Source<'a>, T: Tracer> Run<'_, 'a, S, T> {
 
     /// The elements of a list, each of which costs something.
     pub(super) fn items(&mut self, value: V<'a>) -> Result<Vec<V<'a>>, Failure> {
+        // Of lists that are read from text or from memory, the elements are made first.
+        if !matches!(value, V::List(_)) {
+            self.pay(value.weight(), 1)?;
+        }
         let items = walk::items(value)?;
         self.spend(items.len() as u64)?;
         Ok(items)

@@ -95,3 +95,55 @@ fn a_record_in_which_too_many_fields_fail_ends() {
     let previewer = Previewer::compile(&spec, &CompileEnv::default()).expect("it compiles");
     assert!(previewer.preview(Payload::Value(&input(1_001)), &RunCx::default()).output.is_some());
 }
+
+#[test]
+fn going_through_large_values_costs_as_much_as_they_are_large() {
+    let rules = |rule: Value| {
+        let rule = |at: usize| {
+            let mut rule = rule.clone();
+            rule["to"] = json!(format!("t{at}"));
+            rule
+        };
+        document(json!((0..40).map(rule).collect::<Vec<_>>()))
+    };
+    let limits = Limits { fuel: 1_000, ..Limits::default() };
+    let list = json!((0..500).map(|at| json!({"k": at})).collect::<Vec<_>>());
+    let small = json!({"list": [{"k": 1}], "text": "x"});
+    let large = json!({"list": list, "text": "x".repeat(6_000)});
+    for rule in [
+        json!({"from": "list", "steps": [{"op": "pick", "path": "[0].k"}]}),
+        json!({"from": "list", "steps": [{"op": "cases", "cases": [{"when": {"path": "@[0].k", "eq": 7}, "value": 1}]}]}),
+        json!({"const": 1, "when": {"path": "list", "eq": [1]}}),
+        json!({"const": 1, "when": {"path": "text", "eq": "y"}}),
+        json!({"const": 1, "when": {"path": "text", "one_of": ["y", "z"]}}),
+        json!({"expr": "list[0].k = 7"}),
+    ] {
+        let mapping = compiled(&rules(rule.clone()), limits);
+
+        assert_eq!(ends(&*mapping, &small), [Ok(()), Ok(())], "{rule}");
+        let large = ends(&*mapping, &large);
+        assert!(large.iter().all(Result::is_err), "{rule} {large:?}");
+    }
+}
+
+#[test]
+fn each_path_of_a_rule_costs_something() {
+    for rule in ["first", "join"] {
+        let paths: Vec<String> = (0..100).map(|at| format!("a{at}")).collect();
+        let mut field = json!({"to": "t"});
+        field[rule] = json!(paths);
+        let mapping = compiled(&document(json!([field])), Limits { fuel: 50, ..Limits::default() });
+
+        assert_eq!(ends(&*mapping, &json!({})), [Err("E-LIMIT"), Err("E-LIMIT")]);
+    }
+}
+
+#[test]
+fn to_see_whether_something_large_is_there_costs_no_more_than_if_it_is_small() {
+    let document = document(json!([{"to": "rows", "each": "rows", "fields": [
+        {"to": "a", "const": 1, "when": {"present": "$.rows"}},
+    ]}]));
+    let mapping = compiled(&document, Limits { fuel: 5_000, ..Limits::default() });
+
+    assert_eq!(ends(&*mapping, &json!({"rows": vec!["x".repeat(100); 1_000]})), [Ok(()), Ok(())]);
+}

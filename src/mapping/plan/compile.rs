@@ -232,7 +232,7 @@ impl Compiler<'_> {
         let spec = self.spec;
         for name in spec.tables.keys().filter(|name| !self.used_tables.contains(*name)) {
             let pointer = format!("/tables/{}", escape(name));
-            self.found.0.push(Diagnostic::warning(
+            self.found.add(Diagnostic::warning(
                 "W-UNUSED",
                 pointer,
                 format!("no step uses the table `{name}`"),
@@ -240,7 +240,7 @@ impl Compiler<'_> {
         }
         for name in spec.context.keys().filter(|name| !self.used_context.contains(*name)) {
             let pointer = format!("/context/{}", escape(name));
-            self.found.0.push(Diagnostic::warning("W-UNUSED", pointer, format!("no rule uses `{name}`")));
+            self.found.add(Diagnostic::warning("W-UNUSED", pointer, format!("no rule uses `{name}`")));
         }
     }
 

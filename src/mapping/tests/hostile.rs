@@ -4,8 +4,8 @@ use serde_json::{Value, json};
 
 use crate::mapping::tests::{document, outcome};
 use crate::mapping::{
-    BuiltinEngine, CompileEnv, CompiledMapping, Limits, MapError, MappingEngine, MappingSpec, Payload,
-    Previewer, RunCx,
+    BuiltinEngine, CompileEnv, CompiledMapping, FieldStatus, Limits, MapError, MappingEngine, MappingSpec,
+    Payload, Previewer, RunCx,
 };
 
 /// A mapping with these limits.
@@ -146,4 +146,29 @@ fn to_see_whether_something_large_is_there_costs_no_more_than_if_it_is_small() {
     let mapping = compiled(&document, Limits { fuel: 5_000, ..Limits::default() });
 
     assert_eq!(ends(&*mapping, &json!({"rows": vec!["x".repeat(100); 1_000]})), [Ok(()), Ok(())]);
+}
+
+#[test]
+fn a_preview_writes_down_the_beginning_of_what_has_no_end() {
+    let document = document(json!([{"to": "rows", "each": "rows", "fields": [
+        {"to": "n", "from": "n", "steps": [{"op": "int"}]},
+        {"to": "few", "each": "$.few", "min": 2, "fields": [{"to": "a", "from": "@"}]},
+    ]}]));
+    let spec = MappingSpec::parse(&document.to_string()).expect("a document");
+    let previewer = Previewer::compile(&spec, &CompileEnv::default()).expect("it compiles");
+    let input = json!({"rows": vec![json!({"n": "no"}); 8_000], "few": ["x"]});
+
+    let preview = previewer.preview(Payload::Value(&input), &RunCx::default());
+
+    assert_eq!((preview.fields.len(), preview.errors.len()), (20_000, 1_000));
+    let told: Vec<_> = preview.fields[1..4].iter().map(|field| (field.place(), field.status)).collect();
+    assert_eq!(
+        told,
+        [
+            ("rows[0].n".to_owned(), FieldStatus::Error("E-NUMBER")),
+            ("rows[0].few".to_owned(), FieldStatus::Error("E-ROWS")),
+            ("rows[0].few[0].a".to_owned(), FieldStatus::Mapped),
+        ]
+    );
+    assert_eq!(preview.fields[3].result.as_deref(), Some("\"x\""));
 }

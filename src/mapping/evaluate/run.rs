@@ -1,5 +1,7 @@
 //! The loop over rules and elements.
 
+use std::collections::HashMap;
+
 use crate::mapping::engine::{RunCx, RunReport};
 use crate::mapping::error::{MapError, MapErrorParts, excerpt};
 use crate::mapping::evaluate::failure::Failure;
@@ -336,10 +338,11 @@ impl<'r, 'a, S: Source<'a>, T: Tracer> Run<'r, 'a, S, T> {
             MapError::of_record(&plan.id, plan.version, failure.code, failure.message.into_owned())
         };
         let unread = self.source.unread().map_err(of_record)?;
+        // Of members with the same name, the last counts, however far apart they are.
+        let last: HashMap<&str, usize> =
+            unread.iter().enumerate().map(|(at, (name, _))| (&**name, at)).collect();
         for (at, (name, value)) in unread.iter().enumerate() {
-            // Of members with the same name, the last counts.
-            let repeated = unread[at + 1..].iter().take(REPEATED).any(|(later, _)| later == name);
-            if plan.except.contains(&**name) || repeated {
+            if plan.except.contains(&**name) || last.get(&**name) != Some(&at) {
                 continue;
             }
             if plan.unmapped == UnmappedMode::Error {
@@ -412,6 +415,3 @@ const BYTES_PER_STEP: u64 = 64;
 
 /// Fields of one record that may fail and be reported.
 const MOST_FAILED_FIELDS: usize = 1_000;
-
-/// How far apart repeated names are looked for: a hostile record must not cost the square of its length.
-const REPEATED: usize = 256;

@@ -172,3 +172,18 @@ fn a_preview_writes_down_the_beginning_of_what_has_no_end() {
     );
     assert_eq!(preview.fields[3].result.as_deref(), Some("\"x\""));
 }
+
+#[test]
+fn of_members_with_the_same_name_the_last_one_is_passed_however_far_it_is() {
+    let mut document = document(json!([{"to": "x", "from": "x"}]));
+    document["unmapped"] = json!({"mode": "pass"});
+    let mapping = compiled(&document, Limits::default());
+    let between: String = (0..1_000).map(|at| format!(r#""n{at}":0,"#)).collect();
+    let text = format!(r#"{{"twice":1,{between}"twice":2}}"#);
+
+    let mut out = Vec::new();
+    mapping.run(Payload::Bytes(text.as_bytes()), &RunCx::default(), &mut out).expect("it runs");
+
+    let out = String::from_utf8(out).expect("text");
+    assert_eq!((out.matches("twice").count(), out.contains(r#""twice":2"#)), (1, true));
+}

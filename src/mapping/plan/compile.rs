@@ -36,6 +36,8 @@ pub(crate) fn compile(spec: &MappingSpec, env: &CompileEnv<'_>) -> (Option<Plan>
         frames: vec![0],
         used_tables: BTreeSet::new(),
         used_context: BTreeSet::new(),
+        searched: BTreeSet::new(),
+        repeated_rows: BTreeSet::new(),
     };
     compiler.head();
     compiler.tables();
@@ -108,6 +110,10 @@ pub(crate) struct Compiler<'s> {
     pub(super) frames: Vec<u32>,
     pub(super) used_tables: BTreeSet<String>,
     pub(super) used_context: BTreeSet<String>,
+    /// Tables and columns of them whose keys have been looked through.
+    pub(super) searched: BTreeSet<(usize, usize)>,
+    /// Tables and rows of them that have been found to have a key of another row.
+    pub(super) repeated_rows: BTreeSet<(usize, usize)>,
 }
 
 struct Wish {

@@ -187,3 +187,21 @@ fn of_members_with_the_same_name_the_last_one_is_passed_however_far_it_is() {
     let out = String::from_utf8(out).expect("text");
     assert_eq!((out.matches("twice").count(), out.contains(r#""twice":2"#)), (1, true));
 }
+
+#[test]
+fn a_row_with_the_key_of_another_is_told_once_for_all_steps_that_search_it() {
+    let step = |key: &str| json!({"op": "table", "name": "t", "key": key, "value": "c"});
+    let rules: Vec<Value> = ["a", "a", "b", "a", "b"]
+        .iter()
+        .enumerate()
+        .map(|(at, key)| json!({"to": format!("t{at}"), "from": "x", "steps": [step(key)]}))
+        .collect();
+    let mut document = document(json!(rules));
+    document["tables"] = json!({"t": {"columns": ["a", "b", "c"], "rows": [["1", "1", "1"], ["1", "2", "1"], ["1", "1", "1"]]}});
+    let spec = MappingSpec::parse(&document.to_string()).expect("a document");
+
+    let found = BuiltinEngine.compile(&spec, &CompileEnv::default()).expect_err("keys come twice");
+
+    let told: Vec<_> = found.iter().map(|found| (found.code, found.pointer.as_str())).collect();
+    assert_eq!(told, [("E-TABLE-KEY", "/tables/t/rows/1"), ("E-TABLE-KEY", "/tables/t/rows/2")]);
+}

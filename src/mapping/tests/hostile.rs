@@ -205,3 +205,20 @@ fn a_row_with_the_key_of_another_is_told_once_for_all_steps_that_search_it() {
     let told: Vec<_> = found.iter().map(|found| (found.code, found.pointer.as_str())).collect();
     assert_eq!(told, [("E-TABLE-KEY", "/tables/t/rows/1"), ("E-TABLE-KEY", "/tables/t/rows/2")]);
 }
+
+#[test]
+fn filters_and_indexes_pay_for_the_elements_that_they_look_at() {
+    let rules = (0..20)
+        .map(|at| json!({"to": format!("t{at}"), "from": format!("l[k='{at}'].v"), "missing": "null"}));
+    let mapping = compiled(&document(rules.collect()), Limits { fuel: 1_000, ..Limits::default() });
+    let input = |elements: usize| json!({"l": vec![json!({"k": "x", "v": 1}); elements]});
+
+    assert_eq!(ends(&*mapping, &input(20)), [Ok(()), Ok(())]);
+    assert_eq!(ends(&*mapping, &input(100)), [Err("E-LIMIT"), Err("E-LIMIT")]);
+
+    let indexes = document(json!([{"to": "a", "from": "l[0].v"}, {"to": "b", "from": "l[-1].v"}]));
+    let mapping = compiled(&indexes, Limits { fuel: 1_000, ..Limits::default() });
+    let text = format!(r#"{{"l":[{{"v":1,"w":"{}"}}]}}"#, "x".repeat(40_000));
+    let outcome = mapping.run(Payload::Bytes(text.as_bytes()), &RunCx::default(), &mut Vec::new());
+    assert_eq!(outcome.map(drop).map_err(|error| error.code), Err("E-LIMIT"));
+}

@@ -5,6 +5,7 @@ use std::collections::{HashMap, HashSet};
 use std::ops::Range;
 
 use crate::mapping::diagnostic::Diagnostic;
+use crate::mapping::evaluate::value::number_value;
 use crate::mapping::plan::compile::escape;
 use crate::mapping::source::extract::unescape;
 use crate::mapping::source::scan::{NotJson, Scanner};
@@ -14,6 +15,8 @@ use crate::mapping::source::scan::{NotJson, Scanner};
 pub(super) struct Places {
     places: HashMap<String, Place>,
     repeated: Vec<(String, Range<usize>)>,
+    /// Numbers that a reader changes.
+    changed: Vec<(String, Range<usize>)>,
     /// Bytes of pointers that may still be kept.
     room: usize,
 }
@@ -27,7 +30,7 @@ struct Place {
 const MOST_BYTES: usize = 4 << 20;
 /// Bytes of one pointer that is kept whole.
 const LONGEST: usize = 4_096;
-/// So many keys that come twice are told.
+/// So many keys that come twice are told, and so many numbers.
 const MOST_REPEATED: usize = 100;
 
 /// What serde_json reads is not nested deeper.
@@ -40,7 +43,7 @@ impl Places {
     }
 
     fn within(text: &str, room: usize) -> Option<Self> {
-        let mut places = Self { places: HashMap::new(), repeated: Vec::new(), room };
+        let mut places = Self { places: HashMap::new(), repeated: Vec::new(), changed: Vec::new(), room };
         let mut scanner = Scanner::new(text);
         places.value(&mut scanner, &mut String::new(), None, 0).ok()?;
         Some(places)
@@ -48,6 +51,11 @@ impl Places {
 
     pub(super) fn repeated(&self) -> impl Iterator<Item = (String, Range<usize>)> {
         self.repeated.iter().cloned()
+    }
+
+    /// Numbers that memory does not hold as they are written: a reader takes their neighbours, and says nothing.
+    pub(super) fn changed(&self) -> impl Iterator<Item = (String, Range<usize>)> {
+        self.changed.iter().cloned()
     }
 
     /// Which bytes a finding means: a key if that is what is wrong, a part of a string if it says which, else the value.
@@ -123,6 +131,12 @@ impl Places {
                     self.value(scanner, pointer, None, depth + 1)?;
                     pointer.truncate(length);
                     at += 1;
+                }
+            }
+            b'-' | b'0'..=b'9' => {
+                let number = scanner.scalar()?;
+                if number_value(number).is_none() && self.changed.len() < MOST_REPEATED {
+                    self.changed.push((beginning(pointer), start..scanner.at));
                 }
             }
             _ => {

@@ -222,3 +222,25 @@ fn filters_and_indexes_pay_for_the_elements_that_they_look_at() {
     let outcome = mapping.run(Payload::Bytes(text.as_bytes()), &RunCx::default(), &mut Vec::new());
     assert_eq!(outcome.map(drop).map_err(|error| error.code), Err("E-LIMIT"));
 }
+
+#[test]
+fn a_number_that_a_reader_would_change_is_refused_by_its_text() {
+    let parsed = |number: &str| {
+        let fields = format!(r#"[{{"to":"a","const":{number}}}]"#);
+        let text = format!(r#"{{"format":"mapping/1","id":"m","version":1,"fields":{fields}}}"#);
+        MappingSpec::parse(&text).map(drop).map_err(|found| {
+            let span = found[0].span.clone().unwrap_or_default();
+            (found[0].code, found[0].pointer.clone(), text[span].to_owned())
+        })
+    };
+
+    for changed in ["100000000000000000001", "-100000000000000000001", "0.12345678901234567890123", "1e-400"]
+    {
+        assert_eq!(parsed(changed), Err(("E-LITERAL", "/fields/0/const".to_owned(), changed.to_owned())));
+    }
+    for kept in
+        ["18446744073709551615", "-9223372036854775808", "1e20", "0.1", "-0", "-0.0", "1.50", "1E2", "0e0"]
+    {
+        assert_eq!(parsed(kept), Ok(()), "{kept}");
+    }
+}

@@ -138,7 +138,9 @@ impl<'a, S: Source<'a>, T: Tracer> Run<'_, 'a, S, T> {
             Op::BoolMap { yes, no, way } => types::bool_map(&value, yes.as_ref(), no.as_ref(), *way)?,
             Op::Default { .. } => value,
             Op::Hash { key, text } => self.hash(key, *text, value)?,
-            Op::Mask { keep, with } => texts::mask(&value.text_or_number()?, *keep as usize, with.as_deref()),
+            Op::Mask { keep, with } => {
+                texts::mask(&value.text_or_number()?, *keep as usize, with.as_deref(), most)?
+            }
             Op::String {} => types::string(value)?,
             Op::Boolean {} => types::boolean(value)?,
             Op::JsonText {} => types::json_text(value, &self.plan.limits)?,

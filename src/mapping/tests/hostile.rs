@@ -244,3 +244,14 @@ fn a_number_that_a_reader_would_change_is_refused_by_its_text() {
         assert_eq!(parsed(kept), Ok(()), "{kept}");
     }
 }
+
+#[test]
+fn a_mask_does_not_outgrow_what_texts_may_be() {
+    let document = document(
+        json!([{"to": "a", "from": "a", "steps": [{"op": "mask", "keep": 2, "with": "\u{1F512}"}]}]),
+    );
+    let mapping = compiled(&document, Limits { text_bytes: 40, ..Limits::default() });
+
+    assert_eq!(ends(&*mapping, &json!({"a": "12345678é0"})), [Ok(()), Ok(())]);
+    assert_eq!(ends(&*mapping, &json!({"a": "123456789012"})), [Err("E-LIMIT"), Err("E-LIMIT")]);
+}

@@ -255,3 +255,14 @@ fn a_mask_does_not_outgrow_what_texts_may_be() {
     assert_eq!(ends(&*mapping, &json!({"a": "12345678é0"})), [Ok(()), Ok(())]);
     assert_eq!(ends(&*mapping, &json!({"a": "123456789012"})), [Err("E-LIMIT"), Err("E-LIMIT")]);
 }
+
+#[test]
+fn half_of_a_surrogate_pair_in_a_path_is_no_character() {
+    let read = |path: &str| outcome(&document(json!([{"to": "a", "from": path}])), &json!({"\u{1F600}": 1}));
+
+    assert_eq!(read(r"['\uD83D\uDE00']"), Ok(json!({"a": 1})));
+    for half in [r"['\uD83D\u0041']", r"['\uD83D\uE000']", r"['\uD83D']", r"['\uDE00']", r"['\uD83D\uD83D']"]
+    {
+        assert!(read(half).unwrap_err().contains("E-PATH"), "{half}");
+    }
+}

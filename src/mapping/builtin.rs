@@ -81,7 +81,7 @@ impl Builtin {
         let plan = &self.plan;
         match input {
             Payload::Value(record) => {
-                Run::new(plan, &Memory::new(record, &plan.trie), cx, tracer).record(sink)
+                Run::new(plan, &Memory::new(record, &plan.trie, plan.limits.fuel), cx, tracer).record(sink)
             }
             Payload::Bytes(bytes) => {
                 if bytes.len() > plan.limits.input_bytes {

@@ -108,7 +108,7 @@ impl fmt::Display for Diagnostic {
     }
 }
 
-/// Everything that was found, errors first; never empty when it is an error.
+/// What was found, errors first, and of errors and of warnings the first two hundred each; never empty when it is an error.
 #[derive(Clone, Debug, Default, Eq, PartialEq)]
 pub struct Diagnostics(pub Vec<Diagnostic>);
 
@@ -118,8 +118,22 @@ impl Diagnostics {
         self.0.iter().any(Diagnostic::is_error)
     }
 
+    /// Keeps a finding, unless there are enough of its kind: nobody reads more, and each is larger than what it is about.
     pub(crate) fn add(&mut self, diagnostic: Diagnostic) {
-        self.0.push(diagnostic);
+        let of_its_kind = self.0.iter().filter(|known| known.severity == diagnostic.severity).count();
+        if of_its_kind < MOST {
+            let mut diagnostic = diagnostic;
+            // Names of the document stand in all three, and a name may be as long as the document.
+            for text in
+                [&mut diagnostic.pointer, &mut diagnostic.message].into_iter().chain(&mut diagnostic.help)
+            {
+                if text.len() > LONGEST_TEXT {
+                    let end = (0..=LONGEST_TEXT).rev().find(|end| text.is_char_boundary(*end)).unwrap_or(0);
+                    text.truncate(end);
+                }
+            }
+            self.0.push(diagnostic);
+        }
     }
 
     /// Errors first, in the order of the document otherwise.
@@ -189,9 +203,38 @@ fn distance(left: &str, right: &str) -> usize {
 
 const LONGEST: usize = 64;
 
+/// Bytes of a pointer and of a message that are told.
+const LONGEST_TEXT: usize = 4_096;
+
+/// So many errors and so many warnings are told.
+const MOST: usize = 200;
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn so_many_warnings_that_nobody_reads_them_hide_no_error() {
+        let mut found = Diagnostics::default();
+        for at in 0..1_000 {
+            found.add(Diagnostic::warning("W-UNUSED", format!("/{at}"), "unused"));
+        }
+        for at in 0..1_000 {
+            found.add(Diagnostic::error("E-PATH", format!("/{at}"), "wrong"));
+        }
+
+        let found = found.sorted();
+
+        assert_eq!(found.len(), 2 * MOST);
+        let mut long = Diagnostics::default();
+        long.add(
+            Diagnostic::error("E-KEY", "/é".repeat(5_000), "x".repeat(5_000)).with_help("y".repeat(5_000)),
+        );
+        assert!(long[0].pointer.len() <= LONGEST_TEXT && long[0].message.len() == LONGEST_TEXT);
+        assert_eq!(long[0].help.as_ref().map(String::len), Some(LONGEST_TEXT));
+        assert_eq!(found[0].pointer, "/0");
+        assert!(found[MOST - 1].is_error() && !found[MOST].is_error());
+    }
 
     #[test]
     fn the_nearest_name_is_suggested_and_a_far_one_is_not() {

@@ -44,7 +44,8 @@ pub struct Limits {
     pub text_bytes: usize,
     /// Bytes of an output.
     pub output_bytes: usize,
-    /// The last fence: one per rule and step per row, and one more per 64 bytes of text that a step reads.
+    /// The last fence: one per rule and step per row, and one more per 64 bytes of a value that a step or a condition
+    /// goes through.
     pub fuel: u64,
 }
 

@@ -382,11 +382,15 @@ impl<'a> Reader<'a> {
         let first = self.four_digits()?;
         let code = if (0xD800..0xDC00).contains(&first) && self.eat("\\u") {
             let second = self.four_digits()?;
-            0x10000 + ((first - 0xD800) << 10) + second.wrapping_sub(0xDC00).min(0x3FF)
+            // The first half of a pair alone is no character, whatever follows.
+            match (0xDC00..0xE000).contains(&second) {
+                true => Some(0x10000 + ((first - 0xD800) << 10) + (second - 0xDC00)),
+                false => None,
+            }
         } else {
-            first
+            Some(first)
         };
-        char::from_u32(code).ok_or_else(|| self.wrong("this is not a character", start..self.at))
+        code.and_then(char::from_u32).ok_or_else(|| self.wrong("this is not a character", start..self.at))
     }
 
     fn four_digits(&mut self) -> Result<u32, InvalidPath> {

@@ -66,8 +66,11 @@ impl Decimal {
                 }
                 // The remainder is below the divisor, which is below 10^37.
                 remainder *= 10;
-                quotient =
-                    quotient.checked_mul(10).ok_or(ArithmeticError::TooLong)? + remainder / denominator;
+                // Near the end of 128 bits the next digit may not fit even where the shift did.
+                quotient = quotient
+                    .checked_mul(10)
+                    .and_then(|quotient| quotient.checked_add(remainder / denominator))
+                    .ok_or(ArithmeticError::TooLong)?;
                 remainder %= denominator;
             }
             (quotient, remainder, denominator)
@@ -207,6 +210,13 @@ mod tests {
         assert_eq!(d("1e30").divided_by(d("1e-30"), 2, Rounding::HalfUp), Err(ArithmeticError::TooLong));
         assert_eq!(d("1").divided_by(d("3"), 38, Rounding::HalfUp), Err(ArithmeticError::TooLong));
         assert_eq!(d("-7.5").remainder(d("2")), Ok(d("-1.5")));
+    }
+
+    #[test]
+    fn a_quotient_whose_last_digit_leaves_128_bits_is_too_long() {
+        let (number, by) = (d("8234596270044404281195"), d("241993034918486928192.1"));
+
+        assert_eq!(number.divided_by(by, 37, Rounding::HalfUp), Err(ArithmeticError::TooLong));
     }
 
     proptest! {

@@ -94,7 +94,10 @@ pub enum UnreadableSchema {
         at: String,
     },
     /// More leaves than fit, or nested without an end.
-    #[error("the schema has more than {LEAVES} fields or is nested more than {DEEPEST} levels deep")]
+    #[error(
+        "the schema has more than {LEAVES} fields, is nested more than {DEEPEST} levels deep, or has a path of more than \
+         {LONGEST_PATH} bytes"
+    )]
     TooLarge,
     /// A schema is an object, `true` or `false`.
     #[error("what stands at {at} is not a schema")]
@@ -194,7 +197,7 @@ impl RecordShape {
         present: &mut BTreeSet<String>,
         depth: usize,
     ) -> Result<(), UnreadableSchema> {
-        if depth > DEEPEST || self.leaves.len() > LEAVES {
+        if depth > DEEPEST || self.leaves.len() > LEAVES || path.len() > LONGEST_PATH {
             return Err(UnreadableSchema::TooLarge);
         }
         match value {
@@ -266,7 +269,7 @@ struct Place {
 
 impl<'a> Walk<'a> {
     fn visit(&mut self, schema: &'a Value, place: &Place, depth: usize) -> Result<(), UnreadableSchema> {
-        if depth > DEEPEST || self.shape.leaves.len() > LEAVES {
+        if depth > DEEPEST || self.shape.leaves.len() > LEAVES || place.path.len() > LONGEST_PATH {
             return Err(UnreadableSchema::TooLarge);
         }
         if let Value::Bool(allowed) = schema {
@@ -413,6 +416,8 @@ fn is_null_schema(schema: &Value) -> bool {
     schema.get("type").is_some_and(|name| name == "null") || schema.get("const").is_some_and(Value::is_null)
 }
 
+/// Bytes of the path of one leaf: it is repeated in all that lies below.
+const LONGEST_PATH: usize = 4_096;
 const LEAVES: usize = 20_000;
 const DEEPEST: usize = 64;
 
@@ -502,6 +507,15 @@ mod tests {
         assert!(shape.may_have("meta.anything[].at.all"));
         assert!(!shape.may_have("name.first"));
         assert!(!shape.may_have("metadata"));
+    }
+
+    #[test]
+    fn a_path_that_is_longer_than_a_page_is_too_large() {
+        let sample = json!({"x".repeat(LONGEST_PATH + 1): [1, 2, 3]});
+        assert_eq!(RecordShape::from_samples([&sample]), Err(UnreadableSchema::TooLarge));
+
+        let schema = json!({"properties": {"x".repeat(LONGEST_PATH + 1): {"type": "string"}}});
+        assert_eq!(RecordShape::from_schema(&schema), Err(UnreadableSchema::TooLarge));
     }
 
     #[test]

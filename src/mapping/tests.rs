@@ -3,6 +3,7 @@
 mod diagnostics;
 mod facts;
 mod fuzz;
+mod hostile;
 mod memory;
 mod operations;
 mod rules;

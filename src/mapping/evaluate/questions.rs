@@ -19,12 +19,12 @@ impl<'a, S: Source<'a>, T: Tracer> Run<'_, 'a, S, T> {
         Ok(match question {
             Question::Present(look) => !self.look(look, within)?.is_absent(),
             Question::Absent(look) => self.look(look, within)?.is_absent(),
-            Question::Equals(look, value) => self.look(look, within)?.equals(&V::of(value)),
+            Question::Equals(look, value) => self.read(look, within)?.equals(&V::of(value)),
             Question::Differs(look, value) => {
-                let found = self.look(look, within)?;
+                let found = self.read(look, within)?;
                 !matches!(found, V::Missing) && !found.equals(&V::of(value))
             }
-            Question::Compares(look, number, comparison) => match self.look(look, within)? {
+            Question::Compares(look, number, comparison) => match self.read(look, within)? {
                 V::Missing | V::Null => false,
                 found => match found.compare_number(&V::Decimal(*number)) {
                     Some(order) => comparison.holds(order),
@@ -32,14 +32,17 @@ impl<'a, S: Source<'a>, T: Tracer> Run<'_, 'a, S, T> {
                 },
             },
             Question::OneOf(look, values) => {
-                let found = self.look(look, within)?;
+                let found = self.read(look, within)?;
+                // Short values are compared with some others for what one step costs, long ones with one.
+                self.spend(values.len() as u64 / 4)?;
+                self.pay(found.weight(), values.len())?;
                 values.iter().any(|value| found.equals(&V::of(value)))
             }
-            Question::StartsWith(look, text) => match self.look(look, within)? {
+            Question::StartsWith(look, text) => match self.read(look, within)? {
                 V::Missing | V::Null => false,
                 found => found.text()?.starts_with(&**text),
             },
-            Question::Contains(look, text) => match self.look(look, within)? {
+            Question::Contains(look, text) => match self.read(look, within)? {
                 V::Missing | V::Null => false,
                 found => found.text()?.contains(&**text),
             },
@@ -69,11 +72,22 @@ impl<'a, S: Source<'a>, T: Tracer> Run<'_, 'a, S, T> {
         })
     }
 
+    /// What is about to be compared: to see whether something is there costs nothing more, to go through it does.
+    fn read(&mut self, look: &'a Look, within: Option<&V<'a>>) -> Result<V<'a>, Failure> {
+        let found = self.look(look, within)?;
+        self.pay(found.weight(), 1)?;
+        Ok(found)
+    }
+
     fn look(&mut self, look: &'a Look, within: Option<&V<'a>>) -> Result<V<'a>, Failure> {
         self.spend(1)?;
         match (look, within) {
             (Look::Path(path), _) => self.fetch(*path),
-            (Look::Within(segments), Some(value)) => walk::within(value, segments),
+            (Look::Within(segments), Some(value)) => {
+                // What is looked for is found by going through all of it.
+                self.pay(value.weight(), 1)?;
+                walk::within(value, segments)
+            }
             (Look::Within(_), None) => Ok(V::Missing),
         }
     }

@@ -183,6 +183,7 @@ impl<'a, S: Source<'a>, T: Tracer> Run<'_, 'a, S, T> {
             Kind::From(path) => self.fetch(*path),
             Kind::First { paths, skip_empty } => {
                 for path in paths {
+                    self.spend(1)?;
                     match self.fetch(*path)? {
                         V::Missing | V::Null => {}
                         V::Text(text) if text.is_empty() && *skip_empty => {}
@@ -218,6 +219,7 @@ impl<'a, S: Source<'a>, T: Tracer> Run<'_, 'a, S, T> {
         let mut joined = String::new();
         let (mut any, mut parts) = (false, 0);
         for path in paths {
+            self.spend(1)?;
             let text = match self.fetch(*path)? {
                 V::Missing | V::Null if skip_empty => continue,
                 V::Missing | V::Null => Cow::Borrowed(""),

@@ -1,9 +1,11 @@
 //! The loop over rules and elements.
 
+use std::collections::HashMap;
+
 use crate::mapping::engine::{RunCx, RunReport};
 use crate::mapping::error::{MapError, MapErrorParts, excerpt};
 use crate::mapping::evaluate::failure::Failure;
-use crate::mapping::evaluate::sink::{Place, Sink, Verdict};
+use crate::mapping::evaluate::sink::{Place, Sink, Verdict, too_large};
 use crate::mapping::evaluate::tracer::{Ending, Tracer};
 use crate::mapping::evaluate::value::V;
 use crate::mapping::plan::output::{Member, Members};
@@ -140,8 +142,12 @@ impl<'r, 'a, S: Source<'a>, T: Tracer> Run<'r, 'a, S, T> {
             self.tracer.error(&error);
         }
         if !fatal && policy.unwrap_or(rule.on_error) == OnError::FailField && !rule.required {
-            self.report.failed_fields.push(error);
-            return Ok(());
+            if self.report.failed_fields.len() < MOST_FAILED_FIELDS {
+                self.report.failed_fields.push(error);
+                return Ok(());
+            }
+            // A record in which this much fails is not worth its report; who looks on goes through it all the same.
+            return if T::ON { Ok(()) } else { Err(error) };
         }
         if T::ON && !fatal {
             return Ok(());
@@ -241,6 +247,12 @@ impl<'r, 'a, S: Source<'a>, T: Tracer> Run<'r, 'a, S, T> {
             self.tracer.end(Ending::Mapped, None);
         }
         let entered = sink.enter_list(place);
+        if sink.is_full() {
+            // Lists without elements write nothing that would be refused, and yet their names add up.
+            sink.leave(entered, Verdict::Undo);
+            let failed = Failed { failure: too_large(), step: None, value: None };
+            return self.failed(rule, failed).map(|()| false);
+        }
         let mut next = first;
         let (mut at, mut kept) = (0_u32, 0_u32);
         self.targets.push(&rule.to);
@@ -326,10 +338,11 @@ impl<'r, 'a, S: Source<'a>, T: Tracer> Run<'r, 'a, S, T> {
             MapError::of_record(&plan.id, plan.version, failure.code, failure.message.into_owned())
         };
         let unread = self.source.unread().map_err(of_record)?;
+        // Of members with the same name, the last counts, however far apart they are.
+        let last: HashMap<&str, usize> =
+            unread.iter().enumerate().map(|(at, (name, _))| (&**name, at)).collect();
         for (at, (name, value)) in unread.iter().enumerate() {
-            // Of members with the same name, the last counts.
-            let repeated = unread[at + 1..].iter().take(REPEATED).any(|(later, _)| later == name);
-            if plan.except.contains(&**name) || repeated {
+            if plan.except.contains(&**name) || last.get(&**name) != Some(&at) {
                 continue;
             }
             if plan.unmapped == UnmappedMode::Error {
@@ -350,6 +363,16 @@ impl<'r, 'a, S: Source<'a>, T: Tracer> Run<'r, 'a, S, T> {
             }
             None => Err(Failure::limit("the run takes more steps than it may")),
         }
+    }
+
+    /// Pays for going through a value, or through it as often as this.
+    #[inline]
+    pub(super) fn pay(&mut self, weight: usize, times: usize) -> Result<(), Failure> {
+        let weight = weight as u64;
+        if weight < BYTES_PER_STEP {
+            return Ok(());
+        }
+        self.spend((weight / BYTES_PER_STEP).saturating_mul(times as u64))
     }
 
     pub(super) fn fetch(&self, path: PathId) -> Result<V<'a>, Failure> {
@@ -387,5 +410,8 @@ fn with_places(to: &str, lists: &[&str], places: &[u32]) -> String {
     text
 }
 
-/// How far apart repeated names are looked for: a hostile record must not cost the square of its length.
-const REPEATED: usize = 256;
+/// So many bytes are read for what one step costs.
+const BYTES_PER_STEP: u64 = 64;
+
+/// Fields of one record that may fail and be reported.
+const MOST_FAILED_FIELDS: usize = 1_000;

@@ -20,6 +20,9 @@ pub(crate) trait Sink<'p> {
     /// Ends the object or list that was entered last.
     fn leave(&mut self, entered: Entered, verdict: Verdict);
 
+    /// Whether the output is larger than it may be already: what is entered says no by itself.
+    fn is_full(&self) -> bool;
+
     /// Writes a member or an element; a value that cannot be written leaves nothing behind. Nobody needs the value afterwards.
     fn put(&mut self, place: Place<'_>, value: &mut V<'_>) -> Result<(), Failure>;
 }
@@ -74,7 +77,18 @@ impl<'o> Bytes<'o> {
         }
     }
 
+    /// Whether so many bytes more may be written: asked before a value is copied, so that no list of copies outgrows memory.
+    fn room(&self, length: usize) -> Result<(), Failure> {
+        let written = self.out.len() - self.start;
+        if written.saturating_add(length) > self.limits.output_bytes { Err(too_large()) } else { Ok(()) }
+    }
+
     fn write(&mut self, value: &V<'_>) -> Result<(), Failure> {
+        self.room(match value {
+            V::Text(text) | V::Number(text) => text.len(),
+            V::Raw(raw) => raw.len(),
+            _ => 0,
+        })?;
         match value {
             V::Missing | V::Null => self.out.extend_from_slice(b"null"),
             V::Bool(true) => self.out.extend_from_slice(b"true"),
@@ -92,7 +106,8 @@ impl<'o> Bytes<'o> {
                 if is_deeper(node, self.limits.json_depth) {
                     return Err(too_deep());
                 }
-                write_node(node, self.out);
+                let most = self.start.saturating_add(self.limits.output_bytes);
+                write_node(node, self.out, most)?;
             }
             // As deep as steps have built it.
             V::List(items) => {
@@ -144,15 +159,16 @@ impl<'p> Sink<'p> for Bytes<'_> {
         }
     }
 
+    fn is_full(&self) -> bool {
+        self.room(0).is_err()
+    }
+
     fn put(&mut self, place: Place<'_>, value: &mut V<'_>) -> Result<(), Failure> {
         let mark = self.out.len();
         self.place(place);
-        let written = self.write(value);
+        let written = self.write(value).and_then(|()| self.room(0));
         if written.is_err() {
             self.out.truncate(mark);
-        }
-        if self.out.len() - self.start > self.limits.output_bytes {
-            return Err(too_large());
         }
         written
     }
@@ -201,9 +217,11 @@ impl<'p> Tree<'p> {
 
     fn enter(&mut self, place: Place<'_>, container: Container<'p>) -> Entered {
         let is_list = matches!(container, Container::List(_));
+        let mark = self.size;
+        self.size = self.size.saturating_add(VALUE + name_length(place));
         let place = self.index(place);
         self.open.push(Open { place, container });
-        Entered { mark: 0, is_list }
+        Entered { mark, is_list }
     }
 
     /// Where the member of the object that is open stands among the values.
@@ -238,8 +256,14 @@ impl<'p> Tree<'p> {
         object
     }
 
+    /// Counts what is about to be copied, and refuses it before it is if the output would be too large.
+    fn grow(&mut self, bytes: usize) -> Result<(), Failure> {
+        self.size = self.size.saturating_add(bytes);
+        if self.size > self.limits.output_bytes { Err(too_large()) } else { Ok(()) }
+    }
+
     fn build(&mut self, value: &mut V<'_>) -> Result<Value, Failure> {
-        self.size += 8;
+        self.grow(VALUE)?;
         Ok(match value {
             V::Missing | V::Null => Value::Null,
             V::Bool(truth) => Value::Bool(*truth),
@@ -249,29 +273,31 @@ impl<'p> Tree<'p> {
                 None => number(&exact.to_string())?,
             },
             V::Text(text) => {
-                self.size += text.len();
+                self.grow(text.len())?;
                 Value::String(std::mem::take(text).into_owned())
             }
             V::Raw(raw) => {
                 if depth(raw) > self.limits.json_depth {
                     return Err(too_deep());
                 }
-                self.size += raw.len();
+                self.grow(raw.len())?;
                 tree(&mut Scanner::new(raw))?
             }
             V::Node(node) => {
                 if is_deeper(node, self.limits.json_depth) {
                     return Err(too_deep());
                 }
-                node.clone()
+                self.grow(weight(node))?;
+                Value::clone(node)
             }
             V::List(items) => {
                 Value::Array(items.iter_mut().map(|item| self.build(item)).collect::<Result<_, _>>()?)
             }
             V::Object(members) => {
-                let members = members
-                    .iter_mut()
-                    .map(|(name, value)| Ok((std::mem::take(name).into_owned(), self.build(value)?)));
+                let members = members.iter_mut().map(|(name, value)| {
+                    self.grow(name.len())?;
+                    Ok((std::mem::take(name).into_owned(), self.build(value)?))
+                });
                 Value::Object(members.collect::<Result<_, Failure>>()?)
             }
         })
@@ -290,7 +316,10 @@ impl<'p> Sink<'p> for Tree<'p> {
         self.enter(place, Container::List(Vec::new()))
     }
 
-    fn leave(&mut self, _: Entered, verdict: Verdict) {
+    fn leave(&mut self, entered: Entered, verdict: Verdict) {
+        if verdict == Verdict::Undo {
+            self.size = entered.mark;
+        }
         let Some(Open { place, container }) = self.open.pop() else { return };
         let value = match container {
             Container::Object(from, members) => {
@@ -308,28 +337,32 @@ impl<'p> Sink<'p> for Tree<'p> {
         self.add(place, value);
     }
 
+    fn is_full(&self) -> bool {
+        self.size > self.limits.output_bytes
+    }
+
     fn put(&mut self, place: Place<'_>, value: &mut V<'_>) -> Result<(), Failure> {
         // Texts, which are most of what is written, go to their place without another move.
         if let V::Text(text) = value
-            && let Some(slot) = self.index(place).and_then(|at| self.values.get_mut(at))
             && let Place::Key(key) = place
+            && let Some(at) = self.index(place)
         {
-            self.size += 8 + text.len() + key.name.len();
-            if self.size > self.limits.output_bytes {
-                return Err(too_large());
+            self.grow(VALUE + text.len() + key.name.len())?;
+            if let Some(slot) = self.values.get_mut(at) {
+                *slot = Some(Value::String(std::mem::take(text).into_owned()));
             }
-            *slot = Some(Value::String(std::mem::take(text).into_owned()));
             return Ok(());
         }
-        let value = self.build(value)?;
-        self.size += match place {
-            Place::Key(key) => key.name.len(),
-            Place::Name(name) => name.len(),
-            Place::Top | Place::Element => 0,
+        let before = self.size;
+        self.grow(name_length(place))?;
+        let value = match self.build(value) {
+            Ok(value) => value,
+            Err(failure) => {
+                // Nothing of it is written.
+                self.size = before;
+                return Err(failure);
+            }
         };
-        if self.size > self.limits.output_bytes {
-            return Err(too_large());
-        }
         match place {
             Place::Name(name) => self.others.push((name.to_owned(), value)),
             _ => self.add(self.index(place), value),
@@ -382,7 +415,15 @@ pub(crate) fn tree(scanner: &mut Scanner<'_>) -> Result<Value, Failure> {
     })
 }
 
-fn too_large() -> Failure {
+fn name_length(place: Place<'_>) -> usize {
+    match place {
+        Place::Key(key) => key.name.len(),
+        Place::Name(name) => name.len(),
+        Place::Top | Place::Element => 0,
+    }
+}
+
+pub(super) fn too_large() -> Failure {
     Failure::limit("the output is larger than it may be")
 }
 
@@ -391,7 +432,11 @@ fn too_deep() -> Failure {
 }
 
 /// Writes a value in memory, whose depth has been checked: members sorted by name, so that no feature of serde_json shows.
-fn write_node(node: &Value, out: &mut Vec<u8>) {
+/// It stops where the output is longer than `most`.
+fn write_node(node: &Value, out: &mut Vec<u8>, most: usize) -> Result<(), Failure> {
+    if out.len() > most {
+        return Err(too_large());
+    }
     match node {
         Value::Null => out.extend_from_slice(b"null"),
         Value::Bool(true) => out.extend_from_slice(b"true"),
@@ -404,7 +449,7 @@ fn write_node(node: &Value, out: &mut Vec<u8>) {
                 if index > 0 {
                     out.push(b',');
                 }
-                write_node(item, out);
+                write_node(item, out, most)?;
             }
             out.push(b']');
         }
@@ -418,12 +463,27 @@ fn write_node(node: &Value, out: &mut Vec<u8>) {
                 }
                 write_text(name, out);
                 out.push(b':');
-                write_node(value, out);
+                write_node(value, out, most)?;
             }
             out.push(b'}');
         }
     }
+    Ok(())
 }
+
+/// Roughly the bytes of a value as text, without writing it.
+pub(crate) fn weight(value: &Value) -> usize {
+    VALUE
+        + match value {
+            Value::String(text) => text.len(),
+            Value::Array(items) => items.iter().map(weight).sum(),
+            Value::Object(members) => members.iter().map(|(name, value)| name.len() + weight(value)).sum(),
+            Value::Null | Value::Bool(_) | Value::Number(_) => 0,
+        }
+}
+
+/// What a value counts for besides its text.
+pub(crate) const VALUE: usize = 8;
 
 /// Writes a text in quotes.
 pub(crate) fn write_text(text: &str, out: &mut Vec<u8>) {
@@ -458,3 +518,43 @@ pub(crate) fn write_text(text: &str, out: &mut Vec<u8>) {
 }
 
 const HEX: &[u8; 16] = b"0123456789abcdef";
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn neither_sink_copies_more_than_one_value_beyond_its_limit() {
+        let limits = Limits { output_bytes: 1_000, ..Limits::default() };
+        let node = json!({"text": "x".repeat(400)});
+        let raw = node.to_string();
+        for copied in [V::Node(&node), V::Raw(&raw), V::of(&node["text"])] {
+            let mut out = b"before".to_vec();
+            let mut bytes = Bytes::new(&mut out, &limits);
+            let failure = bytes.put(Place::Top, &mut V::List(vec![copied.clone(); 100_000]));
+
+            assert_eq!(failure, Err(too_large()));
+            assert_eq!(out, b"before");
+            assert!(out.capacity() < 3_000, "{}", out.capacity());
+
+            let mut tree = Tree::new(&limits);
+            let mut list = V::List(vec![copied; 3]);
+            assert_eq!(tree.build(&mut list), Err(too_large()));
+            assert!(tree.size < 1_500, "{}", tree.size);
+        }
+    }
+
+    #[test]
+    fn a_value_that_is_not_written_takes_no_room() {
+        let limits = Limits { output_bytes: 1_000, json_depth: 2, ..Limits::default() };
+        let mut tree = Tree::new(&limits);
+        tree.enter_list(Place::Top);
+        for _ in 0..100 {
+            let deep = V::List(vec![V::owned_text("x".repeat(400)), V::Raw("[[[1]]]")]);
+            assert_eq!(tree.put(Place::Element, &mut deep.clone()), Err(too_deep()));
+        }
+        assert_eq!(tree.put(Place::Element, &mut V::owned_text("x".repeat(400))), Ok(()));
+    }
+}

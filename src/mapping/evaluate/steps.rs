@@ -22,14 +22,7 @@ impl<'a, S: Source<'a>, T: Tracer> Run<'_, 'a, S, T> {
                 _ => value,
             });
         }
-        let length = match &value {
-            V::Text(text) => text.len(),
-            V::Raw(raw) => raw.len(),
-            _ => 0,
-        };
-        if length >= 64 {
-            self.spend(length as u64 / 64)?;
-        }
+        self.pay(value.weight(), 1)?;
         let most = self.plan.limits.text_bytes;
         match &step.act {
             Act::Plain(op) => self.plain(op, value, most),
@@ -145,7 +138,9 @@ impl<'a, S: Source<'a>, T: Tracer> Run<'_, 'a, S, T> {
             Op::BoolMap { yes, no, way } => types::bool_map(&value, yes.as_ref(), no.as_ref(), *way)?,
             Op::Default { .. } => value,
             Op::Hash { key, text } => self.hash(key, *text, value)?,
-            Op::Mask { keep, with } => texts::mask(&value.text_or_number()?, *keep as usize, with.as_deref()),
+            Op::Mask { keep, with } => {
+                texts::mask(&value.text_or_number()?, *keep as usize, with.as_deref(), most)?
+            }
             Op::String {} => types::string(value)?,
             Op::Boolean {} => types::boolean(value)?,
             Op::JsonText {} => types::json_text(value, &self.plan.limits)?,
@@ -157,6 +152,10 @@ impl<'a, S: Source<'a>, T: Tracer> Run<'_, 'a, S, T> {
 
     /// The elements of a list, each of which costs something.
     pub(super) fn items(&mut self, value: V<'a>) -> Result<Vec<V<'a>>, Failure> {
+        // Of lists that are read from text or from memory, the elements are made first.
+        if !matches!(value, V::List(_)) {
+            self.pay(value.weight(), 1)?;
+        }
         let items = walk::items(value)?;
         self.spend(items.len() as u64)?;
         Ok(items)

@@ -158,10 +158,13 @@ pub(super) fn digits_only(text: Cow<'_, str>) -> V<'_> {
     V::owned_text(text.chars().filter(char::is_ascii_digit).collect())
 }
 
-pub(super) fn mask<'a>(text: &str, keep: usize, with: Option<&str>) -> V<'a> {
+pub(super) fn mask<'a>(text: &str, keep: usize, with: Option<&str>, most: usize) -> Result<V<'a>, Failure> {
     let covered = text.chars().count().saturating_sub(keep);
     let with = with.unwrap_or("*");
+    let kept = text.char_indices().nth(covered).map_or("", |(at, _)| text.get(at..).unwrap_or_default());
+    // The sign that covers may be longer than what it covers.
+    within(covered.saturating_mul(with.len()).saturating_add(kept.len()), most)?;
     let mut masked = with.repeat(covered);
-    masked.extend(text.chars().skip(covered));
-    V::owned_text(masked)
+    masked.push_str(kept);
+    Ok(V::owned_text(masked))
 }

@@ -7,6 +7,7 @@ use serde_json::Value;
 
 use crate::mapping::decimal::Decimal;
 use crate::mapping::evaluate::failure::Failure;
+use crate::mapping::evaluate::sink;
 use crate::mapping::number_text::compare_numbers;
 
 /// A value on its way from source to target.
@@ -80,6 +81,22 @@ impl<'a> V<'a> {
 
     pub(crate) fn is_absent(&self) -> bool {
         matches!(self, Self::Missing | Self::Null)
+    }
+
+    /// Roughly the bytes that have to be looked at to read, copy or compare the value: what a step on it costs. A scalar knows its
+    /// own at once; a value in memory or one that steps have built is gone through, as the step is about to do.
+    #[inline]
+    pub(crate) fn weight(&self) -> usize {
+        match self {
+            Self::Missing | Self::Null | Self::Bool(_) | Self::Decimal(_) => 0,
+            Self::Number(text) | Self::Text(text) => text.len(),
+            Self::Raw(raw) => raw.len(),
+            Self::Node(node) => sink::weight(node),
+            Self::List(items) => items.iter().map(|item| sink::VALUE + item.weight()).sum(),
+            Self::Object(members) => {
+                members.iter().map(|(name, value)| sink::VALUE + name.len() + value.weight()).sum()
+            }
+        }
     }
 
     /// The text; numbers do not become text here.

@@ -129,6 +129,11 @@ impl<'a, S: Scope<'a>> Evaluation<'_, S> {
         if let Some(other) = items.iter().find(|item| !matches!(item, Item::Number(_))) {
             return Err(wrong_argument(Function::Sort, other, "numbers only, or texts only", at));
         }
+        // Quotients can be compared with some numbers and not with others: that is no order to sort by.
+        let is_quotient = |item: &Item<'a>| matches!(item, Item::Number(Number::Quotient(_)));
+        if items.len() > 1 && items.iter().any(is_quotient) {
+            return Err(ExpressionError::arithmetic(at, ArithmeticError::Inexact));
+        }
         let mut failed: Option<ArithmeticError> = None;
         items.sort_by(|left, right| match (left, right) {
             (Item::Number(left), Item::Number(right)) => left.compare(right).unwrap_or_else(|error| {

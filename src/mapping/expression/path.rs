@@ -6,6 +6,7 @@ use super::error::{ExpressionError, Span};
 use super::evaluate::{At, Evaluation, Here};
 use super::item::{Item, List, NotOpened};
 use super::json::DEEPEST;
+use super::number::Number;
 use super::raw;
 use super::scope::Scope;
 use super::syntax::{NodeKind, Path, Predicate, Start, Step, StepKind};
@@ -21,6 +22,14 @@ impl<'a, S: Scope<'a>> Evaluation<'_, S> {
         let mut current = match &path.start {
             Start::Read(read) => {
                 let (item, followed) = self.scope.read(*read).at(at)?;
+                // Whatever is done with it goes through its text at least once.
+                match &item {
+                    Item::Raw(raw) => self.budget.read(raw.get().len()).at(at)?,
+                    Item::Number(Number::Text(text)) if text.len() >= LONG_NUMBER => {
+                        self.budget.read(text.len()).at(at)?;
+                    }
+                    _ => {}
+                }
                 // Mostly that was all.
                 if followed == steps.len()
                     && path.predicates.is_empty()
@@ -237,6 +246,9 @@ impl<'a, S: Scope<'a>> Evaluation<'_, S> {
         }
     }
 }
+
+/// Numbers of fewer characters cost no more than the step on them.
+const LONG_NUMBER: usize = 64;
 
 /// The place in a list of this length; below zero it counts from the end.
 fn position(place: i64, count: usize) -> Option<usize> {

@@ -36,6 +36,8 @@ pub(crate) fn compile(spec: &MappingSpec, env: &CompileEnv<'_>) -> (Option<Plan>
         frames: vec![0],
         used_tables: BTreeSet::new(),
         used_context: BTreeSet::new(),
+        searched: BTreeSet::new(),
+        repeated_rows: BTreeSet::new(),
     };
     compiler.head();
     compiler.tables();
@@ -108,6 +110,10 @@ pub(crate) struct Compiler<'s> {
     pub(super) frames: Vec<u32>,
     pub(super) used_tables: BTreeSet<String>,
     pub(super) used_context: BTreeSet<String>,
+    /// Tables and columns of them whose keys have been looked through.
+    pub(super) searched: BTreeSet<(usize, usize)>,
+    /// Tables and rows of them that have been found to have a key of another row.
+    pub(super) repeated_rows: BTreeSet<(usize, usize)>,
 }
 
 struct Wish {
@@ -170,6 +176,9 @@ impl Compiler<'_> {
             return None;
         }
         for (at, column) in table.columns.iter().enumerate() {
+            if !self.is_short(column, &format!("{pointer}/columns/{at}")) {
+                return None;
+            }
             if table.columns[..at].contains(column) {
                 self.error(
                     "E-TABLE",
@@ -229,7 +238,7 @@ impl Compiler<'_> {
         let spec = self.spec;
         for name in spec.tables.keys().filter(|name| !self.used_tables.contains(*name)) {
             let pointer = format!("/tables/{}", escape(name));
-            self.found.0.push(Diagnostic::warning(
+            self.found.add(Diagnostic::warning(
                 "W-UNUSED",
                 pointer,
                 format!("no step uses the table `{name}`"),
@@ -237,7 +246,7 @@ impl Compiler<'_> {
         }
         for name in spec.context.keys().filter(|name| !self.used_context.contains(*name)) {
             let pointer = format!("/context/{}", escape(name));
-            self.found.0.push(Diagnostic::warning("W-UNUSED", pointer, format!("no rule uses `{name}`")));
+            self.found.add(Diagnostic::warning("W-UNUSED", pointer, format!("no rule uses `{name}`")));
         }
     }
 
@@ -266,7 +275,18 @@ impl Compiler<'_> {
         PathId((self.paths.len() - 1) as u32)
     }
 
+    /// Whether a path or a name is short enough: it may be written once per element of a record.
+    pub(super) fn is_short(&mut self, text: &str, pointer: &str) -> bool {
+        if text.len() > LONGEST_PATH {
+            self.error("E-LIMIT", pointer, format!("longer than {LONGEST_PATH} bytes"));
+        }
+        text.len() <= LONGEST_PATH
+    }
+
     pub(super) fn source_path(&mut self, text: &str, pointer: &str) -> Option<SourcePath> {
+        if !self.is_short(text, pointer) {
+            return None;
+        }
         match text.parse::<SourcePath>() {
             Ok(path) if path.segments.len() > self.limits.path_depth => {
                 let most = self.limits.path_depth;
@@ -310,6 +330,9 @@ impl Compiler<'_> {
         }
     }
 }
+
+/// Bytes of a source path, of a target path and of the name of a column.
+const LONGEST_PATH: usize = 1_024;
 
 /// A name as a part of a JSON Pointer.
 pub(crate) fn escape(name: &str) -> String {

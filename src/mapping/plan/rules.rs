@@ -24,6 +24,7 @@ impl Compiler<'_> {
                 return;
             }
             let target = match field.to.parse::<TargetPath>() {
+                _ if !self.is_short(&field.to, &format!("{pointer}/to")) => None,
                 Ok(target) if target.names.len() > self.limits.path_depth => {
                     let most = self.limits.path_depth;
                     self.error(

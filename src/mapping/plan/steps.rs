@@ -222,14 +222,17 @@ impl Compiler<'_> {
         let (key_column, value_column) = (column(self, key, "key"), column(self, value, "value"));
         // Not there if something is wrong with it: that has been said.
         let table = self.tables.iter().position(|table| *table.name == *name)?;
-        if let (Rows::Inline(rows), Some(column)) = (&self.tables[table].rows, key_column) {
-            let repeated = rows.repeated(column);
-            for (first, again) in repeated {
+        if let (Rows::Inline(rows), Some(column)) = (&self.tables[table].rows, key_column)
+            && self.searched.insert((table, column))
+        {
+            // Once per column, not per step: a document has room for many steps and for many rows.
+            for (first, again) in rows.repeated(column) {
+                if !self.repeated_rows.insert((table, again)) {
+                    continue;
+                }
                 let place = format!("/tables/{}/rows/{again}", super::compile::escape(name));
                 let message = format!("the key is that of row {first} already, and `{key}` is searched");
-                if !self.found.iter().any(|found| found.code == "E-TABLE-KEY" && found.pointer == place) {
-                    self.error("E-TABLE-KEY", &place, message);
-                }
+                self.found.add(Diagnostic::error("E-TABLE-KEY", place, message));
             }
         }
         Some(TableStep {

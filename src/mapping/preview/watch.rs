@@ -8,23 +8,38 @@ use crate::mapping::limits::Limits;
 use crate::mapping::plan::{Kind, RulePlan};
 use crate::mapping::preview::trace::{FieldStatus, FieldTrace, StepTrace};
 
-/// Writes down what happens to every field.
+/// Writes down what happens to every field, of which there may be as many as a record has elements: of the first so many.
 pub(crate) struct Watch<'l> {
     pub(crate) fields: Vec<FieldTrace>,
     pub(crate) errors: Vec<MapError>,
     limits: &'l Limits,
+    /// Where the rule that is carried out is written down, if it is.
+    current: Option<usize>,
+    /// The same of the rules around it, outermost first, and of itself.
+    around: Vec<Option<usize>>,
     /// The target paths of the lists around, outermost first.
     lists: Vec<String>,
 }
 
 impl<'l> Watch<'l> {
     pub(crate) fn new(limits: &'l Limits) -> Self {
-        Self { fields: Vec::new(), errors: Vec::new(), limits, lists: Vec::new() }
+        Self {
+            fields: Vec::new(),
+            errors: Vec::new(),
+            limits,
+            current: None,
+            around: Vec::new(),
+            lists: Vec::new(),
+        }
+    }
+
+    fn current(&mut self) -> Option<&mut FieldTrace> {
+        self.current.and_then(|at| self.fields.get_mut(at))
     }
 
     /// The value as JSON text; nothing if there is none.
     fn text(&self, value: &V<'_>) -> Option<String> {
-        if matches!(value, V::Missing) {
+        if matches!(value, V::Missing) || self.current.is_none() {
             return None;
         }
         let mut out = Vec::new();
@@ -63,17 +78,22 @@ impl Tracer for Watch<'_> {
 
     fn rule(&mut self, rule: &RulePlan, rows: &[u32]) {
         self.lists.truncate(rows.len());
-        self.fields.push(FieldTrace {
-            to: with_lists(&rule.to, &self.lists),
-            rows: rows.to_vec(),
-            from: rule.from.iter().map(|path| path.to_string()).collect(),
-            is_list: matches!(rule.kind, Kind::Each(_)),
-            source: None,
-            steps: Vec::new(),
-            result: None,
-            status: FieldStatus::Omitted,
-            failure: None,
-        });
+        self.current = (self.fields.len() < MOST_FIELDS).then_some(self.fields.len());
+        self.around.resize(rows.len(), None);
+        self.around.push(self.current);
+        if self.current.is_some() {
+            self.fields.push(FieldTrace {
+                to: with_lists(&rule.to, &self.lists),
+                rows: rows.to_vec(),
+                from: rule.from.iter().map(|path| path.to_string()).collect(),
+                is_list: matches!(rule.kind, Kind::Each(_)),
+                source: None,
+                steps: Vec::new(),
+                result: None,
+                status: FieldStatus::Omitted,
+                failure: None,
+            });
+        }
         if matches!(rule.kind, Kind::Each(_)) {
             self.lists.push(rule.to.to_string());
         }
@@ -81,7 +101,7 @@ impl Tracer for Watch<'_> {
 
     fn source(&mut self, value: &V<'_>) {
         let text = self.text(value);
-        if let Some(field) = self.fields.last_mut()
+        if let Some(field) = self.current()
             && field.source.is_none()
         {
             field.source = text;
@@ -90,39 +110,48 @@ impl Tracer for Watch<'_> {
 
     fn step(&mut self, name: &'static str, before: &V<'_>, after: Result<&V<'_>, &'static str>) {
         let (before, after) = (self.text(before), after.map(|value| self.text(value)));
-        if let Some(field) = self.fields.last_mut() {
+        if let Some(field) = self.current() {
             field.steps.push(StepTrace { op: name.to_owned(), before, after });
         }
     }
 
     fn end(&mut self, ending: Ending, result: Option<&V<'_>>) {
-        let result = result.and_then(|value| self.text(value));
-        let Some(field) = self.fields.last_mut() else { return };
-        field.result = result;
-        field.status = match ending {
+        let status = match ending {
             Ending::Mapped => FieldStatus::Mapped,
             Ending::Defaulted => FieldStatus::Defaulted,
             Ending::Omitted | Ending::NotAsked => FieldStatus::Omitted,
             // The error follows, and says which field it is about.
             Ending::Failed => return,
         };
+        let result = result.and_then(|value| self.text(value));
+        if let Some(field) = self.current() {
+            (field.result, field.status) = (result, status);
+        }
     }
 
     fn instead(&mut self, code: &'static str) {
-        if let Some(field) = self.fields.last_mut() {
+        if let Some(field) = self.current() {
             field.failure = Some(code);
         }
     }
 
     fn error(&mut self, error: &MapError) {
-        let mut fields = self.fields.iter_mut().rev();
-        if let Some(field) = fields.find(|field| field.place() == error.target) {
+        // A rule that failed stands among as many elements as the error says; not looked for in all that has been written down.
+        let at = self.around.get(error.rows.len()).copied().flatten();
+        if let Some(field) = at.and_then(|at| self.fields.get_mut(at))
+            && field.place() == error.target
+        {
             field.status = FieldStatus::Error(error.code);
             field.failure = Some(error.code);
             field.result = None;
         }
-        self.errors.push(error.clone());
+        if self.errors.len() < MOST_ERRORS {
+            self.errors.push(error.clone());
+        }
     }
 }
 
 const LONGEST: usize = 400;
+/// So many fields and so many errors of one record are written down.
+const MOST_FIELDS: usize = 20_000;
+const MOST_ERRORS: usize = 1_000;

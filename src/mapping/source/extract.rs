@@ -8,7 +8,7 @@ use crate::mapping::limits::Limits;
 use crate::mapping::source::scan::{NotJson, Quoted, Scanner};
 use crate::mapping::source::slots::{Row, Slot, Slots};
 use crate::mapping::source::trie::{Filter, NONE, Node, Trie};
-use crate::mapping::source::walk;
+use crate::mapping::source::{too_much, walk};
 use crate::mapping::spec::field::Pick;
 
 /// Reads a text into slots.
@@ -17,6 +17,7 @@ pub(crate) fn extract<'a>(trie: &Trie, text: &'a str, limits: &Limits) -> Result
     let mut extractor = Extractor {
         trie,
         limits,
+        fuel: limits.fuel,
         out: Slots {
             slots: Vec::with_capacity(root.slots as usize * 3),
             rows: Vec::new(),
@@ -38,6 +39,8 @@ pub(crate) fn extract<'a>(trie: &Trie, text: &'a str, limits: &Limits) -> Result
 struct Extractor<'t, 'a> {
     trie: &'t Trie,
     limits: &'t Limits,
+    /// For elements that are read again, each as often as indexes and filters ask for it.
+    fuel: u64,
     out: Slots<'a>,
 }
 
@@ -56,6 +59,13 @@ impl<'t, 'a> Extractor<'t, 'a> {
         self.out.slots.resize(end, Slot::Missing);
         self.out.rows.push(Row { base: base as u32, next: NONE });
         Ok(base)
+    }
+
+    /// Pays for reading an element once more.
+    fn again(&mut self, element: &str) -> Result<(), Failure> {
+        let cost = 1 + element.len() as u64 / 64;
+        self.fuel = self.fuel.checked_sub(cost).ok_or_else(too_much)?;
+        Ok(())
     }
 
     fn clear(&mut self, node: &Node, base: usize) {
@@ -198,6 +208,7 @@ impl<'t, 'a> Extractor<'t, 'a> {
         let Some(items) = &node.items else { return Ok(()) };
         for (index, child) in &items.indexes {
             if let Some(at) = walk::place(*index, elements.len()) {
+                self.again(elements[at])?;
                 self.child(&mut Scanner::new(elements[at]), *child, base)?;
             }
         }
@@ -211,6 +222,7 @@ impl<'t, 'a> Extractor<'t, 'a> {
         let wanted = V::of(&filter.value);
         let mut found = None;
         for element in elements {
+            self.again(element)?;
             if !walk::names_in_text(element, &filter.names)?.equals(&wanted) {
                 continue;
             }

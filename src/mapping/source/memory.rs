@@ -10,7 +10,7 @@ use crate::mapping::evaluate::value::V;
 use crate::mapping::path::Segment;
 use crate::mapping::source::trie::Trie;
 use crate::mapping::source::walk::{self, Found};
-use crate::mapping::source::{Listed, PathRef, PathStep, Source, several};
+use crate::mapping::source::{Listed, PathRef, PathStep, Source, several, too_much};
 use crate::mapping::spec::field::Pick;
 
 pub(crate) struct Memory<'t, 'a> {
@@ -21,6 +21,8 @@ pub(crate) struct Memory<'t, 'a> {
     many: Box<[Cell<Known<'a>>]>,
     /// How many rows there have been.
     rows: Cell<u64>,
+    /// For the elements that filters look at.
+    fuel: Cell<u64>,
 }
 
 /// What was found, and in which row.
@@ -40,12 +42,19 @@ pub(crate) struct Element<'a> {
 }
 
 impl<'t, 'a> Memory<'t, 'a> {
-    pub(crate) fn new(record: &'a Value, trie: &'t Trie) -> Self {
+    pub(crate) fn new(record: &'a Value, trie: &'t Trie, fuel: u64) -> Self {
         let many = match trie.nodes.len() {
             0..=FEW => Box::default(),
             many => vec![Cell::new(UNKNOWN); many].into(),
         };
-        Self { record, trie, few: std::array::from_fn(|_| Cell::new(UNKNOWN)), many, rows: Cell::new(0) }
+        Self {
+            record,
+            trie,
+            few: std::array::from_fn(|_| Cell::new(UNKNOWN)),
+            many,
+            rows: Cell::new(0),
+            fuel: Cell::new(fuel),
+        }
     }
 
     fn known(&self) -> &[Cell<Known<'a>>] {
@@ -68,7 +77,7 @@ impl<'t, 'a> Memory<'t, 'a> {
         }
         for step in &path.steps[left..] {
             let Found::Value(value) = found else { break };
-            found = self.follow(row.row, value, step, path.pick);
+            found = self.follow(row.row, value, step, path.pick)?;
         }
         match found {
             Found::Value(value) => Ok(Some(value)),
@@ -78,7 +87,13 @@ impl<'t, 'a> Memory<'t, 'a> {
     }
 
     /// Where a part of a path leads, from a value that is known.
-    fn follow(&self, row: u64, value: &'a Value, step: &PathStep, pick: Option<Pick>) -> Found<'a> {
+    fn follow(
+        &self,
+        row: u64,
+        value: &'a Value,
+        step: &PathStep,
+        pick: Option<Pick>,
+    ) -> Result<Found<'a>, Failure> {
         let known = self.known();
         if let (Segment::Name(_), Value::Object(members)) = (&step.segment, value) {
             let names = &self.trie.nodes[step.above as usize].names;
@@ -91,12 +106,15 @@ impl<'t, 'a> Memory<'t, 'a> {
                         known[node as usize].set(Known { row, found: Found::Value(value) });
                     }
                 }
-                return known[step.node as usize].get().found;
+                return Ok(known[step.node as usize].get().found);
             }
+        }
+        if let (Segment::Filter { .. }, Value::Array(list)) = (&step.segment, value) {
+            self.fuel.set(self.fuel.get().checked_sub(list.len() as u64).ok_or_else(too_much)?);
         }
         let found = walk::step_in_memory(value, &step.segment, pick);
         known[step.node as usize].set(Known { row, found });
-        found
+        Ok(found)
     }
 
     fn row(&self, list: &'a [Value], index: usize) -> Option<Element<'a>> {

@@ -71,6 +71,10 @@ pub(crate) trait Source<'a> {
     fn unread(&self) -> Result<Vec<(Cow<'a, str>, V<'a>)>, Failure>;
 }
 
+pub(crate) fn too_much() -> Failure {
+    Failure::limit("the filters and indexes of the mapping go through more elements than a run may")
+}
+
 pub(crate) fn several() -> Failure {
     Failure::new("E-AMBIGUOUS", "several elements match the filter; `pick` says which one is meant")
 }

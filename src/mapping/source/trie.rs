@@ -1,5 +1,7 @@
 //! What all rules of a mapping read, as one tree per record and per `each`: read once, in whatever order it comes.
 
+use std::cmp::Ordering;
+
 use serde_json::Value;
 
 use crate::mapping::path::Segment;
@@ -61,7 +63,7 @@ pub(crate) struct Filter {
     pub(crate) node: u32,
 }
 
-/// The names below a node, sorted by length.
+/// The names below a node, sorted by length, and those of one length by their bytes.
 #[derive(Debug, Default)]
 pub(crate) struct Names {
     edges: Box<[(Box<str>, u32)]>,
@@ -71,7 +73,7 @@ pub(crate) struct Names {
 
 impl Names {
     fn new(mut edges: Vec<(Box<str>, u32)>) -> Self {
-        edges.sort_by_key(|(name, _)| name.len());
+        edges.sort_unstable_by(|(a, _), (b, _)| in_order(a, b));
         let longest = edges.last().map_or(0, |(name, _)| name.len());
         let lengths = if edges.len() > FEW && longest < 64 && edges.len() < usize::from(u16::MAX) {
             (0..=longest + 1)
@@ -105,11 +107,21 @@ impl Names {
             }
             &self.edges[usize::from(self.lengths[length])..usize::from(self.lengths[length + 1])]
         };
+        if edges.len() > MANY {
+            let at = edges.binary_search_by(|(edge, _)| in_order(edge, name)).ok()?;
+            return edges.get(at).map(|(_, node)| *node);
+        }
         edges.iter().find(|(edge, _)| edge.as_bytes() == name.as_bytes()).map(|(_, node)| *node)
     }
 }
 
+fn in_order(a: &str, b: &str) -> Ordering {
+    a.len().cmp(&b.len()).then_with(|| a.as_bytes().cmp(b.as_bytes()))
+}
+
 const FEW: usize = 4;
+/// So few names of one length are compared one by one.
+const MANY: usize = 16;
 
 /// The tree while rules are added.
 #[derive(Debug, Default)]
@@ -266,6 +278,24 @@ impl Trie {
         match wanted {
             Wanted::Value(node) => self.nodes[node as usize].slot,
             Wanted::Rows(node) => self.nodes[node as usize].rows,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_are_found_however_many_have_the_same_length() {
+        for (count, long) in [(1, 1), (5, 3), (200, 3), (200, 70)] {
+            let name = |at: usize| format!("{:0long$}", at * 7919 % 1000);
+            let names = Names::new((0..count).map(|at| (name(at).into_boxed_str(), at as u32)).collect());
+
+            for at in 0..count {
+                assert_eq!(names.find(&name(at)), Some(at as u32));
+            }
+            assert_eq!((names.find("x"), names.find(&"x".repeat(long)), names.find("")), (None, None, None));
         }
     }
 }

@@ -82,6 +82,13 @@ fn read<T: DeserializeOwned>(text: &str, schema: &Value, limits: &Limits) -> Res
             repeated.span = Some(span);
             found.add(repeated);
         }
+        for (pointer, span) in places.changed() {
+            let problem = "a number of more digits than a reader keeps, which would take another one";
+            let mut changed = Diagnostic::error("E-LITERAL", pointer, problem)
+                .with_help("write it as a string, and `decimal` as a step");
+            changed.span = Some(span);
+            found.add(changed);
+        }
     }
     shape::check(&value, schema, &mut found);
     if !found.has_errors() {

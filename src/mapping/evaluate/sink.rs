@@ -427,7 +427,7 @@ pub(super) fn too_large() -> Failure {
     Failure::limit("the output is larger than it may be")
 }
 
-fn too_deep() -> Failure {
+pub(super) fn too_deep() -> Failure {
     Failure::new("E-LIMIT", "nested deeper than values may be")
 }
 

@@ -1,11 +1,13 @@
 //! Steps from one type to another.
 
 use std::borrow::Cow;
+use std::collections::BTreeMap;
 
 use serde_json::Value;
 
+use crate::mapping::decimal::Decimal;
 use crate::mapping::evaluate::failure::Failure;
-use crate::mapping::evaluate::sink::{Bytes, Place, Sink};
+use crate::mapping::evaluate::sink::{Bytes, Place, Sink, too_deep};
 use crate::mapping::evaluate::value::V;
 use crate::mapping::limits::Limits;
 use crate::mapping::source::scan::{Scanner, depth};
@@ -55,11 +57,48 @@ pub(super) fn bool_map<'a>(
     }
 }
 
-pub(super) fn json_text<'a>(mut value: V<'a>, limits: &Limits) -> Result<V<'a>, Failure> {
+/// The value as text: the same one, whether it was read from bytes or lies in memory.
+pub(super) fn json_text<'a>(value: V<'a>, limits: &Limits) -> Result<V<'a>, Failure> {
     let mut bytes = Vec::new();
     let limits = Limits { output_bytes: limits.text_bytes, ..*limits };
-    Bytes::new(&mut bytes, &limits).put(Place::Top, &mut value)?;
+    Bytes::new(&mut bytes, &limits).put(Place::Top, &mut canonical(value, limits.json_depth)?)?;
     String::from_utf8(bytes).map(V::owned_text).map_err(|_| Failure::new("E-JSON", "the value has no text"))
+}
+
+/// Without what memory does not keep of a text: members sorted, the last of several with the same name, and numbers neither with
+/// an exponent nor with noughts at the end. A number longer than a decimal stays as it is written.
+fn canonical<'a>(value: V<'a>, depth: usize) -> Result<V<'a>, Failure> {
+    let inside = || depth.checked_sub(1).ok_or_else(too_deep);
+    Ok(match value {
+        V::Number(text) => match text.parse::<Decimal>() {
+            Ok(number) => V::Decimal(number),
+            Err(_) => V::Number(text),
+        },
+        V::Raw(raw) if raw.starts_with('[') => canonical(V::List(walk::items(V::Raw(raw))?), depth)?,
+        V::Raw(raw) => {
+            let members = walk::members(raw)?.into_iter();
+            let members: Result<_, Failure> =
+                members.map(|(name, raw)| Ok((name, walk::read(raw)?))).collect();
+            canonical(V::Object(members?), depth)?
+        }
+        V::Node(Value::Object(members)) => {
+            let members = members.iter().map(|(name, value)| (Cow::Borrowed(name.as_str()), V::of(value)));
+            canonical(V::Object(members.collect()), depth)?
+        }
+        V::Node(Value::Array(items)) => canonical(V::List(items.iter().map(V::of).collect()), depth)?,
+        V::List(items) => {
+            let inside = inside()?;
+            let items = items.into_iter().map(|item| canonical(item, inside));
+            V::List(items.collect::<Result<_, _>>()?)
+        }
+        V::Object(members) => {
+            let inside = inside()?;
+            let members: BTreeMap<Cow<'a, str>, V<'a>> = members.into_iter().collect();
+            let members = members.into_iter().map(|(name, value)| Ok((name, canonical(value, inside)?)));
+            V::Object(members.collect::<Result<_, Failure>>()?)
+        }
+        other => other,
+    })
 }
 
 pub(super) fn parse_json<'a>(value: V<'a>, max: Option<u32>, limits: &Limits) -> Result<V<'a>, Failure> {

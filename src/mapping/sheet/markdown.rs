@@ -283,7 +283,7 @@ fn text(words: &str) -> String {
             '<' => out.push_str("&lt;"),
             '>' => out.push_str("&gt;"),
             '&' => out.push_str("&amp;"),
-            '\\' | '|' | '*' | '`' | '[' | ']' | '#' | '!' | '~' => {
+            '\\' | '|' | '*' | '_' | '`' | '[' | ']' | '#' | '!' | '~' => {
                 out.push('\\');
                 out.push(c);
             }
@@ -312,7 +312,7 @@ mod tests {
 
     #[test]
     fn what_a_tenant_wrote_does_not_break_the_table() {
-        let fields = serde_json::json!([{"to": "a", "from": "b['`|x']", "note": "<b>|*no*\n# [x](y)"}]);
+        let fields = serde_json::json!([{"to": "a", "from": "b['`|x']", "note": "<b>|*no* _no_\n# [x](y)"}]);
         let document = serde_json::json!({"format": "mapping/1", "id": "m", "version": 1, "fields": fields});
         let spec = MappingSpec::parse(&document.to_string()).unwrap();
 
@@ -321,7 +321,7 @@ mod tests {
         let row = text.lines().find(|line| line.starts_with("| 1 |")).unwrap();
         assert_eq!(
             row,
-            "| 1 | `a` |  |  | `` b['`\\|x'] `` |  |  | automatic | &lt;b&gt;\\|\\*no\\* \\# \\[x\\](y) |"
+            "| 1 | `a` |  |  | `` b['`\\|x'] `` |  |  | automatic | &lt;b&gt;\\|\\*no\\* \\_no\\_ \\# \\[x\\](y) |"
         );
     }
 

@@ -266,3 +266,21 @@ fn half_of_a_surrogate_pair_in_a_path_is_no_character() {
         assert!(read(half).unwrap_err().contains("E-PATH"), "{half}");
     }
 }
+
+#[test]
+fn the_text_of_a_value_is_the_same_from_bytes_and_from_memory() {
+    let document = document(json!([{"to": "a", "from": "a", "steps": [{"op": "json_text"}]}]));
+    let mapping = compiled(&document, Limits::default());
+    let text = r#"{"a": { "z" : [1.50, 1e2, 0.0, -0, 12345678901234567890, 1E-7], "b": "\u0041\/", "c": {}, "z2": 1,
+        "c": {"y": null, "x": [ ]} }}"#;
+    let value: Value = serde_json::from_str(text).expect("JSON");
+
+    let texts = [Payload::Bytes(text.as_bytes()), Payload::Value(&value)].map(|payload| {
+        let (value, _) = mapping.run_to_value(payload, &RunCx::default()).expect("it runs");
+        value["a"].as_str().map(str::to_owned)
+    });
+
+    let wanted =
+        r#"{"b":"A/","c":{"x":[],"y":null},"z":[1.5,100,0,0,12345678901234567890,0.0000001],"z2":1}"#;
+    assert_eq!(texts, [Some(wanted.to_owned()), Some(wanted.to_owned())]);
+}

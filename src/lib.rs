@@ -134,7 +134,7 @@ pub mod guides {
     #[doc = include_str!("../docs/webhooks.md")]
     pub mod webhooks {}
 
-    #[doc = "[management]: super::management_api\n"]
+    #[doc = "[management]: crate::guides::management_api\n"]
     #[doc = include_str!("../docs/api_keys.md")]
     pub mod api_keys {}
 
@@ -144,7 +144,7 @@ pub mod guides {
     #[doc = include_str!("../docs/activity.md")]
     pub mod activity {}
 
-    #[doc = "[providers]: super::inbound_providers\n"]
+    #[doc = "[providers]: crate::guides::inbound_providers\n"]
     #[doc = include_str!("../docs/inbound.md")]
     pub mod inbound {}
 
@@ -155,7 +155,7 @@ pub mod guides {
     pub mod mapping_expressions {}
 
     // On GitHub the links at the end of a text hold, in the documentation the first ones.
-    #[doc = "[codes]: super::mapping_codes\n[expressions]: super::mapping_expressions\n"]
+    #[doc = "[codes]: crate::guides::mapping_codes\n[expressions]: crate::guides::mapping_expressions\n"]
     #[doc = include_str!("../docs/mapping.md")]
     pub mod mapping {}
 

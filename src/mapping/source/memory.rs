@@ -77,23 +77,18 @@ impl<'t, 'a> Memory<'t, 'a> {
         }
         for step in &path.steps[left..] {
             let Found::Value(value) = found else { break };
-            found = self.follow(row.row, value, step, path.pick)?;
+            found = self.follow(row.row, value, step, path.pick);
         }
         match found {
             Found::Value(value) => Ok(Some(value)),
             Found::Nothing => Ok(None),
             Found::Several => Err(several()),
+            Found::Unpaid => Err(too_much()),
         }
     }
 
     /// Where a part of a path leads, from a value that is known.
-    fn follow(
-        &self,
-        row: u64,
-        value: &'a Value,
-        step: &PathStep,
-        pick: Option<Pick>,
-    ) -> Result<Found<'a>, Failure> {
+    fn follow(&self, row: u64, value: &'a Value, step: &PathStep, pick: Option<Pick>) -> Found<'a> {
         let known = self.known();
         if let (Segment::Name(_), Value::Object(members)) = (&step.segment, value) {
             let names = &self.trie.nodes[step.above as usize].names;
@@ -106,15 +101,16 @@ impl<'t, 'a> Memory<'t, 'a> {
                         known[node as usize].set(Known { row, found: Found::Value(value) });
                     }
                 }
-                return Ok(known[step.node as usize].get().found);
+                return known[step.node as usize].get().found;
             }
         }
         if let (Segment::Filter { .. }, Value::Array(list)) = (&step.segment, value) {
-            self.fuel.set(self.fuel.get().checked_sub(list.len() as u64).ok_or_else(too_much)?);
+            let Some(left) = self.fuel.get().checked_sub(list.len() as u64) else { return Found::Unpaid };
+            self.fuel.set(left);
         }
         let found = walk::step_in_memory(value, &step.segment, pick);
         known[step.node as usize].set(Known { row, found });
-        Ok(found)
+        found
     }
 
     fn row(&self, list: &'a [Value], index: usize) -> Option<Element<'a>> {

@@ -9,7 +9,7 @@ use crate::mapping::evaluate::value::V;
 use crate::mapping::path::Segment;
 use crate::mapping::source::extract::unescape;
 use crate::mapping::source::scan::{Quoted, Scanner};
-use crate::mapping::source::several;
+use crate::mapping::source::{several, too_much};
 use crate::mapping::spec::field::Pick;
 
 #[derive(Clone, Copy)]
@@ -17,6 +17,8 @@ pub(crate) enum Found<'a> {
     Value(&'a Value),
     Nothing,
     Several,
+    /// Nobody looked: the record takes more steps than a run may.
+    Unpaid,
 }
 
 /// Where an index, perhaps counted from the end, leads in a list of this length.
@@ -161,6 +163,7 @@ pub(crate) fn within<'a>(value: &V<'a>, segments: &[Segment]) -> Result<V<'a>, F
             Found::Value(found) => Ok(V::of(found)),
             Found::Nothing => Ok(V::Missing),
             Found::Several => Err(several()),
+            Found::Unpaid => Err(too_much()),
         };
     }
     let next = match (segment, value) {

@@ -342,16 +342,37 @@ impl<'p> Sink<'p> for Tree<'p> {
     }
 
     fn put(&mut self, place: Place<'_>, value: &mut V<'_>) -> Result<(), Failure> {
-        // Texts, which are most of what is written, go to their place without another move.
-        if let V::Text(text) = value
-            && let Place::Key(key) = place
+        // Texts and numbers, which are most of what is written, go to their place without another move.
+        if let Place::Key(key) = place
             && let Some(at) = self.index(place)
         {
-            self.grow(VALUE + text.len() + key.name.len())?;
-            if let Some(slot) = self.values.get_mut(at) {
-                *slot = Some(Value::String(std::mem::take(text).into_owned()));
+            match value {
+                V::Text(text) => {
+                    self.grow(VALUE + text.len() + key.name.len())?;
+                    if let Some(slot) = self.values.get_mut(at) {
+                        *slot = Some(Value::String(std::mem::take(text).into_owned()));
+                    }
+                    return Ok(());
+                }
+                V::Decimal(exact) => {
+                    if let Some(short) = short_decimal(*exact) {
+                        self.grow(VALUE + key.name.len())?;
+                        if let Some(slot) = self.values.get_mut(at) {
+                            *slot = Some(short);
+                        }
+                        return Ok(());
+                    }
+                }
+                V::Number(text) => {
+                    let number = number(text)?;
+                    self.grow(VALUE + key.name.len())?;
+                    if let Some(slot) = self.values.get_mut(at) {
+                        *slot = Some(number);
+                    }
+                    return Ok(());
+                }
+                _ => {}
             }
-            return Ok(());
         }
         let before = self.size;
         self.grow(name_length(place))?;

@@ -13,7 +13,7 @@ use chrono::{DateTime, Utc};
 use http::{HeaderMap, StatusCode};
 use ipnet::IpNet;
 
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::primitives::backoff::Jitter;
 use crate::primitives::egress::TenantUrl;
 use crate::primitives::secret::Secret;
@@ -234,6 +234,37 @@ pub trait Vault: Debug + Send + Sync + 'static {
 
     /// Whether a seal is of the key that seals now: after keys have changed, what is not is sealed anew.
     async fn is_current(&self, sealed: &Sealed) -> Result<bool>;
+}
+
+/// What becomes of a secret when its key may have changed.
+pub(crate) enum Resealing {
+    /// It is sealed under the present key.
+    Current,
+    /// The same secret under the present key.
+    Anew(Sealed),
+    /// Why this one cannot be sealed anew, while others may.
+    Failed(Error),
+}
+
+/// Seals a secret anew if another key than the present one has sealed it.
+///
+/// # Errors
+/// Nothing can be sealed at present: the vault does not say, or does not have, the present key.
+pub(crate) async fn reseal(vault: &dyn Vault, place: SealPlace<'_>, seal: &Sealed) -> Result<Resealing> {
+    let told = |error: Error| if error.is_transient() { Err(error) } else { Ok(Resealing::Failed(error)) };
+    match vault.is_current(seal).await {
+        Ok(true) => return Ok(Resealing::Current),
+        Ok(false) => {}
+        // Nobody can say which key is the present one.
+        Err(error) => return told(error),
+    }
+    let secret = match vault.open(place, seal).await {
+        Ok(secret) => secret,
+        // A missing key is the reason for which operators look at a rewrap: it is told, and the next one may open.
+        Err(error) => return Ok(Resealing::Failed(error)),
+    };
+    // Without the present key, nothing can be sealed.
+    vault.seal(place, &secret).await.map_or_else(told, |sealed| Ok(Resealing::Anew(sealed)))
 }
 
 // A port that is shared is still that port: a host keeps a clone of its clock or transport to look at it later.

@@ -5,7 +5,7 @@ use crate::inbound::context::InboundContext;
 use crate::inbound::service::known::secret_place;
 use crate::inbound::source::Source;
 use crate::inbound::store::ResealedSecret;
-use crate::ports::{SealPlace, Sealed};
+use crate::ports::{Resealing, reseal};
 use crate::primitives::id::SourceId;
 use crate::tenancy::model::TenantId;
 
@@ -59,24 +59,14 @@ impl Step<'_> {
         let mut anew = Vec::new();
         for secret in &source.secrets {
             self.done.looked_at += 1;
-            let failure = match self.context.vault.is_current(&secret.sealed).await {
-                Ok(true) => {
-                    self.done.current += 1;
-                    continue;
+            match reseal(&*self.context.vault, place, &secret.sealed).await? {
+                Resealing::Current => self.done.current += 1,
+                Resealing::Anew(after) => anew.push(ResealedSecret::new(secret.sealed.clone(), after)),
+                Resealing::Failed(error) => {
+                    let (tenant, source) = (tenant.clone(), source.id);
+                    self.done.failures.push(ResealFailure { tenant, source, error });
                 }
-                Ok(false) => match self.anew(place, &secret.sealed).await? {
-                    Ok(after) => {
-                        anew.push(ResealedSecret::new(secret.sealed.clone(), after));
-                        continue;
-                    }
-                    Err(error) => error,
-                },
-                // Nobody can say which key is the present one.
-                Err(error) if error.is_transient() => return Err(error),
-                Err(error) => error,
-            };
-            let (tenant, source) = (tenant.clone(), source.id);
-            self.done.failures.push(ResealFailure { tenant, source, error: failure });
+            }
         }
         if anew.is_empty() {
             return Ok(());
@@ -86,20 +76,6 @@ impl Step<'_> {
         self.done.resealed += resealed;
         self.done.overtaken += wanted.saturating_sub(resealed);
         Ok(())
-    }
-
-    /// The same secret under the present key; within: why this one cannot be sealed anew, while others may.
-    async fn anew(&self, place: SealPlace<'_>, seal: &Sealed) -> Result<Result<Sealed>> {
-        let secret = match self.context.vault.open(place, seal).await {
-            Ok(secret) => secret,
-            // A missing key is the reason for which operators look at a rewrap: it is told, and the next one may open.
-            Err(error) => return Ok(Err(error)),
-        };
-        match self.context.vault.seal(place, &secret).await {
-            // Without the present key, nothing can be sealed.
-            Err(error) if error.is_transient() => Err(error),
-            sealed => Ok(sealed),
-        }
     }
 }
 

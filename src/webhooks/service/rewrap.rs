@@ -4,7 +4,7 @@ use std::fmt;
 use std::str::FromStr;
 
 use crate::error::{Error, ErrorKind, Result};
-use crate::ports::{SealPlace, Sealed};
+use crate::ports::{Resealing, SealPlace, Sealed, reseal};
 use crate::primitives::id::{SourceId, WebhookId};
 use crate::primitives::page::{Cursor, PageRequest};
 use crate::tenancy::model::TenantId;
@@ -236,15 +236,10 @@ impl Step<'_> {
         let mut anew = Vec::new();
         for (place, seal) in seals {
             self.done.looked_at += 1;
-            match self.context.vault.is_current(seal).await {
-                Ok(true) => self.done.current += 1,
-                Ok(false) => match self.anew(*place, seal).await? {
-                    Ok(after) => anew.push(Resealed::new(owner.webhook, (*seal).clone(), after)),
-                    Err(error) => self.fail(owner, &error),
-                },
-                // Nobody can say which key is the present one.
-                Err(error) if error.is_transient() => return Err(error),
-                Err(error) => self.fail(owner, &error),
+            match reseal(&*self.context.vault, *place, seal).await? {
+                Resealing::Current => self.done.current += 1,
+                Resealing::Anew(after) => anew.push(Resealed::new(owner.webhook, (*seal).clone(), after)),
+                Resealing::Failed(error) => self.fail(owner, &error),
             }
         }
         if anew.is_empty() {
@@ -255,20 +250,6 @@ impl Step<'_> {
         self.done.resealed += resealed;
         self.done.overtaken += wanted.saturating_sub(resealed);
         Ok(())
-    }
-
-    /// The same secret under the present key; within: why this one cannot be sealed anew, while others may.
-    async fn anew(&self, place: SealPlace<'_>, seal: &Sealed) -> Result<Result<Sealed>> {
-        let secret = match self.context.vault.open(place, seal).await {
-            Ok(secret) => secret,
-            // A missing key is the reason for which operators look at a rewrap: it is told, and the next one may open.
-            Err(error) => return Ok(Err(error)),
-        };
-        match self.context.vault.seal(place, &secret).await {
-            // Without the present key, nothing can be sealed.
-            Err(error) if error.is_transient() => Err(error),
-            sealed => Ok(sealed),
-        }
     }
 
     fn fail(&mut self, owner: Owner<'_>, error: &Error) {

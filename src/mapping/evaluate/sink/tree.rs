@@ -1,178 +1,15 @@
-//! Where a record is written: bytes of JSON, or a value in memory.
+//! A value in memory.
 
 use serde_json::{Map, Value};
 
 use crate::mapping::evaluate::checks::is_deeper;
 use crate::mapping::evaluate::failure::Failure;
+use crate::mapping::evaluate::sink::{Entered, Place, Sink, Verdict, name_length, too_deep, too_large};
 use crate::mapping::evaluate::value::{V, number_value, short_decimal};
 use crate::mapping::limits::Limits;
-use crate::mapping::plan::output::{Members, OutKey};
+use crate::mapping::plan::output::Members;
 use crate::mapping::source::extract::unescape;
 use crate::mapping::source::scan::{Scanner, depth};
-
-/// Takes a record, member by member. What was entered can be left as if it had never been there.
-pub(crate) trait Sink<'p> {
-    /// Begins an object that will have some of these members.
-    fn enter_object(&mut self, place: Place<'_>, members: &'p Members) -> Entered;
-
-    fn enter_list(&mut self, place: Place<'_>) -> Entered;
-
-    /// Ends the object or list that was entered last.
-    fn leave(&mut self, entered: Entered, verdict: Verdict);
-
-    /// Whether the output is larger than it may be already: what is entered says no by itself.
-    fn is_full(&self) -> bool;
-
-    /// Writes a member or an element; a value that cannot be written leaves nothing behind. Nobody needs the value afterwards.
-    fn put(&mut self, place: Place<'_>, value: &mut V<'_>) -> Result<(), Failure>;
-}
-
-/// Under which name, or as the next element.
-#[derive(Clone, Copy)]
-pub(crate) enum Place<'k> {
-    Top,
-    Key(&'k OutKey),
-    Name(&'k str),
-    Element,
-}
-
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub(crate) enum Verdict {
-    Keep,
-    Undo,
-}
-
-/// Where something was entered.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct Entered {
-    mark: usize,
-    is_list: bool,
-}
-
-/// Bytes behind those that are there already.
-pub(crate) struct Bytes<'o> {
-    out: &'o mut Vec<u8>,
-    start: usize,
-    limits: &'o Limits,
-}
-
-impl<'o> Bytes<'o> {
-    pub(crate) fn new(out: &'o mut Vec<u8>, limits: &'o Limits) -> Self {
-        let start = out.len();
-        Self { out, start, limits }
-    }
-
-    fn place(&mut self, place: Place<'_>) {
-        // The text of a value never ends with an opening bracket.
-        if !matches!(place, Place::Top) && !matches!(self.out.last(), Some(b'{' | b'[')) {
-            self.out.push(b',');
-        }
-        match place {
-            Place::Key(key) => self.out.extend_from_slice(&key.json),
-            Place::Name(name) => {
-                write_text(name, self.out);
-                self.out.push(b':');
-            }
-            Place::Top | Place::Element => {}
-        }
-    }
-
-    /// Whether so many bytes more may be written: asked before a value is copied, so that no list of copies outgrows memory.
-    fn room(&self, length: usize) -> Result<(), Failure> {
-        let written = self.out.len() - self.start;
-        if written.saturating_add(length) > self.limits.output_bytes { Err(too_large()) } else { Ok(()) }
-    }
-
-    fn write(&mut self, value: &V<'_>) -> Result<(), Failure> {
-        self.room(match value {
-            V::Text(text) | V::Number(text) => text.len(),
-            V::Raw(raw) => raw.len(),
-            _ => 0,
-        })?;
-        match value {
-            V::Missing | V::Null => self.out.extend_from_slice(b"null"),
-            V::Bool(true) => self.out.extend_from_slice(b"true"),
-            V::Bool(false) => self.out.extend_from_slice(b"false"),
-            V::Number(text) => self.out.extend_from_slice(text.as_bytes()),
-            V::Decimal(number) => number.write_to(self.out),
-            V::Text(text) => write_text(text, self.out),
-            V::Raw(raw) => {
-                if depth(raw) > self.limits.json_depth {
-                    return Err(too_deep());
-                }
-                self.out.extend_from_slice(raw.as_bytes());
-            }
-            V::Node(node) => {
-                if is_deeper(node, self.limits.json_depth) {
-                    return Err(too_deep());
-                }
-                let most = self.start.saturating_add(self.limits.output_bytes);
-                write_node(node, self.out, most)?;
-            }
-            // As deep as steps have built it.
-            V::List(items) => {
-                self.out.push(b'[');
-                for (index, item) in items.iter().enumerate() {
-                    if index > 0 {
-                        self.out.push(b',');
-                    }
-                    self.write(item)?;
-                }
-                self.out.push(b']');
-            }
-            V::Object(members) => {
-                self.out.push(b'{');
-                for (index, (name, value)) in members.iter().enumerate() {
-                    if index > 0 {
-                        self.out.push(b',');
-                    }
-                    write_text(name, self.out);
-                    self.out.push(b':');
-                    self.write(value)?;
-                }
-                self.out.push(b'}');
-            }
-        }
-        Ok(())
-    }
-}
-
-impl<'p> Sink<'p> for Bytes<'_> {
-    fn enter_object(&mut self, place: Place<'_>, _: &'p Members) -> Entered {
-        let mark = self.out.len();
-        self.place(place);
-        self.out.push(b'{');
-        Entered { mark, is_list: false }
-    }
-
-    fn enter_list(&mut self, place: Place<'_>) -> Entered {
-        let mark = self.out.len();
-        self.place(place);
-        self.out.push(b'[');
-        Entered { mark, is_list: true }
-    }
-
-    fn leave(&mut self, entered: Entered, verdict: Verdict) {
-        match verdict {
-            Verdict::Undo => self.out.truncate(entered.mark),
-            Verdict::Keep => self.out.push(if entered.is_list { b']' } else { b'}' }),
-        }
-    }
-
-    fn is_full(&self) -> bool {
-        self.room(0).is_err()
-    }
-
-    fn put(&mut self, place: Place<'_>, value: &mut V<'_>) -> Result<(), Failure> {
-        let mark = self.out.len();
-        self.place(place);
-        let written = self.write(value).and_then(|()| self.room(0));
-        if written.is_err() {
-            self.out.truncate(mark);
-        }
-        written
-    }
-}
 
 /// A value in memory.
 pub(crate) struct Tree<'p> {
@@ -231,6 +68,13 @@ impl<'p> Tree<'p> {
                 Some(from + key.place)
             }
             _ => None,
+        }
+    }
+
+    #[inline]
+    fn set(&mut self, at: usize, value: Value) {
+        if let Some(member) = self.values.get_mut(at) {
+            *member = Some(value);
         }
     }
 
@@ -346,30 +190,25 @@ impl<'p> Sink<'p> for Tree<'p> {
         if let Place::Key(key) = place
             && let Some(at) = self.index(place)
         {
+            let name = key.name.len();
             match value {
                 V::Text(text) => {
-                    self.grow(VALUE + text.len() + key.name.len())?;
-                    if let Some(slot) = self.values.get_mut(at) {
-                        *slot = Some(Value::String(std::mem::take(text).into_owned()));
-                    }
+                    self.grow(VALUE + text.len() + name)?;
+                    self.set(at, Value::String(std::mem::take(text).into_owned()));
+                    return Ok(());
+                }
+                V::Number(text) => {
+                    let number = number(text)?;
+                    self.grow(VALUE + name)?;
+                    self.set(at, number);
                     return Ok(());
                 }
                 V::Decimal(exact) => {
                     if let Some(short) = short_decimal(*exact) {
-                        self.grow(VALUE + key.name.len())?;
-                        if let Some(slot) = self.values.get_mut(at) {
-                            *slot = Some(short);
-                        }
+                        self.grow(VALUE + name)?;
+                        self.set(at, short);
                         return Ok(());
                     }
-                }
-                V::Number(text) => {
-                    let number = number(text)?;
-                    self.grow(VALUE + key.name.len())?;
-                    if let Some(slot) = self.values.get_mut(at) {
-                        *slot = Some(number);
-                    }
-                    return Ok(());
                 }
                 _ => {}
             }
@@ -436,62 +275,6 @@ pub(crate) fn tree(scanner: &mut Scanner<'_>) -> Result<Value, Failure> {
     })
 }
 
-fn name_length(place: Place<'_>) -> usize {
-    match place {
-        Place::Key(key) => key.name.len(),
-        Place::Name(name) => name.len(),
-        Place::Top | Place::Element => 0,
-    }
-}
-
-pub(super) fn too_large() -> Failure {
-    Failure::limit("the output is larger than it may be")
-}
-
-pub(super) fn too_deep() -> Failure {
-    Failure::new("E-LIMIT", "nested deeper than values may be")
-}
-
-/// Writes a value in memory, whose depth has been checked: members sorted by name, so that no feature of serde_json shows.
-/// It stops where the output is longer than `most`.
-fn write_node(node: &Value, out: &mut Vec<u8>, most: usize) -> Result<(), Failure> {
-    if out.len() > most {
-        return Err(too_large());
-    }
-    match node {
-        Value::Null => out.extend_from_slice(b"null"),
-        Value::Bool(true) => out.extend_from_slice(b"true"),
-        Value::Bool(false) => out.extend_from_slice(b"false"),
-        Value::Number(number) => out.extend_from_slice(number.to_string().as_bytes()),
-        Value::String(text) => write_text(text, out),
-        Value::Array(items) => {
-            out.push(b'[');
-            for (index, item) in items.iter().enumerate() {
-                if index > 0 {
-                    out.push(b',');
-                }
-                write_node(item, out, most)?;
-            }
-            out.push(b']');
-        }
-        Value::Object(members) => {
-            let mut sorted: Vec<_> = members.iter().collect();
-            sorted.sort_unstable_by_key(|(name, _)| *name);
-            out.push(b'{');
-            for (index, (name, value)) in sorted.into_iter().enumerate() {
-                if index > 0 {
-                    out.push(b',');
-                }
-                write_text(name, out);
-                out.push(b':');
-                write_node(value, out, most)?;
-            }
-            out.push(b'}');
-        }
-    }
-    Ok(())
-}
-
 /// Roughly the bytes of a value as text, without writing it.
 pub(crate) fn weight(value: &Value) -> usize {
     VALUE
@@ -506,45 +289,12 @@ pub(crate) fn weight(value: &Value) -> usize {
 /// What a value counts for besides its text.
 pub(crate) const VALUE: usize = 8;
 
-/// Writes a text in quotes.
-pub(crate) fn write_text(text: &str, out: &mut Vec<u8>) {
-    out.push(b'"');
-    let bytes = text.as_bytes();
-    let mut from = 0;
-    for (at, &byte) in bytes.iter().enumerate() {
-        if byte >= 0x20 && byte != b'"' && byte != b'\\' {
-            continue;
-        }
-        out.extend_from_slice(&bytes[from..at]);
-        from = at + 1;
-        let short = match byte {
-            b'"' => b'"',
-            b'\\' => b'\\',
-            b'\n' => b'n',
-            b'\r' => b'r',
-            b'\t' => b't',
-            0x08 => b'b',
-            0x0c => b'f',
-            _ => {
-                out.extend_from_slice(b"\\u00");
-                out.push(HEX[usize::from(byte >> 4)]);
-                out.push(HEX[usize::from(byte & 15)]);
-                continue;
-            }
-        };
-        out.extend_from_slice(&[b'\\', short]);
-    }
-    out.extend_from_slice(&bytes[from..]);
-    out.push(b'"');
-}
-
-const HEX: &[u8; 16] = b"0123456789abcdef";
-
 #[cfg(test)]
 mod tests {
     use serde_json::json;
 
     use super::*;
+    use crate::mapping::evaluate::sink::Bytes;
 
     #[test]
     fn neither_sink_copies_more_than_one_value_beyond_its_limit() {

@@ -27,7 +27,7 @@ use crate::kills::clerk::{ClerkBrief, Heard, Manner, open};
 use crate::kills::ground::Ground;
 use crate::kills::host::Failure;
 use crate::kills::plan::{BETWEEN_KILLS_MS, Plan, SEED};
-use crate::kills::process::Process;
+use crate::kills::process::{Process, until_there_are};
 use crate::postgres::rule_with;
 use crate::rule;
 
@@ -286,21 +286,11 @@ impl Scene<'_> {
     }
 
     async fn until_acknowledged(&mut self, events: usize) -> Result<(), Failure> {
-        let (mut begun, mut before) = (Instant::now(), 0);
-        loop {
+        until_there_are(events, "acknowledged", || {
             self.clerks.iter_mut().try_for_each(|clerk| clerk.process.check())?;
-            let now = self.ledger.acknowledged().len();
-            if now >= events {
-                return Ok(());
-            }
-            if now > before {
-                (begun, before) = (Instant::now(), now);
-            }
-            if begun.elapsed() > PATIENCE {
-                return Err(format!("nothing was acknowledged any more after {now} events").into());
-            }
-            sleep(Duration::from_millis(5)).await;
-        }
+            Ok(self.ledger.acknowledged().len())
+        })
+        .await
     }
 
     fn close(self) -> Result<(), Failure> {

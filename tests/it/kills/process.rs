@@ -8,6 +8,7 @@ use std::time::{Duration, Instant};
 
 use serde::Serialize;
 use serde::de::DeserializeOwned;
+use tokio::time::sleep;
 
 use crate::child;
 use crate::kills::host::Failure;
@@ -116,4 +117,26 @@ pub(crate) fn told_to_end() -> Arc<AtomicBool> {
 }
 
 const BRIEF: &str = "CROSSDOCK_IT_BRIEF";
+/// Waits until this counts so many, as long as it counts more and more.
+pub(super) async fn until_there_are(
+    wanted: usize,
+    of_what: &str,
+    mut count: impl FnMut() -> Result<usize, Failure>,
+) -> Result<(), Failure> {
+    let (mut begun, mut before) = (Instant::now(), count()?);
+    loop {
+        let now = count()?;
+        if now >= wanted {
+            return Ok(());
+        }
+        if now > before {
+            (begun, before) = (Instant::now(), now);
+        }
+        if begun.elapsed() > PATIENCE {
+            return Err(format!("nothing was {of_what} any more after {now} events").into());
+        }
+        sleep(Duration::from_millis(5)).await;
+    }
+}
+
 const PATIENCE: Duration = Duration::from_secs(60);

@@ -17,7 +17,7 @@ use crate::kills::host::{Engine, Failure, Host, LEASE};
 use crate::kills::ledger::{Ledger, Verdict};
 use crate::kills::orders::RECEIVERS;
 use crate::kills::plan::{BETWEEN_KILLS_MS, Plan, SEED, Workers};
-use crate::kills::process::Process;
+use crate::kills::process::{Process, until_there_are};
 use crate::kills::publisher::PublisherBrief;
 use crate::kills::receiver::Receiver;
 use crate::kills::worker::WorkerBrief;
@@ -209,22 +209,12 @@ impl<'a> Scene<'a> {
 
     /// Waits until so many are acknowledged.
     async fn until_published(&mut self, events: usize) -> Result<(), Failure> {
-        let (mut begun, mut before) = (Instant::now(), self.acknowledged());
-        loop {
+        until_there_are(events, "published", || {
             self.publisher.process.check()?;
             self.workers.iter_mut().try_for_each(Process::check)?;
-            let now = self.acknowledged();
-            if now >= events {
-                return Ok(());
-            }
-            if now > before {
-                (begun, before) = (Instant::now(), now);
-            }
-            if begun.elapsed() > PATIENCE {
-                return Err(format!("nothing was published any more after {now} events").into());
-            }
-            sleep(Duration::from_millis(5)).await;
-        }
+            Ok(self.ledger.books().acknowledged())
+        })
+        .await
     }
 
     /// Nothing more is published; the workers go on.

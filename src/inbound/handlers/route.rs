@@ -169,6 +169,16 @@ impl Route {
     pub fn limit(&self) -> Option<Duration> {
         self.timeout
     }
+
+    /// What an item must stay in order with.
+    pub(crate) fn order_key(&self, body: &[u8]) -> Option<String> {
+        text_at(self.order.as_ref()?, body)
+    }
+
+    /// Whom or what an item is about.
+    pub(crate) fn subject(&self, body: &[u8]) -> Option<String> {
+        text_at(self.about.as_ref()?, body)
+    }
 }
 
 impl fmt::Debug for Route {
@@ -225,16 +235,6 @@ impl Router {
     pub(crate) fn find(&self, source: &SourceName, kind: &str) -> Option<&Route> {
         self.0.iter().find(|route| route.source == source.as_str() && route.kinds.matches(kind))
     }
-
-    /// What an item must stay in order with.
-    pub(crate) fn order_key(&self, source: &SourceName, kind: &str, body: &[u8]) -> Option<String> {
-        text_at(self.find(source, kind)?.order.as_ref()?, body)
-    }
-
-    /// Whom or what an item is about.
-    pub(crate) fn subject(&self, source: &SourceName, kind: &str, body: &[u8]) -> Option<String> {
-        text_at(self.find(source, kind)?.about.as_ref()?, body)
-    }
 }
 
 fn text_at(pointer: &Result<Pointer, String>, body: &[u8]) -> Option<String> {
@@ -285,7 +285,7 @@ mod tests {
     fn an_order_is_read_byte_for_byte_however_deep_the_rest_is() {
         let router = router([route("stripe", "a").in_order_by("/data/id"), route("stripe", "*")]);
         let source: SourceName = "stripe".parse().expect("a name");
-        let key = |kind: &str, body: &str| router.order_key(&source, kind, body.as_bytes());
+        let key = |kind: &str, body: &str| router.find(&source, kind)?.order_key(body.as_bytes());
 
         assert_eq!(key("a", r#"{"data": {"id": "sub_1"}}"#).as_deref(), Some("sub_1"));
         assert_eq!(key("a", r#"{"data": {"id": 9007199254740993}}"#).as_deref(), Some("9007199254740993"));

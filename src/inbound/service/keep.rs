@@ -43,10 +43,10 @@ pub(super) fn kept(
         received.version = ItemVersion::new(item.occurred_at.map(|at| at.min(now)), item.sequence);
         received.reading = reading;
         received.headers.clone_from(&headers);
-        let order = context.router.order_key(&received.name, &received.kind, &received.body);
-        received.order_key = order.as_deref().map(key);
-        let subject = context.router.subject(&received.name, &received.kind, &received.body);
-        received.subject = subject.as_deref().map(key);
+        if let Some(route) = context.router.find(&received.name, &received.kind) {
+            received.order_key = route.order_key(&received.body).as_deref().map(key);
+            received.subject = route.subject(&received.body).as_deref().map(key);
+        }
         received
     };
     genuine.items.iter().map(one).collect()

@@ -46,8 +46,10 @@ struct Row {
 pub(crate) async fn measure(stores: &[Store], amount: Amount, output: Output) -> Result<(), Failure> {
     if output == Output::Table {
         println!(
-            "\naccepting over HTTP, {BODY} bytes, {CONNECTIONS} connections, median of {} interleaved rounds of {} requests",
-            amount.rounds, amount.requests
+            "\naccepting over HTTP, {BODY} bytes, {CONNECTIONS} connections, median of {} interleaved rounds of {} requests, allocator {}",
+            amount.rounds,
+            amount.requests,
+            crate::allocator::NAME
         );
         println!(
             "{:<10}{:>12}{:>12}{:>8}{:>16}{:>8}{:>14}{:>14}",

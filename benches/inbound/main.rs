@@ -8,6 +8,8 @@
 mod accept;
 #[path = "../../tests/it/postgres/account.rs"]
 mod account;
+#[path = "../throughput/allocator.rs"]
+mod allocator;
 mod engine;
 mod ground;
 mod load;
@@ -17,6 +19,9 @@ mod verification;
 
 use crate::engine::Failure;
 use crate::ground::Store;
+
+#[global_allocator]
+static ALLOCATOR: allocator::Chosen = allocator::CHOSEN;
 
 fn main() -> Result<(), Failure> {
     let arguments: Vec<String> = std::env::args().skip(1).collect();

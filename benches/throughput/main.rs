@@ -8,6 +8,7 @@
 mod account;
 mod aged;
 mod allocations;
+mod allocator;
 mod bare;
 mod cpu;
 mod engine;

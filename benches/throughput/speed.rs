@@ -2,7 +2,8 @@
 
 use std::time::Duration;
 
-use crate::allocations::counted;
+use crate::allocations::{Allocations, counted};
+use crate::allocator;
 use crate::bare::BareLoop;
 use crate::cpu;
 use crate::engine::{Engine, Failure, Source, Until, places};
@@ -50,9 +51,9 @@ pub(crate) async fn measure(options: &Options, ground: &Ground) -> Result<(Repor
     run?;
     let (run, for_engine) = counted(engine.saturate(all, Until::Events(options.events / 10))).await;
     run?;
-    let each = |stats: stats_alloc::Stats| {
+    let each = |made: Allocations| {
         let per = |count: usize| count as f64 / requests as f64;
-        (per(stats.allocations + stats.reallocations), per(stats.bytes_allocated))
+        (per(made.count), per(made.bytes))
     };
 
     // What is left to settle of the saturated run is not of this one.
@@ -146,13 +147,14 @@ async fn bare_loop(options: &Options, engine: &Engine) -> Result<BareLoop, Failu
     BareLoop::connect(&receivers, options.connections, request.ok_or("no request has arrived")?.clone()).await
 }
 
-type Allocations = (f64, f64);
+/// How many and how many bytes, for each delivery.
+type PerDelivery = (f64, f64);
 
 fn report(
     options: &Options,
     rounds: &[Round],
     quiet: (Duration, Duration),
-    (for_bare, for_engine): (Allocations, Allocations),
+    (for_bare, for_engine): (PerDelivery, PerDelivery),
 ) -> Report {
     let middle = |of: fn(&Round) -> f64| median(&rounds.iter().map(of).collect::<Vec<_>>()).unwrap_or(0.0);
     let (limit, rate) = (middle(|round| round.limit), middle(|round| round.rate));
@@ -160,7 +162,7 @@ fn report(
     let busy = (middle(|round| millis(round.latency.0)), middle(|round| millis(round.latency.1)));
 
     let title = format!(
-        "Throughput: store {}, {} bytes of data, {} connections, {} tenants x {} webhooks, {} events x {} rounds",
+        "Throughput: store {}, {} bytes of data, {} connections, {} tenants x {} webhooks, {} events x {} rounds, allocator {}",
         options.store,
         options.payload,
         options.connections,
@@ -168,8 +170,10 @@ fn report(
         options.webhooks,
         whole(options.events as f64),
         rounds.len(),
+        allocator::NAME,
     );
     let mut report = Report::new("throughput", title, options);
+    report.field("allocator", allocator::NAME);
     report.header(["", "deliveries/s", "p50 ms", "p99 ms", "cpu us", "allocations", "bytes allocated"]);
     let (dash, figure) = (|| "-".to_owned(), |value: f64| format!("{value:.2}"));
     let cpu = (middle(|round| round.cpu.0), middle(|round| round.cpu.1));

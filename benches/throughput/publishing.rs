@@ -19,7 +19,8 @@ const BATCH: usize = 100;
 pub(crate) async fn measure(options: &Options, ground: &Ground) -> Result<Report, Failure> {
     let engine = Engine::idle(ground, speed::sources(options).await?).await?;
     let publishers = options.publishers.unwrap_or(1);
-    let (few, many) = (options.events / 4, options.events * 2);
+    // Long enough that what is written has to reach the disk meanwhile, and is not only taken over by the system.
+    let (few, many) = (options.events, options.events * 10);
     engine.pile_up(few, 1, publishers).await?;
     let singly = few as f64 / engine.pile_up(few, 1, publishers).await?.as_secs_f64();
     let alone = (few / 8) as f64 / engine.pile_up(few / 8, 1, 1).await?.as_secs_f64();

@@ -32,7 +32,8 @@ impl DeliveryQueue for PostgresStore {
             return Ok(Vec::new());
         }
         let at = At { now, remembered: idempotency_keys };
-        if publications.iter().all(|publication| publication.idempotency_key.is_none()) {
+        let is_worth_a_statement = publications.len() >= WORTH_A_STATEMENT;
+        if !is_worth_a_statement && publications.iter().all(|publication| publication.idempotency_key.is_none()) {
             let all = publications.into_iter().map(|publication| (publication, at)).collect();
             return self.write_together(all).await;
         }
@@ -129,5 +130,7 @@ fn taken(error: Error) -> Error {
     error.with_problem(delivery_exists())
 }
 
+/// So many events need no company: sharing would only let them wait for those before them.
+const WORTH_A_STATEMENT: usize = 64;
 const FAN_OUT_STEP: &str = "fan out events";
 const FAN_OUT: &str = r#"SELECT "crossdock".fan_out($1, $2, $3, $4, $5, $6, $7) AS taken"#;

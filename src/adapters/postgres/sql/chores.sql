@@ -178,7 +178,7 @@ BEGIN
         EXECUTE format('CREATE TABLE "crossdock".%I (LIKE "crossdock".%I INCLUDING DEFAULTS INCLUDING CONSTRAINTS INCLUDING GENERATED)',
           v_name, v_table);
         -- Each row is written twice, and the second time onto its own page.
-        IF v_table = 'delivery' THEN EXECUTE format('ALTER TABLE "crossdock".%I SET (fillfactor = 70)', v_name); END IF;
+        IF v_table = 'delivery' THEN EXECUTE format('ALTER TABLE "crossdock".%I SET (fillfactor = 50)', v_name); END IF;
         EXECUTE format('ALTER TABLE "crossdock".%I ATTACH PARTITION "crossdock".%I FOR VALUES FROM (%L) TO (%L)',
           v_table, v_name, v_low, v_high);
         -- One by one: it locks the default partition, and whoever reads two tables would wait for one of us while we wait for them.

@@ -24,6 +24,8 @@ LANGUAGE plpgsql SET enable_hashjoin = off SET enable_mergejoin = off SET jit = 
 DECLARE
   v_lanes bigint[];
   v_before "crossdock".lane[];
+  -- Deliveries of which there are several results: hardly ever any.
+  v_doubles uuid[];
   v_now "crossdock".lane[];
   -- The held lanes by their ids' order, and what results are judged by.
   v_ids bigint[];
@@ -59,6 +61,9 @@ BEGIN
   ) l;
   PERFORM "crossdock".hold(v_lanes);
 
+  SELECT COALESCE(array_agg(d.id), '{}') INTO v_doubles
+  FROM (SELECT u.id FROM unnest(s_deliveries) AS u(id) GROUP BY u.id HAVING count(*) > 1) d;
+
   -- What comes behind a result that disables its webhook is judged as that one has left it.
   WHILE v_low <= v_count LOOP
     v_high := v_low;
@@ -86,8 +91,7 @@ BEGIN
         CASE WHEN g.fate IN (1, 2) THEN g.status
           WHEN v_states[q.place] = 0 THEN 'skipped.webhook_deleted'
           WHEN v_states[q.place] = 3 THEN 'skipped.webhook_disabled'
-          WHEN q.erased THEN 'skipped.erased' END AS final,
-        row_number() OVER (PARTITION BY g.delivery, q.delivery_id IS NULL ORDER BY g.n) AS nth
+          WHEN q.erased THEN 'skipped.erased' END AS final
       FROM given g
       LEFT JOIN LATERAL (
         SELECT q.* FROM (
@@ -97,7 +101,10 @@ BEGIN
         WHERE v_ids[q.place] = q.lane_id AND v_tenants[q.place] = g.tenant
       ) q ON true
     ), applied AS MATERIALIZED (
-      SELECT * FROM judged WHERE present AND nth = 1
+      -- Of several results with the same lease, the first one.
+      SELECT j.* FROM judged j
+      WHERE j.present AND (j.delivery <> ALL (v_doubles)
+        OR NOT EXISTS (SELECT 1 FROM judged x WHERE x.present AND x.delivery = j.delivery AND x.n < j.n))
     ), ended AS (
       DELETE FROM "crossdock".queue q USING applied a WHERE q.delivery_id = a.delivery AND a.final IS NOT NULL
       RETURNING q.delivery_id, a.final, GREATEST(0, q.attempt - (a.fate = 4)::int) AS attempt,
@@ -124,7 +131,7 @@ BEGIN
         CASE WHEN a.contents IS NOT NULL AND EXISTS (SELECT 1 FROM "crossdock".payload p WHERE p.event_id = a.event_id) THEN a.contents END
       FROM applied a
       -- Whoever could have written it holds the same lane. Asking first is cheaper than to be told of a conflict.
-      WHERE a.attempt IS NOT NULL AND NOT EXISTS (SELECT 1 FROM "crossdock".attempt x WHERE x.id = a.attempt)
+      WHERE a.attempt IS NOT NULL AND NOT EXISTS (SELECT 1 FROM "crossdock".attempt x WHERE x.delivery_id = a.delivery AND x.id = a.attempt)
       ORDER BY a.n
     ), told AS (
       SELECT a.lane_id, max(a.n) FILTER (WHERE a.health = 1) AS last_success FROM applied a WHERE a.counts GROUP BY a.lane_id
@@ -174,7 +181,7 @@ BEGIN
         SELECT d.tenant_id, d.event_id FROM "crossdock".delivery d WHERE d.id = u.delivery AND d.tenant_id = u.tenant COLLATE "C"
       ) d
       WHERE u.n BETWEEN v_low AND v_high AND u.n <> ALL (COALESCE(v_applied, '{}')) AND u.attempt IS NOT NULL ORDER BY u.n
-      ON CONFLICT (id) DO NOTHING;
+      ON CONFLICT (delivery_id, id) DO NOTHING;
     END IF;
     PERFORM "crossdock".reoffer(v_order_lanes, v_orders);
     v_ordered := v_ordered OR v_orders IS NOT NULL;

@@ -151,20 +151,21 @@ CREATE INDEX delivery_tenant ON "crossdock".delivery (tenant_id, id DESC);
 CREATE INDEX delivery_webhook ON "crossdock".delivery (tenant_id, webhook_id, id DESC);
 CREATE INDEX delivery_dead ON "crossdock".delivery (tenant_id, webhook_id, id) WHERE dead;
 CREATE INDEX delivery_event ON "crossdock".delivery (event_id);
-CREATE TABLE "crossdock".delivery_default PARTITION OF "crossdock".delivery DEFAULT WITH (fillfactor = 70);
+CREATE TABLE "crossdock".delivery_default PARTITION OF "crossdock".delivery DEFAULT WITH (fillfactor = 50);
 
 -- `contents` is what was logged of request and answer; it goes with the payload.
 CREATE TABLE "crossdock".attempt (
-  id uuid PRIMARY KEY,
+  id uuid NOT NULL,
   tenant_id text COLLATE "C" NOT NULL,
   delivery_id uuid NOT NULL,
   started_at timestamptz NOT NULL,
   fenced boolean NOT NULL,
   is_last boolean NOT NULL,                -- the delivery has ended instead of being tried again
   record text NOT NULL,
-  contents bytea
+  contents bytea,
+  -- One index for both: attempts are looked up by their deliveries.
+  PRIMARY KEY (delivery_id, id)
 ) PARTITION BY RANGE (id);
-CREATE INDEX attempt_delivery ON "crossdock".attempt (delivery_id);
 CREATE TABLE "crossdock".attempt_default PARTITION OF "crossdock".attempt DEFAULT;
 
 -- A row only while work remains. A lease is `due_at` in the future with a token: when it ends, the row is due again.

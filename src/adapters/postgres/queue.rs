@@ -33,7 +33,9 @@ impl DeliveryQueue for PostgresStore {
         }
         let at = At { now, remembered: idempotency_keys };
         let is_worth_a_statement = publications.len() >= WORTH_A_STATEMENT;
-        if !is_worth_a_statement && publications.iter().all(|publication| publication.idempotency_key.is_none()) {
+        if !is_worth_a_statement
+            && publications.iter().all(|publication| publication.idempotency_key.is_none())
+        {
             let all = publications.into_iter().map(|publication| (publication, at)).collect();
             return self.write_together(all).await;
         }

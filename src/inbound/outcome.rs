@@ -128,6 +128,8 @@ pub enum Refusal {
     ForeignKey,
     /// The provider's key cannot be had at present: the sender shall try again.
     KeyUnavailable,
+    /// The verifier, which is the host's code, panicked: the sender shall try again.
+    VerifierPanicked,
     /// The source's verifier is not part of this build or of the host's configuration.
     Unconfigured,
 }
@@ -151,6 +153,7 @@ words!(Refusal {
     NoMatch => "no_match",
     ForeignKey => "foreign_key",
     KeyUnavailable => "key_unavailable",
+    VerifierPanicked => "verifier_panicked",
     Unconfigured => "unconfigured",
 });
 

@@ -173,7 +173,7 @@ impl PreparedScheme {
             Refusal::Method => StatusCode::METHOD_NOT_ALLOWED,
             Refusal::ContentType => StatusCode::UNSUPPORTED_MEDIA_TYPE,
             Refusal::TooLarge => StatusCode::PAYLOAD_TOO_LARGE,
-            Refusal::KeyUnavailable => StatusCode::SERVICE_UNAVAILABLE,
+            Refusal::KeyUnavailable | Refusal::VerifierPanicked => StatusCode::SERVICE_UNAVAILABLE,
             Refusal::Unconfigured => StatusCode::NOT_IMPLEMENTED,
             _ => StatusCode::from_u16(self.reception.reject).unwrap_or(StatusCode::UNAUTHORIZED),
         };

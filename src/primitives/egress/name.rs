@@ -64,6 +64,16 @@ mod tests {
     }
 
     #[test]
+    fn every_ending_on_the_list_is_denied() {
+        for ending in DENIED_NAMES {
+            assert_eq!(judge(&format!("shop.{ending}"), &[]), Err(UrlRefusal::DeniedName), "{ending}");
+        }
+        for name in ["expyuzz4wqqyqhjn.onion", "receiver.test", "a.invalid", "metadata.google.internal"] {
+            assert_eq!(judge(name, &[]), Err(UrlRefusal::DeniedName), "{name}");
+        }
+    }
+
+    #[test]
     fn the_operators_exception_is_exact() {
         let allowed = ["vault".to_owned(), "*.corp.internal".to_owned()];
 

@@ -10,9 +10,11 @@ mod inputs;
 mod log;
 mod mapped;
 mod neighbours;
+mod noticing;
 mod publishing;
 mod races;
 mod secrets;
+mod sending;
 mod switching;
 mod tenants;
 
@@ -44,9 +46,11 @@ pub(crate) fn trials() -> Vec<Trial> {
         log::trials(),
         mapped::trials(),
         neighbours::trials(),
+        noticing::trials(),
         publishing::trials(),
         races::trials(),
         secrets::trials(),
+        sending::trials(),
         switching::trials(),
         tenants::trials(),
     ];

@@ -1,9 +1,11 @@
 //! What a request of a webhook carries, and how long it may take.
 
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use crossdock::events::{CloudEventsFormat, NewEvent};
-use crossdock::ports::TransportErrorKind;
+use async_trait::async_trait;
+use crossdock::events::{CloudEventsFormat, EventCatalog, EventTypeSpec, NewEvent};
+use crossdock::ports::{Answer, Exchange, ExchangeRequest, TransportError, TransportErrorKind};
 use crossdock::primitives::Jitter;
 use crossdock::testing::Reply;
 use crossdock::webhooks::{
@@ -23,6 +25,8 @@ pub(super) fn trials() -> Vec<Trial> {
         story("a_tenants_retry_table_holds_where_a_webhook_has_none", tenants_table),
         story("a_receiver_may_ask_for_the_end_of_its_webhook", asked_to_end),
         story("an_event_of_256_kib_is_published_and_a_longer_one_is_not", longest_event),
+        story("a_webhooks_own_list_of_destinations_goes_with_each_of_its_requests", destinations),
+        story("what_the_catalogue_says_of_a_type_can_be_read_back", catalogue),
         story("what_nobody_has_chosen_is_as_documented", defaults),
     ]
 }
@@ -177,6 +181,48 @@ async fn longest_event() -> Told {
     let error = super::refused(house.hub.publish(of(256 * 1024 + 1)).await);
 
     assert_eq!(super::fields(&error), ["data"], "{error}");
+    Ok(())
+}
+
+/// Remembers where each request may go, and answers 204.
+#[derive(Debug, Default)]
+struct Destinations(Mutex<Vec<Vec<String>>>);
+
+#[async_trait]
+impl Exchange for Destinations {
+    async fn exchange(&self, request: ExchangeRequest) -> Result<Answer, TransportError> {
+        let networks = request.destinations.iter().map(ToString::to_string).collect();
+        self.0.lock().expect("nobody panics").push(networks);
+        Ok(Answer::new(http::StatusCode::NO_CONTENT))
+    }
+}
+
+async fn destinations() -> Told {
+    let asked = Arc::new(Destinations::default());
+    let transport = Arc::clone(&asked);
+    let house = house_with(|receivers| receivers, |builder| builder.transport(transport))?;
+    let narrow = NewWebhook::to("https://erp.example.com/").events(["*"]);
+    let networks = ["198.51.100.0/24", "2001:db8::/32"];
+    house.admin("t").webhooks().create(narrow.destinations(networks)).await?;
+
+    house.publish("t", "order.placed").await?;
+    house.work().await;
+
+    assert_eq!(*asked.0.lock().expect("nobody panics"), [networks]);
+    Ok(())
+}
+
+async fn catalogue() -> Told {
+    let old =
+        EventTypeSpec::new("order.booked").description("An order was booked.").deprecated("use order.placed");
+    let house = house_with(|receivers| receivers, |builder| builder.events(EventCatalog::new().with(old)))?;
+
+    let entry = house.hub.event_types().find("order.booked").ok_or("the type")?;
+
+    assert_eq!(
+        (entry.description(), entry.deprecated()),
+        (Some("An order was booked."), Some("use order.placed"))
+    );
     Ok(())
 }
 

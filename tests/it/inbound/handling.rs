@@ -8,6 +8,7 @@ use crossdock::adapters::memory::MemoryStore;
 use crossdock::inbound::{Handled, Incoming, ReceivedFilter, ReceivedStatus, Route};
 use crossdock::lanes::Schedule;
 use crossdock::primitives::PageRequest;
+use futures_util::FutureExt;
 use libtest_mimic::Trial;
 use serde::Deserialize;
 use serde_json::{Value, json};
@@ -24,6 +25,7 @@ pub(super) fn trials() -> Vec<Trial> {
         }),
         rule("inbound::a_redelivery_of_a_dead_letter_is_handled", || play(redelivery())),
         rule("inbound::a_panic_is_a_failure_of_that_one_item", || play(panics())),
+        rule("inbound::what_ends_its_worker_each_time_is_given_up", || play(interrupted())),
         rule("inbound::a_payload_of_another_type_is_a_dead_letter_that_says_where", || play(mistyped())),
         rule("inbound::what_no_handler_wants_is_kept_and_not_tried", || play(unwanted())),
         rule("inbound::of_one_order_what_is_older_than_what_was_handled_is_dropped", || play(ordered())),
@@ -134,6 +136,32 @@ async fn panics() -> Result<(), Failure> {
     }
     let status = worker.status();
     assert_eq!((status.panics, status.dead, status.settled), (2, 2, 3));
+    Ok(())
+}
+
+async fn interrupted() -> Result<(), Failure> {
+    let begun = Arc::new(AtomicUsize::new(0));
+    let counted = Arc::clone(&begun);
+    let world = World::with(|hub, _| {
+        let route = Route::new("stripe", "*", move |_: Incoming<Value>| {
+            counted.fetch_add(1, Ordering::SeqCst);
+            std::future::pending::<()>()
+        });
+        hub.route(route.retry(twice()))
+    })?;
+    world.send(&paid("evt_1")).await?;
+
+    for attempt in 1..=2 {
+        // As if its process had died: nothing is settled, and the lease ends by itself.
+        assert!(world.hub.inbound_worker().run_until_idle().now_or_never().is_none(), "{attempt}");
+        world.advance(Duration::from_secs(600));
+    }
+    world.work().await;
+
+    let dead = (ReceivedStatus::Dead, Some("the worker was interrupted each time".to_owned()));
+    let (status, _, note) = status_of(&world, "evt_1").await?;
+    assert_eq!((status, note), dead);
+    assert_eq!(begun.load(Ordering::SeqCst), 2);
     Ok(())
 }
 

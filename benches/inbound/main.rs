@@ -21,7 +21,7 @@ use crate::engine::Failure;
 use crate::ground::Store;
 
 #[global_allocator]
-static ALLOCATOR: allocator::Chosen = allocator::CHOSEN;
+static ALLOCATOR: allocator::Chosen = allocator::Chosen;
 
 fn main() -> Result<(), Failure> {
     let arguments: Vec<String> = std::env::args().skip(1).collect();

@@ -6,7 +6,7 @@
 use std::alloc::{GlobalAlloc, Layout};
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
-use crate::allocator::CHOSEN;
+use crate::allocator::Chosen;
 
 /// The benchmark's allocator, with counters that can be switched on.
 pub(crate) struct Counted;
@@ -45,23 +45,23 @@ unsafe impl GlobalAlloc for Counted {
     unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
         note(layout.size());
         // SAFETY: as for the caller.
-        unsafe { CHOSEN.alloc(layout) }
+        unsafe { Chosen.alloc(layout) }
     }
 
     unsafe fn dealloc(&self, memory: *mut u8, layout: Layout) {
         // SAFETY: as for the caller. What goes back is not counted.
-        unsafe { CHOSEN.dealloc(memory, layout) }
+        unsafe { Chosen.dealloc(memory, layout) }
     }
 
     unsafe fn alloc_zeroed(&self, layout: Layout) -> *mut u8 {
         note(layout.size());
         // SAFETY: as for the caller.
-        unsafe { CHOSEN.alloc_zeroed(layout) }
+        unsafe { Chosen.alloc_zeroed(layout) }
     }
 
     unsafe fn realloc(&self, memory: *mut u8, layout: Layout, size: usize) -> *mut u8 {
         note(size.saturating_sub(layout.size()));
         // SAFETY: as for the caller.
-        unsafe { CHOSEN.realloc(memory, layout, size) }
+        unsafe { Chosen.realloc(memory, layout, size) }
     }
 }

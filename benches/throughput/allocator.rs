@@ -8,8 +8,5 @@ pub(crate) use mimalloc::MiMalloc as Chosen;
 #[cfg(system_allocator)]
 pub(crate) use std::alloc::System as Chosen;
 
-/// The same as a value.
-pub(crate) const CHOSEN: Chosen = Chosen;
-
 /// What it is called in what is printed.
 pub(crate) const NAME: &str = if cfg!(system_allocator) { "system" } else { "mimalloc" };

@@ -1,8 +1,8 @@
 //! What many give at once shares a statement, and so a commit: one by one, publishing took five times as much of the server.
 //!
-//! Of publications only those without an idempotency key share: whoever publishes with one may have to wait for another transaction
-//! that has the same, and nobody else is to wait with them. What is received always shares: its transactions are short, and nobody
-//! else's.
+//! Of publications only small calls without an idempotency key share. A large one is worth a statement of its own; and whoever
+//! publishes with a key may have to wait for another transaction that has the same, and nobody else is to wait with them. What is
+//! received always shares: its transactions are short, and nobody else's.
 
 use std::fmt;
 use std::future::Future;

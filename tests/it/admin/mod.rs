@@ -27,8 +27,8 @@ use crossdock::events::{EventCatalog, EventTypeSpec, NewEvent};
 use crossdock::hub::Admin;
 use crossdock::primitives::WebhookId;
 use crossdock::tenancy::{Actor, TenantId};
-use crossdock::testing::{ManualClock, ScriptedTransport, SeededEntropy};
-use crossdock::webhooks::{DeliveryQuery, DeliveryRecord, NewWebhook, Published};
+use crossdock::testing::{ManualClock, Reply, ScriptedTransport, SeededEntropy};
+use crossdock::webhooks::{DeliveryQuery, DeliveryRecord, NewWebhook, Published, RetryPolicy, Settings};
 use crossdock::{Error, ErrorKind, Hub, HubBuilder, Result};
 use libtest_mimic::Trial;
 use serde_json::json;
@@ -89,6 +89,13 @@ fn house_with(
         .entropy(SeededEntropy::new(7))
         .transport(transport.clone());
     Ok(House { hub: choices(builder).build()?, clock, transport })
+}
+
+/// One that tries each delivery once, with receivers that all answer this.
+fn without_retries(replies: impl IntoIterator<Item = Reply>) -> Result<House> {
+    let mut settings = Settings::default();
+    settings.retry = RetryPolicy::none();
+    house_with(|receivers| receivers.everybody(replies), |builder| builder.settings(settings))
 }
 
 fn catalog() -> EventCatalog {

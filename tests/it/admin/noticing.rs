@@ -6,12 +6,11 @@ use crossdock::Result;
 use crossdock::primitives::DeliveryId;
 use crossdock::testing::Reply;
 use crossdock::webhooks::{
-    DeadReason, DeliveryStatus, DisableReason, LaneStop, NewWebhook, NoticeKind, Ordered, Ordering,
-    RetryPolicy, Settings,
+    DeadReason, DeliveryStatus, DisableReason, LaneStop, NewWebhook, NoticeKind, Ordered, Ordering, Settings,
 };
 use libtest_mimic::Trial;
 
-use super::{House, Told, event, house_with, story};
+use super::{Told, event, house_with, story, without_retries};
 
 pub(super) fn trials() -> Vec<Trial> {
     vec![
@@ -26,12 +25,6 @@ pub(super) fn trials() -> Vec<Trial> {
 }
 
 const HOUR: Duration = Duration::from_secs(60 * 60);
-
-fn without_retries(replies: impl IntoIterator<Item = Reply>) -> Result<House> {
-    let mut settings = Settings::default();
-    settings.retry = RetryPolicy::none();
-    house_with(|receivers| receivers.everybody(replies), |builder| builder.settings(settings))
-}
 
 async fn warned() -> Told {
     let house = without_retries([Reply::status(500)])?;

@@ -9,13 +9,12 @@ use crossdock::ports::{Answer, Exchange, ExchangeRequest, TransportError, Transp
 use crossdock::primitives::Jitter;
 use crossdock::testing::Reply;
 use crossdock::webhooks::{
-    AttemptError, Auth, DefaultsUpdate, DeliveryStatus, DisableReason, NewWebhook, RetryPolicy, Settings,
-    WebhookState,
+    AttemptError, Auth, DefaultsUpdate, DeliveryStatus, DisableReason, NewWebhook, Settings, WebhookState,
 };
 use futures_util::FutureExt;
 use libtest_mimic::Trial;
 
-use super::{Told, event, house, house_with, story, tenant_id};
+use super::{Told, event, house, house_with, story, tenant_id, without_retries};
 
 pub(super) fn trials() -> Vec<Trial> {
     vec![
@@ -103,10 +102,7 @@ async fn cloud_events() -> Told {
 }
 
 async fn timeouts() -> Told {
-    let mut settings = Settings::default();
-    settings.retry = RetryPolicy::none();
-    let house =
-        house_with(|receivers| receivers.everybody([Reply::hang()]), |builder| builder.settings(settings))?;
+    let house = without_retries([Reply::hang()])?;
     let admin = house.admin("t");
     let own =
         NewWebhook::to("https://own.example.com/").events(["order.paid"]).timeout(Duration::from_secs(3));

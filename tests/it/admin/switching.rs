@@ -3,13 +3,11 @@
 use std::time::Duration;
 
 use crossdock::testing::Reply;
-use crossdock::webhooks::{
-    DeliveryStatus, DisableReason, NewWebhook, NoticeKind, RetryPolicy, Settings, SkipReason, WebhookState,
-};
+use crossdock::webhooks::{DeliveryStatus, DisableReason, NewWebhook, NoticeKind, SkipReason, WebhookState};
 use crossdock::{ErrorKind, Result};
 use libtest_mimic::Trial;
 
-use super::{Told, assert_refused, event, house, house_with, story};
+use super::{Told, assert_refused, event, house, house_with, story, without_retries};
 
 pub(super) fn trials() -> Vec<Trial> {
     vec![
@@ -58,12 +56,7 @@ async fn switches() -> Told {
 }
 
 async fn second_chance() -> Told {
-    let mut settings = Settings::default();
-    settings.retry = RetryPolicy::none();
-    let house = house_with(
-        |receivers| receivers.everybody([Reply::status(500)]),
-        |builder| builder.settings(settings),
-    )?;
+    let house = without_retries([Reply::status(500)])?;
     let id = house.subscribe("t", "https://a.example.com/").await?;
     let webhooks = house.admin("t").webhooks();
     for _ in 0..30 {

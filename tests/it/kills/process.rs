@@ -116,14 +116,13 @@ pub(crate) fn told_to_end() -> Arc<AtomicBool> {
     told
 }
 
-const BRIEF: &str = "CROSSDOCK_IT_BRIEF";
 /// Waits until this counts so many, as long as it counts more and more.
 pub(super) async fn until_there_are(
     wanted: usize,
     of_what: &str,
     mut count: impl FnMut() -> Result<usize, Failure>,
 ) -> Result<(), Failure> {
-    let (mut begun, mut before) = (Instant::now(), count()?);
+    let (mut begun, mut before) = (Instant::now(), 0);
     loop {
         let now = count()?;
         if now >= wanted {
@@ -139,4 +138,5 @@ pub(super) async fn until_there_are(
     }
 }
 
+const BRIEF: &str = "CROSSDOCK_IT_BRIEF";
 const PATIENCE: Duration = Duration::from_secs(60);

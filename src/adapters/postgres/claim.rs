@@ -36,17 +36,17 @@ impl PostgresStore {
             .bind(small(request.max_in_flight))
             .bind(small(request.max_replays_in_flight))
             .bind(request.except.iter().map(|tenant| tenant.as_str().to_owned()).collect::<Vec<_>>());
-        let mut rows = session.rows(statement).await?;
-        let Some(last) = rows.pop() else {
+        let rows = session.rows(statement).await?;
+        let Some((first, rows)) = rows.split_first() else {
             return Err(corrupt(STEP, "the server has not said how it goes on"));
         };
 
-        let webhooks = self.webhooks_of(&mut session, &rows, "webhook_stamp").await?;
-        let defaults = self.defaults_of(&mut session, &rows).await?;
+        let webhooks = self.webhooks_of(&mut session, rows, "webhook_stamp").await?;
+        let defaults = self.defaults_of(&mut session, rows).await?;
         let mut events = HashMap::new();
         let mut claims = Vec::with_capacity(rows.len());
         let mut unused = Unused::default();
-        for row in &rows {
+        for row in rows {
             let tenant: &str = row.field("tenant_id")?;
             let own = defaults.get(tenant);
             match webhooks.get(&(tenant, uuid_of(row, "webhook_id")?)) {
@@ -70,7 +70,7 @@ impl PostgresStore {
                 Some(Found::Missing) | None => unused.wait(row, now)?,
             }
         }
-        let mut next_due: Option<DateTime<Utc>> = last.field("next_due_at")?;
+        let mut next_due: Option<DateTime<Utc>> = first.field("next_due_at")?;
         if !unused.ids.is_empty() {
             // They may have stood in the way of others.
             let soon = request.now + SOON;
@@ -78,8 +78,8 @@ impl PostgresStore {
             self.take_back(&mut session, unused, now).await?;
         }
         session.end().await?;
-        let after = last.field::<Option<&str>>("after_tenant")?.map(|_| last.tenant("after_tenant"));
-        let store_time: DateTime<Utc> = last.field("store_time")?;
+        let after = first.field::<Option<&str>>("after_tenant")?.map(|_| first.tenant("after_tenant"));
+        let store_time: DateTime<Utc> = first.field("store_time")?;
         let is_near = (store_time - request.now).abs() <= NEAR;
         Ok(Claimed::new(claims, after.transpose()?, next_due, if is_near { store_time } else { request.now }))
     }

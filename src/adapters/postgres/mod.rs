@@ -53,6 +53,7 @@ mod key_usage;
 mod keys;
 mod listing;
 mod migrations;
+mod names;
 mod outbox;
 mod outbox_floor;
 mod publications;

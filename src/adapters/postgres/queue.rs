@@ -8,7 +8,8 @@ use uuid::Uuid;
 
 use crate::adapters::postgres::PostgresStore;
 use crate::adapters::postgres::publish::At;
-use crate::adapters::postgres::rows::{Field, number, stored_time};
+use crate::adapters::postgres::names::Names;
+use crate::adapters::postgres::rows::{Field, number, stored_time, told};
 use crate::error::{Error, ErrorKind, Result};
 use crate::primitives::id::DeliveryId;
 use crate::primitives::stored::Stored;
@@ -53,11 +54,12 @@ impl DeliveryQueue for PostgresStore {
             .statement(self.sql(FAN_OUT))
             .bind(stored_time(now))
             .bind(entries.iter().map(|(place, _)| number(place.number())).collect::<Vec<_>>())
-            .bind(wanted.places)
-            .bind(wanted.ids)
             .bind(wanted.webhooks)
-            .bind(wanted.orders)
-            .bind(wanted.skips);
+            .bind(wanted.places)
+            .bind(wanted.named)
+            .bind(wanted.ids)
+            .bind(told(wanted.orders))
+            .bind(told(wanted.skips));
         let row = session.row(statement).await.map_err(taken)?;
         session.end().await?;
         let taken = row.map(|row| row.field::<i32>("taken")).transpose()?;
@@ -92,9 +94,10 @@ impl DeliveryQueue for PostgresStore {
 /// What fan-out wants, by column.
 #[derive(Default)]
 struct Wanted {
-    places: Vec<i32>,
-    ids: Vec<Uuid>,
     webhooks: Vec<Uuid>,
+    places: Vec<i32>,
+    named: Vec<i32>,
+    ids: Vec<Uuid>,
     orders: Vec<Option<i64>>,
     skips: Vec<Option<String>>,
 }
@@ -102,24 +105,26 @@ struct Wanted {
 impl Wanted {
     fn of(entries: &[(Sequence, FanOut)]) -> Result<Self> {
         let mut wanted = Self::default();
+        let mut names = Names::default();
         for (place, (_, fan_out)) in (1..).zip(entries) {
             for new in &fan_out.deliveries {
                 // The number's bits: only equality counts.
                 let order = new.order.map(|order| order.number().cast_signed());
-                wanted.push(place, new.id, new.webhook.as_uuid(), order, None);
+                wanted.push(place, names.place(new.webhook), new.id, order, None);
             }
             for skip in &fan_out.skips {
                 let status = DeliveryStatus::Skipped(skip.reason).to_stored()?;
-                wanted.push(place, skip.id, skip.webhook.as_uuid(), None, Some(status));
+                wanted.push(place, names.place(skip.webhook), skip.id, None, Some(status));
             }
         }
+        wanted.webhooks = names.all().map(|webhook| webhook.as_uuid()).collect();
         Ok(wanted)
     }
 
-    fn push(&mut self, place: i32, id: DeliveryId, webhook: Uuid, order: Option<i64>, skip: Option<String>) {
+    fn push(&mut self, place: i32, named: i32, id: DeliveryId, order: Option<i64>, skip: Option<String>) {
         self.places.push(place);
+        self.named.push(named);
         self.ids.push(id.as_uuid());
-        self.webhooks.push(webhook);
         self.orders.push(order);
         self.skips.push(skip);
     }
@@ -135,4 +140,4 @@ fn taken(error: Error) -> Error {
 /// So many events need no company: sharing would only let them wait for those before them.
 const WORTH_A_STATEMENT: usize = 64;
 const FAN_OUT_STEP: &str = "fan out events";
-const FAN_OUT: &str = r#"SELECT "crossdock".fan_out($1, $2, $3, $4, $5, $6, $7) AS taken"#;
+const FAN_OUT: &str = r#"SELECT "crossdock".fan_out($1, $2, $3, $4, $5, $6, $7, $8) AS taken"#;

@@ -91,6 +91,11 @@ pub(super) fn stored_times(times: impl IntoIterator<Item = Option<Time>>) -> Vec
     times.into_iter().map(|time| time.map(stored_time)).collect()
 }
 
+/// A column that says nothing at all is not sent: most of them do not when all goes well, and the server unfolds each.
+pub(super) fn told<T>(column: Vec<Option<T>>) -> Vec<Option<T>> {
+    if column.iter().all(Option::is_none) { Vec::new() } else { column }
+}
+
 pub(super) fn earlier(now: Time, span: std::time::Duration) -> Time {
     stored_time(crate::primitives::time::earlier(now, span))
 }

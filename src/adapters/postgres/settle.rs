@@ -1,5 +1,7 @@
 //! Settle: a whole batch in one statement.
 
+use std::collections::HashSet;
+
 use chrono::{DateTime, Utc};
 use sqlx::postgres::PgRow;
 use uuid::Uuid;
@@ -7,7 +9,8 @@ use uuid::Uuid;
 use crate::adapters::postgres::PostgresStore;
 use crate::adapters::postgres::attempts::parted;
 use crate::adapters::postgres::entries::Entries;
-use crate::adapters::postgres::rows::{Field, number, small, stored_time, stored_times};
+use crate::adapters::postgres::names::Names;
+use crate::adapters::postgres::rows::{Field, number, small, stored_time, stored_times, told};
 use crate::adapters::postgres::session::Statement;
 use crate::error::Result;
 use crate::primitives::id::WebhookId;
@@ -20,10 +23,13 @@ use crate::webhooks::queue::{HealthMoved, Judged, JudgedStep, SettleBatch, Settl
 impl PostgresStore {
     pub(super) async fn settle_batch(&self, batch: SettleBatch<'_>, now: DateTime<Utc>) -> Result<Settled> {
         let mut entries = Entries::default();
-        let results = Results::of(batch.settlements, &mut entries)?;
-        let judgements = Judgements::of(batch.judgements, &mut entries)?;
+        let mut names = Names::default();
+        let results = Results::of(batch.settlements, &mut names, &mut entries)?;
+        let judgements = Judgements::of(batch.judgements, &mut names, &mut entries)?;
+        let (tenants, webhooks): (Vec<_>, Vec<_>) =
+            names.all().map(|(tenant, webhook)| (tenant.as_str(), webhook.as_uuid())).unzip();
         let mut session = self.one_statement(STEP).await?;
-        let statement = session.statement(self.sql(SETTLE)).bind(stored_time(now));
+        let statement = session.statement(self.sql(SETTLE)).bind(stored_time(now)).bind(tenants).bind(webhooks);
         let statement = entries.bind(judgements.bind(results.bind(statement)));
         let rows = session.rows(statement).await?;
         session.end().await?;
@@ -86,11 +92,11 @@ pub(super) fn read_health(row: &PgRow, columns: [&str; 5]) -> Result<WebhookHeal
 /// Results by column.
 #[derive(Default)]
 struct Results {
-    tenants: Vec<String>,
-    webhooks: Vec<Uuid>,
+    named: Vec<i32>,
     deliveries: Vec<Uuid>,
     tokens: Vec<i64>,
     versions: Vec<i64>,
+    seconds: Vec<i32>,
     fates: Vec<i16>,
     due: Vec<Option<DateTime<Utc>>>,
     statuses: Vec<Option<String>>,
@@ -111,16 +117,25 @@ struct Results {
 }
 
 impl Results {
-    fn of(settlements: &[Settlement], entries: &mut Entries) -> Result<Self> {
+    fn of<'a>(
+        settlements: &'a [Settlement],
+        names: &mut Names<(&'a TenantId, WebhookId)>,
+        entries: &mut Entries,
+    ) -> Result<Self> {
         let mut results = Self::default();
+        let mut leases = HashSet::with_capacity(settlements.len());
         for (place, settlement) in (1..).zip(settlements) {
-            results.push(settlement)?;
+            let named = names.place((&settlement.tenant, settlement.webhook));
+            results.push(named, settlement)?;
+            if !leases.insert((named, settlement.delivery, settlement.lease.token)) {
+                results.seconds.push(place);
+            }
             entries.add(place, &settlement.activity)?;
         }
         Ok(results)
     }
 
-    fn push(&mut self, settlement: &Settlement) -> Result<()> {
+    fn push(&mut self, named: i32, settlement: &Settlement) -> Result<()> {
         let (fate, due, status) = match settlement.fate {
             Fate::Delivered => (1, None, Some(DeliveryStatus::Delivered)),
             Fate::DeadLetter(reason) => (2, None, Some(DeliveryStatus::DeadLetter(reason))),
@@ -128,8 +143,7 @@ impl Results {
             Fate::Release(at) => (4, Some(at), None),
             Fate::Stop => (5, None, None),
         };
-        self.tenants.push(settlement.tenant.as_str().to_owned());
-        self.webhooks.push(settlement.webhook.as_uuid());
+        self.named.push(named);
         self.deliveries.push(settlement.delivery.as_uuid());
         self.tokens.push(number(settlement.lease.token.number()));
         self.versions.push(number(settlement.webhook_version.number()));
@@ -169,11 +183,11 @@ impl Results {
 
     fn bind<'q>(self, statement: Statement<'q>) -> Statement<'q> {
         statement
-            .bind(self.tenants)
-            .bind(self.webhooks)
+            .bind(self.named)
             .bind(self.deliveries)
             .bind(self.tokens)
             .bind(self.versions)
+            .bind(self.seconds)
             .bind(self.fates)
             .bind(told(self.due))
             .bind(told(self.statuses))
@@ -194,30 +208,27 @@ impl Results {
     }
 }
 
-/// A column that says nothing at all is not sent: most of them do not when all goes well, and the server unfolds each.
-fn told<T>(column: Vec<Option<T>>) -> Vec<Option<T>> {
-    if column.iter().all(Option::is_none) { Vec::new() } else { column }
-}
-
 /// Judgements by column.
 #[derive(Default)]
 struct Judgements {
-    tenants: Vec<String>,
-    webhooks: Vec<Uuid>,
+    named: Vec<i32>,
     warned: Vec<Option<i16>>,
     disables: Vec<Option<&'static str>>,
 }
 
 impl Judgements {
-    fn of(judged: &[Judged], entries: &mut Entries) -> Result<Self> {
+    fn of<'a>(
+        judged: &'a [Judged],
+        names: &mut Names<(&'a TenantId, WebhookId)>,
+        entries: &mut Entries,
+    ) -> Result<Self> {
         let mut judgements = Self::default();
         for (place, judged) in (1..).zip(judged) {
             let (warned, disable) = match judged.step {
                 JudgedStep::Warned(percent) => (Some(percent.into()), None),
                 JudgedStep::Disable(reason) => (None, Some(reason.as_str())),
             };
-            judgements.tenants.push(judged.tenant.as_str().to_owned());
-            judgements.webhooks.push(judged.webhook.as_uuid());
+            judgements.named.push(names.place((&judged.tenant, judged.webhook)));
             judgements.warned.push(warned);
             judgements.disables.push(disable);
             let place: i32 = place;
@@ -227,12 +238,12 @@ impl Judgements {
     }
 
     fn bind<'q>(self, statement: Statement<'q>) -> Statement<'q> {
-        statement.bind(self.tenants).bind(self.webhooks).bind(self.warned).bind(self.disables)
+        statement.bind(self.named).bind(self.warned).bind(self.disables)
     }
 }
 
 const STEP: &str = "settle deliveries";
 const SETTLE: &str = r#"SELECT s.* FROM "crossdock".settle(
     $1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20, $21, $22, $23, $24, $25, $26, $27,
-    $28, $29, $30, $31, $32, $33, $34, $35
+    $28, $29, $30, $31, $32, $33, $34, $35, $36
 ) AS s"#;

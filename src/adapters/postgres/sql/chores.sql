@@ -1,7 +1,7 @@
 -- What has waited for too long and is not being worked on, oldest first. An id is as old as its record, to within what two clocks may
 -- differ by: this much an index answers, and what it passes over ends an hour later.
 CREATE FUNCTION "crossdock".overdue(p_before timestamptz, p_at timestamptz, p_most int) RETURNS TABLE (delivery_id uuid, lane_id bigint)
-LANGUAGE sql STABLE SET enable_hashjoin = off SET enable_mergejoin = off SET jit = off AS $$
+LANGUAGE sql STABLE SET enable_hashjoin = off SET enable_mergejoin = off SET enable_seqscan = off SET enable_bitmapscan = off SET jit = off AS $$
   SELECT q.delivery_id, q.lane_id FROM "crossdock".queue q
   WHERE q.delivery_id < "crossdock".first_id(p_before + interval '1 hour') AND q.created_at < p_before
     AND NOT (q.state = 1 AND q.due_at > p_at)
@@ -12,7 +12,7 @@ $$;
 -- own how many were skipped.
 CREATE FUNCTION "crossdock".expire(p_before timestamptz, p_at timestamptz, p_most int)
 RETURNS TABLE (tenant_id text, webhook_id uuid, delivery_id uuid, skipped bigint)
-LANGUAGE plpgsql SET enable_hashjoin = off SET enable_mergejoin = off SET jit = off SET plan_cache_mode = force_generic_plan AS $$
+LANGUAGE plpgsql SET enable_hashjoin = off SET enable_mergejoin = off SET enable_seqscan = off SET enable_bitmapscan = off SET jit = off SET plan_cache_mode = force_generic_plan AS $$
 #variable_conflict use_column
 DECLARE
   v_lanes bigint[];
@@ -59,7 +59,7 @@ END $$;
 -- time: whoever comes second goes away again.
 CREATE FUNCTION "crossdock".tidy(p_payloads timestamptz, p_history timestamptz, p_keys timestamptz, p_at timestamptz, p_most int)
 RETURNS bigint
-LANGUAGE plpgsql SET enable_hashjoin = off SET enable_mergejoin = off SET jit = off SET plan_cache_mode = force_generic_plan AS $$
+LANGUAGE plpgsql SET enable_hashjoin = off SET enable_mergejoin = off SET enable_seqscan = off SET enable_bitmapscan = off SET jit = off SET plan_cache_mode = force_generic_plan AS $$
 DECLARE
   v_gone bigint := 0;
   v_count bigint;

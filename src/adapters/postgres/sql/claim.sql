@@ -92,7 +92,7 @@ BEGIN
 END $$;
 
 -- Leases what is due. Lanes are locked, not deliveries; and because a lane's leases are counted in a statement that begins after
--- the lock was had, callers that race never admit more than a limit allows. The last row, without a delivery, says how it goes on.
+-- the lock was had, callers that race never admit more than a limit allows. The first row, without a delivery, says how it goes on.
 CREATE FUNCTION "crossdock".claim(p_at timestamptz, p_until timestamptz, p_most int, p_after text, p_cap int, p_replays int, p_except text[])
 RETURNS TABLE (
   delivery_id uuid, origin text, attempt int, lease_token bigint, event_id uuid, head text, payload bytea,
@@ -100,7 +100,7 @@ RETURNS TABLE (
   brake_open_until timestamptz, brake_limit int, brake_openings int, brake_ramp_at timestamptz, brake_version bigint,
   after_tenant text, next_due_at timestamptz, store_time timestamptz
 )
-LANGUAGE plpgsql SET enable_hashjoin = off SET enable_mergejoin = off SET jit = off SET plan_cache_mode = force_generic_plan AS $$
+LANGUAGE plpgsql SET enable_hashjoin = off SET enable_mergejoin = off SET enable_seqscan = off SET enable_bitmapscan = off SET jit = off SET plan_cache_mode = force_generic_plan AS $$
 #variable_conflict use_column
 DECLARE
   v_left int := p_most;
@@ -197,7 +197,7 @@ BEGIN
       SELECT b.*, LEAST(v_quota, GREATEST(0, LEAST(b.cap - f.live, floor(b.tokens_now)::int)))::int AS most,
         GREATEST(0, LEAST(v_quota, p_replays - f.replays))::int AS replays
       FROM (
-        SELECT l.id, l.rev, l.tenant_id, l.served, l.replayed_last, l.lease_from, array_position(v_tenants, l.tenant_id::text) AS place,
+        SELECT l.id, l.tenant_id, l.served, l.replayed_last, l.lease_from, array_position(v_tenants, l.tenant_id::text) AS place,
           -- Behind what was erased, something of an order may be on offer that was not.
           CASE WHEN v_erased IS NULL THEN l.due_from ELSE '-infinity' END AS due_from,
           LEAST(COALESCE(l.max_in_flight, p_cap), l.brake_limit) AS cap,
@@ -212,7 +212,7 @@ BEGIN
       ) f
     ), lined AS (
       -- The two lanes of a webhook take turns.
-      SELECT b.id, b.place, b.served, b.most, p.*,
+      SELECT b.id, b.place, b.served, b.most, b.tokens_now, p.*,
         row_number() OVER (PARTITION BY b.id ORDER BY 2 * p.n + CASE WHEN (p.kind = 1) = b.replayed_last THEN 1 ELSE 0 END) AS k
       FROM budget b CROSS JOIN LATERAL (
         SELECT d.*, row_number() OVER (ORDER BY d.due_at, d.arrival) AS n FROM (
@@ -241,29 +241,29 @@ BEGIN
       RETURNING c.place, c.share, q.delivery_id, q.lease_token, q.attempt, q.event_id, q.kind, q.lane_id
     ), lapsed AS (
       INSERT INTO "crossdock".lapse (ended_at) SELECT c.due_at FROM chosen c WHERE c.state = 1
-    ), served AS (
-      UPDATE "crossdock".lane l
-      SET rev = l.rev + 1, served = nextval('"crossdock".served'), replayed_last = t.replayed_last,
-        tokens = b.tokens_now - t.count, tokens_at = CASE WHEN b.tokens_now IS NULL THEN l.tokens_at ELSE GREATEST(l.tokens_at, p_at) END
-      FROM (
-        SELECT c.id, count(*) AS count, (array_agg(c.kind ORDER BY c.k DESC))[1] = 1 AS replayed_last FROM chosen c GROUP BY c.id
-      ) t JOIN budget b ON b.id = t.id
-      WHERE l.id = b.id AND l.rev = b.rev
     )
-    SELECT g.*, (SELECT array_agg(n.count ORDER BY n.place) FROM (
-        SELECT g.place, count(c.place)::int AS count FROM generate_series(1, cardinality(v_tenants)) AS g(place)
-        LEFT JOIN chosen c ON c.place = g.place GROUP BY g.place
-      ) n) AS counts,
-      (SELECT array_agg(DISTINCT c.id) FROM chosen c) AS served
+    SELECT g.*, s.*, (SELECT array_agg(n.count ORDER BY n.place) FROM (
+        SELECT x.place, sum(x.one)::int AS count FROM (
+          SELECT c.place, 1 AS one FROM chosen c UNION ALL SELECT g.place, 0 FROM generate_series(1, cardinality(v_tenants)) AS g(place)
+        ) x GROUP BY x.place
+      ) n) AS counts
     INTO v_new
     FROM (
+      SELECT array_agg(c.id ORDER BY c.id) AS served, array_agg(c.replayed_last ORDER BY c.id) AS served_replays,
+        array_agg(c.tokens_left ORDER BY c.id) AS served_tokens
+      FROM (
+        SELECT c.id, (array_agg(c.kind ORDER BY c.k DESC))[1] = 1 AS replayed_last, max(c.tokens_now) - count(*) AS tokens_left
+        FROM chosen c GROUP BY c.id
+      ) c
+    ) s, (
       SELECT array_agg(g.delivery_id) AS ids, array_agg(g.lease_token) AS tokens, array_agg(g.attempt) AS attempts,
         array_agg(g.event_id) AS events, array_agg(g.kind) AS kinds, array_agg(g.lane_id) AS lanes
       FROM (SELECT * FROM leased g ORDER BY g.place, g.share) g
     ) g;
     v_counts := v_new.counts;
     v_served := v_new.served;
-    PERFORM "crossdock".schedule(v_locked, p_at, CASE WHEN v_erased IS NULL THEN 'infinity' ELSE '-infinity' END::timestamptz, p_until);
+    PERFORM "crossdock".schedule(v_locked, p_at, CASE WHEN v_erased IS NULL THEN 'infinity' ELSE '-infinity' END::timestamptz, p_until,
+      COALESCE(v_served, '{}'), v_new.served_replays, v_new.served_tokens);
 
     -- Whoever was cut short is the first of the next round.
     FOR i IN 1 .. cardinality(v_tenants) LOOP
@@ -299,6 +299,9 @@ BEGIN
     v_next := LEAST(v_next, p_at + interval '100 milliseconds');
   END IF;
 
+  RETURN QUERY SELECT NULL::uuid, NULL::text, NULL::int, NULL::bigint, NULL::uuid, NULL::text, NULL::bytea, NULL::text, NULL::uuid,
+    NULL::bigint, NULL::bigint, NULL::timestamptz, NULL::int, NULL::int, NULL::timestamptz, NULL::bigint, v_after, v_next, clock_timestamp();
+  IF v_picked = '{}' THEN RETURN; END IF;
   -- Once for all deliveries: a lane's index is full of its old versions, which each look-up would go through.
   SELECT array_agg(l.id), array_agg(l.tenant_id::text), array_agg(l.webhook_id), array_agg(l.stamp), array_agg(l.defaults),
     array_agg(l.brake_open_until), array_agg(l.brake_limit), array_agg(l.brake_openings), array_agg(l.brake_ramp_at),
@@ -324,14 +327,12 @@ BEGIN
     -- What was never sent again is live.
     LEFT JOIN LATERAL (SELECT d.origin FROM "crossdock".delivery d WHERE u.kind <> 0 AND d.id = u.id OFFSET 0) d ON true
     ORDER BY u.n;
-  RETURN QUERY SELECT NULL::uuid, NULL::text, NULL::int, NULL::bigint, NULL::uuid, NULL::text, NULL::bytea, NULL::text, NULL::uuid,
-    NULL::bigint, NULL::bigint, NULL::timestamptz, NULL::int, NULL::int, NULL::timestamptz, NULL::bigint, v_after, v_next, clock_timestamp();
 END $$;
 
 -- Takes leases back that their holder cannot use. With a status, the delivery ends; without one, it waits until its time, and the
 -- attempt does not count.
 CREATE FUNCTION "crossdock".take_back(p_at timestamptz, p_ids uuid[], p_tokens bigint[], p_due timestamptz[], p_statuses text[]) RETURNS void
-LANGUAGE plpgsql SET enable_hashjoin = off SET enable_mergejoin = off SET jit = off SET plan_cache_mode = force_generic_plan AS $$
+LANGUAGE plpgsql SET enable_hashjoin = off SET enable_mergejoin = off SET enable_seqscan = off SET enable_bitmapscan = off SET jit = off SET plan_cache_mode = force_generic_plan AS $$
 DECLARE
   v_lanes bigint[];
   v_ids uuid[];

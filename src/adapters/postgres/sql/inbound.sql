@@ -70,7 +70,7 @@ CREATE FUNCTION "crossdock".accept(p_at timestamptz, p_ids uuid[], p_tenants tex
   p_parties text[], p_kinds text[], p_orders text[], p_times timestamptz[], p_sequences bigint[], p_places timestamptz[],
   p_received timestamptz[], p_statuses smallint[], p_heads text[], p_bodies bytea[])
 RETURNS TABLE (n int, answer smallint, id uuid)
-LANGUAGE plpgsql SET enable_hashjoin = off SET enable_mergejoin = off SET jit = off SET plan_cache_mode = force_generic_plan AS $$
+LANGUAGE plpgsql SET enable_hashjoin = off SET enable_mergejoin = off SET enable_seqscan = off SET enable_bitmapscan = off SET jit = off SET plan_cache_mode = force_generic_plan AS $$
 #variable_conflict use_column
 DECLARE
   v_fresh uuid[];
@@ -149,7 +149,7 @@ END $$;
 CREATE FUNCTION "crossdock".claim_received(p_at timestamptz, p_until timestamptz, p_most int, p_after text, p_except text[])
 RETURNS TABLE (id uuid, token bigint, attempt int, head text, body bytea, is_ordered boolean, has_latest boolean, latest_at timestamptz,
   latest_sequence bigint, after_party text, next_due_at timestamptz, store_time timestamptz)
-LANGUAGE plpgsql SET enable_hashjoin = off SET enable_mergejoin = off SET jit = off SET plan_cache_mode = force_generic_plan AS $$
+LANGUAGE plpgsql SET enable_hashjoin = off SET enable_mergejoin = off SET enable_seqscan = off SET enable_bitmapscan = off SET jit = off SET plan_cache_mode = force_generic_plan AS $$
 #variable_conflict use_column
 DECLARE
   v_left int := p_most;
@@ -231,7 +231,7 @@ END $$;
 -- Takes results. Answers for each: 0 its lease had gone to somebody else, 1 it holds, 2 the item had ended before.
 CREATE FUNCTION "crossdock".settle_received(p_at timestamptz, p_ids uuid[], p_tokens bigint[], p_statuses smallint[], p_due timestamptz[],
   p_back int[], p_notes text[]) RETURNS TABLE (n int, answer smallint)
-LANGUAGE plpgsql SET enable_hashjoin = off SET enable_mergejoin = off SET jit = off SET plan_cache_mode = force_generic_plan AS $$
+LANGUAGE plpgsql SET enable_hashjoin = off SET enable_mergejoin = off SET enable_seqscan = off SET enable_bitmapscan = off SET jit = off SET plan_cache_mode = force_generic_plan AS $$
 #variable_conflict use_column
 BEGIN
   PERFORM 1 FROM "crossdock".received r WHERE r.id = ANY (p_ids) ORDER BY r.id FOR NO KEY UPDATE;

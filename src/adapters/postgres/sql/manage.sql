@@ -58,7 +58,7 @@ END $$;
 
 -- Makes deliveries of the same events in the replay lane.
 CREATE FUNCTION "crossdock".send_again(p_lane bigint, p_past uuid[], p_ids uuid[], p_origin text, p_at timestamptz) RETURNS void
-LANGUAGE plpgsql SET enable_hashjoin = off SET enable_mergejoin = off SET jit = off SET plan_cache_mode = force_generic_plan AS $$
+LANGUAGE plpgsql SET enable_hashjoin = off SET enable_mergejoin = off SET enable_seqscan = off SET enable_bitmapscan = off SET jit = off SET plan_cache_mode = force_generic_plan AS $$
 BEGIN
   WITH made AS (
     INSERT INTO "crossdock".delivery (id, tenant_id, webhook_id, event_id, event_type, kind, status, origin, created_at, updated_at, next_attempt_at)
@@ -113,7 +113,7 @@ $$;
 -- A row for each replay that has ended, and a last one that says how many were made and wanted.
 CREATE FUNCTION "crossdock".advance_replays(p_at timestamptz, p_ids uuid[])
 RETURNS TABLE (tenant_id text, webhook_id uuid, replay_id uuid, made bigint, wanted bigint)
-LANGUAGE plpgsql SET enable_hashjoin = off SET enable_mergejoin = off SET jit = off SET plan_cache_mode = force_generic_plan AS $$
+LANGUAGE plpgsql SET enable_hashjoin = off SET enable_mergejoin = off SET enable_seqscan = off SET enable_bitmapscan = off SET jit = off SET plan_cache_mode = force_generic_plan AS $$
 #variable_conflict use_column
 DECLARE
   v_ids uuid[];
@@ -201,7 +201,7 @@ END $$;
 
 CREATE FUNCTION "crossdock".erase_subject(p_at timestamptz, p_tenant text, p_subject text)
 RETURNS TABLE (events bigint, skipped bigint)
-LANGUAGE plpgsql SET enable_hashjoin = off SET enable_mergejoin = off SET jit = off SET plan_cache_mode = force_generic_plan AS $$
+LANGUAGE plpgsql SET enable_hashjoin = off SET enable_mergejoin = off SET enable_seqscan = off SET enable_bitmapscan = off SET jit = off SET plan_cache_mode = force_generic_plan AS $$
 #variable_conflict use_column
 DECLARE
   v_events uuid[];
@@ -211,7 +211,9 @@ DECLARE
 BEGIN
   SELECT COALESCE(array_agg(e.id), '{}') INTO v_events FROM "crossdock".event e
   WHERE e.tenant_id = p_tenant COLLATE "C" AND e.subject = p_subject COLLATE "C";
-  -- A fan-out either is done by now or will see this.
+  -- A fan-out either is done by now or will see this. In the order in which everybody locks them.
+  PERFORM 1 FROM "crossdock".outbox o WHERE o.event_id = ANY (v_events) ORDER BY o.seq FOR UPDATE;
+  UPDATE "crossdock".outbox o SET erased = true WHERE o.event_id = ANY (v_events);
   PERFORM 1 FROM "crossdock".payload p WHERE p.event_id = ANY (v_events) ORDER BY p.event_id FOR UPDATE;
   DELETE FROM "crossdock".payload p WHERE p.event_id = ANY (v_events);
   GET DIAGNOSTICS v_gone = ROW_COUNT;
@@ -236,7 +238,7 @@ END $$;
 
 -- Forgets what attempts have logged about these events.
 CREATE FUNCTION "crossdock".forget_contents(p_events uuid[]) RETURNS void
-LANGUAGE sql SET enable_hashjoin = off SET enable_mergejoin = off SET jit = off SET plan_cache_mode = force_generic_plan AS $$
+LANGUAGE sql SET enable_hashjoin = off SET enable_mergejoin = off SET enable_seqscan = off SET enable_bitmapscan = off SET jit = off SET plan_cache_mode = force_generic_plan AS $$
   UPDATE "crossdock".attempt a SET contents = NULL
   FROM "crossdock".delivery d WHERE d.event_id = ANY (p_events) AND a.delivery_id = d.id AND a.contents IS NOT NULL;
 $$;

@@ -55,15 +55,16 @@ BEGIN
   WHERE u.fresh ORDER BY u.n;
   INSERT INTO "crossdock".payload (event_id, tenant_id, body)
   SELECT u.id, u.tenant, u.body FROM unnest(p_ids, p_tenants, p_payloads, v_fresh) AS u(id, tenant, body, fresh) WHERE u.fresh;
-  INSERT INTO "crossdock".outbox (event_id, tenant_id)
-  SELECT u.id, u.tenant FROM unnest(p_ids, p_tenants, v_fresh) WITH ORDINALITY AS u(id, tenant, fresh, n) WHERE u.fresh ORDER BY u.n;
+  INSERT INTO "crossdock".outbox (event_id, tenant_id, event_type)
+  SELECT u.id, u.tenant, u.event_type FROM unnest(p_ids, p_tenants, p_types, v_fresh) WITH ORDINALITY AS u(id, tenant, event_type, fresh, n)
+  WHERE u.fresh ORDER BY u.n;
   RETURN QUERY SELECT u.n::int, u.id, u.fresh FROM unnest(v_ids, v_fresh) WITH ORDINALITY AS u(id, fresh, n);
 END $$;
 
 -- The oldest entries behind this one. A function, because what it deletes leaves its index full of dead entries at the very end
 -- that a planner looks at, for longer than reading takes: here it plans once.
 CREATE FUNCTION "crossdock".read_outbox(p_most bigint, p_behind bigint, p_except text[]) RETURNS TABLE (seq bigint, head text)
-LANGUAGE plpgsql SET enable_hashjoin = off SET enable_mergejoin = off SET jit = off SET plan_cache_mode = force_generic_plan AS $$
+LANGUAGE plpgsql SET enable_hashjoin = off SET enable_mergejoin = off SET enable_seqscan = off SET enable_bitmapscan = off SET jit = off SET plan_cache_mode = force_generic_plan AS $$
 #variable_conflict use_column
 BEGIN
   RETURN QUERY SELECT o.seq, e.head
@@ -74,23 +75,26 @@ BEGIN
     ORDER BY o.seq;
 END $$;
 
--- Turns outbox entries into deliveries; answers how many entries were still there. Each delivery says at which place of `p_seqs` its
--- event stands: a join of two arrays would compare each with each. A skip has a status.
+-- Turns outbox entries into deliveries; answers how many entries were still there. Webhooks are named once; each delivery says at which
+-- place of `p_seqs` its event stands, and at which one its webhook: a join of two arrays would compare each with each. A skip has a
+-- status.
 CREATE FUNCTION "crossdock".fan_out(
-  p_at timestamptz, p_seqs bigint[], d_places int[], d_ids uuid[], d_webhooks uuid[], d_orders bigint[], d_skips text[]
+  p_at timestamptz, p_seqs bigint[], w_webhooks uuid[], d_places int[], d_named int[], d_ids uuid[], d_orders bigint[], d_skips text[]
 ) RETURNS int
-LANGUAGE plpgsql SET enable_hashjoin = off SET enable_mergejoin = off SET jit = off SET plan_cache_mode = force_generic_plan AS $$
+LANGUAGE plpgsql SET enable_hashjoin = off SET enable_mergejoin = off SET enable_seqscan = off SET enable_bitmapscan = off SET jit = off SET plan_cache_mode = force_generic_plan AS $$
 DECLARE
   v_seqs bigint[];
+  -- At the same places; empty where somebody else was faster.
   v_events uuid[];
   v_tenants text[];
   v_types text[];
   v_gone uuid[];
-  -- The lane of each webhook that is meant, in the order of tenants and webhooks; 0 where there is none.
-  v_places bigint[];
+  -- Whose the named webhooks are, and their lanes, at the same places.
+  v_owners text[];
+  v_named bigint[];
   v_states smallint[];
   v_lanes bigint[];
-  v_present int;
+  v_refusing bigint[];
   v_ordered boolean;
   v_order_lanes bigint[];
   v_orders bigint[];
@@ -98,39 +102,37 @@ BEGIN
   -- Not waited for by those who wait for the lanes. A server that crashes before this is durable has the entries in its outbox again,
   -- and nothing has come of the deliveries: whoever claims one waits for his own commit, which is durable only together with this.
   PERFORM set_config('synchronous_commit', 'off', true);
-  SELECT array_agg(o.seq ORDER BY o.seq), array_agg(o.event_id ORDER BY o.seq) INTO v_seqs, v_events
-  FROM (SELECT o.seq, o.event_id FROM "crossdock".outbox o WHERE o.seq = ANY (p_seqs) ORDER BY o.seq FOR UPDATE) o;
+  -- Their index gives them in the order in which everybody locks them. An erasure either waits for this or is seen by it.
+  WITH taken AS (
+    DELETE FROM "crossdock".outbox o WHERE o.seq = ANY (p_seqs) RETURNING o.seq, o.event_id, o.tenant_id, o.event_type, o.erased
+  ), sorted AS (
+    SELECT * FROM taken t ORDER BY t.seq
+  )
+  SELECT array_agg(t.seq), array_agg(t.event_id), array_agg(t.tenant_id::text), array_agg(t.event_type::text),
+    array_agg(t.event_id) FILTER (WHERE t.erased)
+  INTO v_seqs, v_events, v_tenants, v_types, v_gone FROM sorted t;
   IF v_seqs IS NULL THEN RETURN 0; END IF;
-  DELETE FROM "crossdock".outbox o WHERE o.seq = ANY (v_seqs);
 
   IF v_seqs <> p_seqs THEN
-    -- Somebody else was faster with some of them.
-    SELECT array_agg(o.event_id ORDER BY s.n) INTO v_events
-    FROM unnest(p_seqs) WITH ORDINALITY AS s(seq, n) LEFT JOIN unnest(v_seqs, v_events) AS o(seq, event_id) ON o.seq = s.seq;
+    SELECT array_agg(o.event_id ORDER BY s.n), array_agg(o.tenant_id ORDER BY s.n), array_agg(o.event_type ORDER BY s.n)
+    INTO v_events, v_tenants, v_types
+    FROM unnest(p_seqs) WITH ORDINALITY AS s(seq, n)
+    LEFT JOIN unnest(v_seqs, v_events, v_tenants, v_types) AS o(seq, event_id, tenant_id, event_type) ON o.seq = s.seq;
   END IF;
 
-  -- An erasure either waits for this or is seen by it.
-  PERFORM 1 FROM unnest(v_events) AS e(id) JOIN "crossdock".payload p ON p.event_id = e.id
-    -- In the order in which an erasure locks them.
-    ORDER BY p.event_id FOR KEY SHARE OF p;
-  GET DIAGNOSTICS v_present = ROW_COUNT;
-  IF v_present < cardinality(v_seqs) THEN
-    SELECT array_agg(e.id) INTO v_gone FROM unnest(v_events) AS e(id)
-    WHERE NOT EXISTS (SELECT FROM "crossdock".payload p WHERE p.event_id = e.id);
-  END IF;
-  SELECT array_agg(ev.tenant_id::text ORDER BY e.n), array_agg(ev.event_type::text ORDER BY e.n) INTO v_tenants, v_types
-  FROM unnest(v_events) WITH ORDINALITY AS e(id, n)
-  LEFT JOIN LATERAL (SELECT ev.tenant_id, ev.event_type FROM "crossdock".event ev WHERE ev.id = e.id OFFSET 0) ev ON true;
   -- Once for each webhook: a lane's index is full of its old versions, which each look-up would go through.
-  SELECT array_agg(COALESCE(x.id, 0) ORDER BY d.tenant COLLATE "C", d.webhook),
-    array_agg(COALESCE(x.state, 0::smallint) ORDER BY d.tenant COLLATE "C", d.webhook),
-    array_agg(x.id ORDER BY x.id) FILTER (WHERE d.wanted AND x.id IS NOT NULL)
-  INTO v_places, v_states, v_lanes
+  SELECT array_agg(w.tenant ORDER BY w.named), array_agg(x.id ORDER BY w.named), array_agg(COALESCE(x.state, 0::smallint) ORDER BY w.named),
+    array_agg(x.id) FILTER (WHERE w.wanted AND x.id IS NOT NULL)
+  INTO v_owners, v_named, v_states, v_lanes
   FROM (
-    SELECT v_tenants[d.place] AS tenant, d.webhook, bool_or(d.skip IS NULL) AS wanted
-    FROM unnest(d_places, d_webhooks, d_skips) AS d(place, webhook, skip) WHERE v_tenants[d.place] IS NOT NULL GROUP BY 1, 2
-  ) d LEFT JOIN LATERAL (
-    SELECT x.id, x.state FROM "crossdock".lane x WHERE x.tenant_id = d.tenant COLLATE "C" AND x.webhook_id = d.webhook
+    SELECT d.named, min(d.tenant COLLATE "C") AS tenant, bool_or(d.wanted) AS wanted FROM (
+      SELECT d.named, v_tenants[d.place] AS tenant, d.skip IS NULL AND v_events[d.place] IS NOT NULL AS wanted
+      FROM unnest(d_places, d_named, d_skips) AS d(place, named, skip)
+      UNION ALL
+      SELECT n, NULL, false FROM generate_subscripts(w_webhooks, 1) AS n
+    ) d GROUP BY d.named
+  ) w LEFT JOIN LATERAL (
+    SELECT x.id, x.state FROM "crossdock".lane x WHERE x.tenant_id = w.tenant COLLATE "C" AND x.webhook_id = w_webhooks[w.named]
     ORDER BY x.rev DESC LIMIT 1
   ) x ON true;
   -- Heads of orders are only found by whoever holds the lane. Everything else is written before it is held, so that those who claim
@@ -139,42 +141,49 @@ BEGIN
   IF v_ordered THEN
     PERFORM "crossdock".hold(v_lanes);
     SELECT array_agg(COALESCE(l.state, 0::smallint) ORDER BY u.n) INTO v_states
-    FROM unnest(v_places) WITH ORDINALITY AS u(id, n) LEFT JOIN LATERAL (
+    FROM unnest(v_named) WITH ORDINALITY AS u(id, n) LEFT JOIN LATERAL (
       SELECT x.state FROM "crossdock".lane x WHERE x.id = u.id ORDER BY x.rev DESC LIMIT 1
     ) l ON true;
   END IF;
 
   WITH wanted AS MATERIALIZED (
-    SELECT d.*, p_seqs[d.place] AS seq, v_events[d.place] AS event_id, v_types[d.place] AS event_type, v_places[d.named] AS lane_id,
+    SELECT d.id, d.named, d.order_key, d.n, p_seqs[d.place] AS seq, v_events[d.place] AS event_id, v_tenants[d.place] AS tenant_id,
+      v_types[d.place] AS event_type,
       COALESCE(d.skip, CASE
-        WHEN v_states[d.named] = 0 THEN 'skipped.webhook_deleted'
+        WHEN v_states[d.named] = 0 OR v_owners[d.named] <> v_tenants[d.place] THEN 'skipped.webhook_deleted'
         WHEN v_states[d.named] = 3 THEN 'skipped.webhook_disabled'
         WHEN v_events[d.place] = ANY (v_gone) THEN 'skipped.erased'
         ELSE 'pending' END) AS status
-    FROM (
-      SELECT d.*, dense_rank() OVER (ORDER BY d.tenant_id COLLATE "C", d.webhook)::int AS named FROM (
-        SELECT d.*, v_tenants[d.place] AS tenant_id
-        FROM unnest(d_places, d_ids, d_webhooks, d_orders, d_skips) WITH ORDINALITY AS d(place, id, webhook, order_key, skip, n)
-      ) d WHERE d.tenant_id IS NOT NULL
-    ) d
+    FROM unnest(d_places, d_named, d_ids, d_orders, d_skips) WITH ORDINALITY AS d(place, named, id, order_key, skip, n)
+    WHERE v_events[d.place] IS NOT NULL
   ), made AS (
     INSERT INTO "crossdock".delivery (id, tenant_id, webhook_id, event_id, event_type, kind, status, origin, created_at, updated_at, next_attempt_at)
-    SELECT w.id, w.tenant_id, w.webhook, w.event_id, w.event_type, CASE WHEN w.status = 'pending' THEN 0 ELSE "crossdock".kind_of(w.status) END, w.status, 'live', p_at, p_at,
+    SELECT w.id, w.tenant_id, w_webhooks[w.named], w.event_id, w.event_type,
+      CASE WHEN w.status = 'pending' THEN 0 ELSE "crossdock".kind_of(w.status) END, w.status, 'live', p_at, p_at,
       CASE WHEN w.status = 'pending' THEN p_at END FROM wanted w
   ), queued AS (
     INSERT INTO "crossdock".queue (delivery_id, lane_id, kind, offered, order_key, seq, due_at, event_id, created_at, updated_at)
-    SELECT w.id, w.lane_id, 0, w.order_key IS NULL, w.order_key, w.seq, p_at, w.event_id, p_at, p_at
+    SELECT w.id, v_named[w.named], 0, w.order_key IS NULL, w.order_key, w.seq, p_at, w.event_id, p_at, p_at
     FROM wanted w WHERE w.status = 'pending' ORDER BY w.seq, w.n
     RETURNING lane_id, order_key
   )
   SELECT array_agg(q.lane_id), array_agg(q.order_key) INTO v_order_lanes, v_orders FROM queued q WHERE q.order_key IS NOT NULL;
   IF v_ordered THEN
     PERFORM "crossdock".reoffer(v_order_lanes, v_orders);
-  ELSE
-    PERFORM "crossdock".hold(v_lanes);
-    -- A webhook may have been disabled or removed since it was looked at.
-    PERFORM "crossdock".skip_refused(l.id, p_at) FROM "crossdock".lanes(v_lanes) l WHERE l.state IN (0, 3);
+    PERFORM "crossdock".schedule(v_lanes, p_at, '-infinity', 'infinity');
+    RETURN cardinality(v_seqs);
   END IF;
-  PERFORM "crossdock".schedule(v_lanes, p_at, CASE WHEN v_ordered THEN '-infinity' ELSE p_at END, 'infinity');
+
+  PERFORM "crossdock".hold(v_lanes);
+  -- Whatever can be claimed already can still be: it needs no look.
+  SELECT array_agg(l.id) FILTER (WHERE l.state IN (0, 3)), array_agg(l.id) FILTER (WHERE l.state <> 1 OR l.next_due_at > p_at OR l.due_from > p_at)
+  INTO v_refusing, v_lanes FROM "crossdock".lanes(v_lanes) l;
+  IF v_refusing IS NOT NULL THEN
+    -- A webhook may have been disabled or removed since it was looked at.
+    PERFORM "crossdock".skip_refused(l.id, p_at) FROM unnest(v_refusing) AS l(id);
+  END IF;
+  IF v_lanes IS NOT NULL THEN
+    PERFORM "crossdock".schedule(v_lanes, p_at, p_at, 'infinity');
+  END IF;
   RETURN cardinality(v_seqs);
 END $$;

@@ -8,7 +8,7 @@ $$;
 
 -- Holds these lanes, in the order in which everybody does.
 CREATE FUNCTION "crossdock".hold(p_lanes bigint[]) RETURNS void
-LANGUAGE plpgsql SET enable_hashjoin = off SET enable_mergejoin = off SET jit = off SET plan_cache_mode = force_generic_plan AS $$
+LANGUAGE plpgsql SET enable_hashjoin = off SET enable_mergejoin = off SET enable_seqscan = off SET enable_bitmapscan = off SET jit = off SET plan_cache_mode = force_generic_plan AS $$
 BEGIN
   PERFORM 1 FROM (SELECT DISTINCT u.id FROM unnest(p_lanes) AS u(id) ORDER BY u.id) u
   CROSS JOIN LATERAL (SELECT x.id FROM "crossdock".lane x WHERE x.id = u.id ORDER BY x.rev DESC LIMIT 1 FOR NO KEY UPDATE) l;
@@ -16,7 +16,7 @@ END $$;
 
 -- Offers the head of each of these orders, and nothing else of it.
 CREATE FUNCTION "crossdock".reoffer(p_lanes bigint[], p_orders bigint[]) RETURNS void
-LANGUAGE plpgsql SET enable_hashjoin = off SET enable_mergejoin = off SET jit = off SET plan_cache_mode = force_generic_plan AS $$
+LANGUAGE plpgsql SET enable_hashjoin = off SET enable_mergejoin = off SET enable_seqscan = off SET enable_bitmapscan = off SET jit = off SET plan_cache_mode = force_generic_plan AS $$
 DECLARE
   v_heads uuid[];
 BEGIN
@@ -35,19 +35,26 @@ BEGIN
 END $$;
 
 -- When something of each of these lanes can be claimed. The caller has put nothing on offer that is due before `p_from`, and leased
--- nothing until a time before `p_until`; whoever does not say has all of it looked through.
+-- nothing until a time before `p_until`; whoever does not say has all of it looked through. Lanes that a claim has served are noted as
+-- such in the same breath, since each version of a lane costs an entry in each of its indexes: which, in their ids' order, whether a
+-- replay came last, and what is left of their tokens.
 CREATE FUNCTION "crossdock".schedule(
-  p_lanes bigint[], p_at timestamptz, p_from timestamptz DEFAULT '-infinity', p_until timestamptz DEFAULT '-infinity'
+  p_lanes bigint[], p_at timestamptz, p_from timestamptz DEFAULT '-infinity', p_until timestamptz DEFAULT '-infinity',
+  s_lanes bigint[] DEFAULT '{}', s_replayed boolean[] DEFAULT '{}', s_tokens float8[] DEFAULT '{}'
 ) RETURNS void
-LANGUAGE plpgsql SET enable_hashjoin = off SET enable_mergejoin = off SET jit = off SET plan_cache_mode = force_generic_plan AS $$
+LANGUAGE plpgsql SET enable_hashjoin = off SET enable_mergejoin = off SET enable_seqscan = off SET enable_bitmapscan = off SET jit = off SET plan_cache_mode = force_generic_plan AS $$
 DECLARE
   v_cap int;
   v_replays int;
 BEGIN
   SELECT m.max_in_flight, m.max_replays_in_flight INTO v_cap, v_replays FROM "crossdock".limits m;
-  UPDATE "crossdock".lane l SET rev = l.rev + 1, next_due_at = n.at, due_from = n.due_from, lease_from = n.lease_from
+  UPDATE "crossdock".lane l SET rev = l.rev + 1, next_due_at = n.at, due_from = n.due_from, lease_from = n.lease_from,
+    served = CASE WHEN n.served THEN nextval('"crossdock".served') ELSE l.served END,
+    replayed_last = CASE WHEN n.served THEN n.replayed_last ELSE l.replayed_last END,
+    tokens = CASE WHEN n.served THEN n.tokens ELSE l.tokens END,
+    tokens_at = CASE WHEN n.served AND n.tokens IS NOT NULL THEN GREATEST(l.tokens_at, p_at) ELSE l.tokens_at END
   FROM (
-    SELECT b.id, b.rev, COALESCE(GREATEST(
+    SELECT b.id, b.rev, b.served_now AS served, s_replayed[b.place] AS replayed_last, s_tokens[b.place] AS tokens, COALESCE(GREATEST(
         LEAST(live.due_at, CASE WHEN replay.due_at IS NOT NULL THEN GREATEST(replay.due_at, replay_slot.at) END),
         -- Without work there is nothing to wait for.
         CASE WHEN live.due_at IS NOT NULL OR replay.due_at IS NOT NULL
@@ -59,9 +66,13 @@ BEGIN
         THEN p_at + make_interval(secs => (1 - k.tokens_now) / k.rate_per_s) + interval '1 microsecond' END AS token_at
       FROM (
         SELECT l.*, LEAST(COALESCE(l.max_in_flight, v_cap), l.brake_limit) AS cap,
-          LEAST(l.burst, l.tokens + GREATEST(0, extract(epoch FROM p_at - l.tokens_at)::float8) * l.rate_per_s) AS tokens_now,
+          CASE WHEN l.served_now THEN s_tokens[l.place]
+            ELSE LEAST(l.burst, l.tokens + GREATEST(0, extract(epoch FROM p_at - l.tokens_at)::float8) * l.rate_per_s) END AS tokens_now,
           LEAST(l.due_from, p_from) AS due_start, LEAST(l.lease_from, p_until) AS lease_start
-        FROM "crossdock".lanes(p_lanes) l WHERE l.state = 1
+        FROM (
+          SELECT l.*, COALESCE(s_lanes[l.place] = l.id, false) AS served_now
+          FROM (SELECT l.*, width_bucket(l.id, s_lanes) AS place FROM "crossdock".lanes(p_lanes) l WHERE l.state = 1 OFFSET 0) l
+        ) l
       ) k
     ) b
     CROSS JOIN LATERAL (
@@ -91,10 +102,10 @@ BEGIN
       ORDER BY q.due_at OFFSET GREATEST(0, f.replays - v_replays) LIMIT 1
     ) replay_slot ON true
     UNION ALL
-    SELECT l.id, l.rev, 'infinity', '-infinity', '-infinity' FROM "crossdock".lanes(p_lanes) l WHERE l.state <> 1
+    SELECT l.id, l.rev, false, NULL, NULL, 'infinity', '-infinity', '-infinity' FROM "crossdock".lanes(p_lanes) l WHERE l.state <> 1
   ) n
   WHERE l.id = n.id AND l.rev = n.rev
-    AND (l.next_due_at, l.due_from, l.lease_from) IS DISTINCT FROM (n.at, n.due_from, n.lease_from);
+    AND (n.served OR (l.next_due_at, l.due_from, l.lease_from) IS DISTINCT FROM (n.at, n.due_from, n.lease_from));
 END $$;
 
 CREATE FUNCTION "crossdock".kind_of(p_status text) RETURNS smallint LANGUAGE sql IMMUTABLE AS $$
@@ -104,7 +115,7 @@ $$;
 
 -- Ends these deliveries, each with its status.
 CREATE FUNCTION "crossdock".finish(p_ids uuid[], p_statuses text[], p_at timestamptz) RETURNS void
-LANGUAGE plpgsql SET enable_hashjoin = off SET enable_mergejoin = off SET jit = off SET plan_cache_mode = force_generic_plan AS $$
+LANGUAGE plpgsql SET enable_hashjoin = off SET enable_mergejoin = off SET enable_seqscan = off SET enable_bitmapscan = off SET jit = off SET plan_cache_mode = force_generic_plan AS $$
 DECLARE
   v_lanes bigint[];
   v_orders bigint[];

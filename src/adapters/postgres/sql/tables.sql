@@ -124,7 +124,9 @@ CREATE INDEX idempotency_age ON "crossdock".idempotency (used_at);
 CREATE TABLE "crossdock".outbox (
   seq bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
   event_id uuid NOT NULL,
-  tenant_id text COLLATE "C" NOT NULL
+  tenant_id text COLLATE "C" NOT NULL,
+  event_type text COLLATE "C" NOT NULL,
+  erased boolean NOT NULL DEFAULT false
 ) WITH (autovacuum_vacuum_scale_factor = 0, autovacuum_vacuum_threshold = 1000, autovacuum_vacuum_insert_scale_factor = 0);
 CREATE INDEX outbox_event ON "crossdock".outbox (event_id);
 

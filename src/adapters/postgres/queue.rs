@@ -7,8 +7,8 @@ use chrono::{DateTime, Utc};
 use uuid::Uuid;
 
 use crate::adapters::postgres::PostgresStore;
-use crate::adapters::postgres::publish::At;
 use crate::adapters::postgres::names::Names;
+use crate::adapters::postgres::publish::At;
 use crate::adapters::postgres::rows::{Field, number, stored_time, told};
 use crate::error::{Error, ErrorKind, Result};
 use crate::primitives::id::DeliveryId;

@@ -29,7 +29,8 @@ impl PostgresStore {
         let (tenants, webhooks): (Vec<_>, Vec<_>) =
             names.all().map(|(tenant, webhook)| (tenant.as_str(), webhook.as_uuid())).unzip();
         let mut session = self.one_statement(STEP).await?;
-        let statement = session.statement(self.sql(SETTLE)).bind(stored_time(now)).bind(tenants).bind(webhooks);
+        let statement =
+            session.statement(self.sql(SETTLE)).bind(stored_time(now)).bind(tenants).bind(webhooks);
         let statement = entries.bind(judgements.bind(results.bind(statement)));
         let rows = session.rows(statement).await?;
         session.end().await?;

@@ -8,6 +8,7 @@ pub(crate) mod family;
 mod faults;
 mod host;
 mod keeper;
+mod plans;
 mod play;
 mod pooler;
 mod races;
@@ -34,6 +35,7 @@ pub(crate) fn trials() -> Vec<Trial> {
         servers::trials(),
         store::trials(),
         races::trials(),
+        plans::trials(),
         host::trials(),
         sharing::trials(),
         schema::trials(),

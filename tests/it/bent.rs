@@ -31,6 +31,8 @@ struct Bend {
     examination: Option<Worsening>,
     time: Option<Time>,
     settles_singly: bool,
+    /// How often somebody else was faster with the outbox, if somebody is.
+    lost: Option<usize>,
 }
 
 impl Bent {
@@ -59,6 +61,16 @@ impl Bent {
     /// It is away whenever more than one result is brought.
     pub(crate) fn settle_singly(&self) {
         self.locked(|bend| bend.settles_singly = true);
+    }
+
+    /// Somebody else takes whatever is in the outbox, and never gets it done.
+    pub(crate) fn others_are_faster(&self) {
+        self.locked(|bend| bend.lost = Some(0));
+    }
+
+    /// They are gone; answers how often they were faster.
+    pub(crate) fn others_are_gone(&self) -> usize {
+        self.locked(|bend| bend.lost.take()).unwrap_or_default()
     }
 
     /// It tells a doctor something else.
@@ -97,7 +109,14 @@ impl fmt::Debug for Bent {
 
 relay! { ActivityStore for Bent }
 
-relay! { DeliveryQueue for Bent: publish outbox fan_out expire advance_replays tidy;
+relay! { DeliveryQueue for Bent: publish outbox expire advance_replays tidy;
+    async fn fan_out(&self, entries: Vec<(Sequence, FanOut)>, now: DateTime<Utc>) -> Result<usize> {
+        if self.locked(|bend| bend.lost.as_mut().map(|lost| *lost += 1)).is_some() {
+            return Ok(0);
+        }
+        self.ask()?.fan_out(entries, now).await
+    }
+
     async fn claim(&self, request: ClaimRequest) -> Result<Claimed> {
         let mut claimed = self.ask()?.claim(request).await?;
         claimed.now = self.locked(|bend| bend.time.as_ref().map_or(claimed.now, |time| time()));

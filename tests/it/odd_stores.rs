@@ -24,6 +24,7 @@ pub(crate) fn trials() -> Vec<Trial> {
     vec![
         story("everything_happens_by_the_stores_clock_from_the_first_step_on", stores_clock),
         story("a_batch_that_is_too_much_for_the_store_is_settled_one_by_one", too_much),
+        story("whoever_comes_too_late_leaves_the_outbox_to_others_for_a_while", too_late),
     ]
 }
 
@@ -91,5 +92,33 @@ async fn too_much() -> Told {
     let made = records(&store).await?;
     assert!(made.iter().all(|record| record.delivery.status == DeliveryStatus::Delivered));
     assert!(made.iter().all(|record| record.delivery.attempts == 1));
+    Ok(())
+}
+
+async fn too_late() -> Told {
+    let (store, clock) = (Bent::default(), ManualClock::new());
+    let hub = shop(&store, &clock, 0).await?;
+    store.others_are_faster();
+
+    let (worker, tenant) = (hub.worker(), "t".parse::<TenantId>()?);
+    let two_seconds = async {
+        for number in 0..200 {
+            hub.publish(NewEvent::new(tenant.clone(), "order.placed", &number)?).await?;
+            clock.advance(Duration::from_millis(10));
+            for _ in 0..10 {
+                tokio::task::yield_now().await;
+            }
+        }
+        Ok(())
+    };
+    let mut told: Result<()> = Ok(());
+    worker.run_until(async { told = two_seconds.await }).await;
+
+    told?;
+    let lost = store.others_are_gone();
+    assert!((2..10).contains(&lost), "it has tried {lost} times");
+    hub.worker().run_until_idle().await;
+    let made = records(&store).await?;
+    assert!(made.iter().all(|record| record.delivery.status == DeliveryStatus::Delivered));
     Ok(())
 }

@@ -35,6 +35,9 @@ const SPARED_FROM: Duration = Duration::from_millis(1);
 /// No event waits longer for others to be taken off the outbox with.
 const LONGEST_GATHERING: Duration = Duration::from_millis(25);
 const LOOK_AGAIN: Duration = Duration::from_secs(1);
+/// How long the outbox is left to others who were faster with it: each of them takes off all that is there, and reading it as well only
+/// makes both slower.
+const LEFT_TO_OTHERS: Backoff = Backoff::doubling(LONGEST_GATHERING, LOOK_AGAIN);
 const STORE_BACKOFF: Backoff = Backoff::doubling(Duration::from_millis(50), Duration::from_secs(5));
 
 impl<'a> Distributing<'a> {
@@ -45,6 +48,7 @@ impl<'a> Distributing<'a> {
     pub(super) async fn for_ever(&self) {
         let clock = &*self.context.clock;
         let mut failures = 0;
+        let mut losses = 0;
         // Kept from one look to the next: a timer costs more than a look.
         let mut alarm = clock.sleep_until(clock.now() + LOOK_AGAIN);
         let mut hinted = false;
@@ -53,7 +57,7 @@ impl<'a> Distributing<'a> {
             let hint = self.context.wake.listen();
             let begun = clock.now();
             match self.one_batch().await {
-                Ok(count) => {
+                Ok(Looked { found: count, taken }) => {
                     failures = 0;
                     // A hint without an event is about something else that is due, such as a resend. Runners hear of it
                     // from here only: if every published event woke them too, they would ask for what is not yet there.
@@ -61,6 +65,12 @@ impl<'a> Distributing<'a> {
                         self.context.due.wake();
                     }
                     hinted = false;
+                    if 2 * taken < count {
+                        losses += 1;
+                        clock.sleep_until(clock.now() + LEFT_TO_OTHERS.after(losses)).await;
+                        continue;
+                    }
+                    losses = 0;
                     if count > 0 && count < WORTH_A_STEP {
                         self.gather(clock.now() - begun).await;
                     }
@@ -96,7 +106,7 @@ impl<'a> Distributing<'a> {
     pub(super) async fn until_empty(&self) {
         loop {
             match self.one_batch().await {
-                Ok(0) => return,
+                Ok(Looked { found: 0, .. }) => return,
                 Ok(_) => {}
                 Err(error) => {
                     let clock = &*self.context.clock;
@@ -112,12 +122,12 @@ impl<'a> Distributing<'a> {
         self.context.queue.outbox(1, now).await.is_ok_and(|outbox| outbox.entries.is_empty())
     }
 
-    async fn one_batch(&self) -> Result<usize> {
+    async fn one_batch(&self) -> Result<Looked> {
         let now = self.time.compared().await?;
         let Outbox { entries, webhooks } = self.context.queue.outbox(BATCH, now).await?;
-        let looked_at = entries.len();
-        if looked_at == 0 {
-            return Ok(0);
+        let found = entries.len();
+        if found == 0 {
+            return Ok(Looked { found: 0, taken: 0 });
         }
         let none: Arc<[Arc<Webhook>]> = Arc::new([]);
         let of = |tenant: &TenantId| webhooks.get(tenant).unwrap_or(&none);
@@ -126,8 +136,14 @@ impl<'a> Distributing<'a> {
             .iter()
             .map(|(sequence, event)| (*sequence, fan_out(event, of(&event.tenant), mint)))
             .collect();
-        let count = self.context.queue.fan_out(entries, now).await?;
-        self.board.fanned_out(count);
-        Ok(looked_at)
+        let taken = self.context.queue.fan_out(entries, now).await?;
+        self.board.fanned_out(taken);
+        Ok(Looked { found, taken })
     }
+}
+
+/// What a look at the outbox has found, and how much of it nobody else was faster with.
+struct Looked {
+    found: usize,
+    taken: usize,
 }

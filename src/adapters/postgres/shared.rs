@@ -6,9 +6,12 @@
 
 use std::fmt;
 use std::future::Future;
+use std::marker::PhantomData;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
 use futures_channel::oneshot;
+use tokio::time::timeout;
 
 use crate::adapters::postgres::PostgresStore;
 use crate::adapters::postgres::publish::{At, STEP};
@@ -70,23 +73,16 @@ impl PostgresStore {
     /// Writes together with whoever else writes now; each call stands or falls alone. What a call gives whose future is dropped is
     /// written all the same.
     pub(super) async fn write_together<T: Together>(&self, items: Vec<T>) -> Result<Vec<T::Answer>> {
-        let (answer, answered) = oneshot::channel();
-        if T::queue(self).join(Call { items, answer }) {
-            let store = self.clone();
-            tokio::spawn(async move { store.write_what_waits::<T>().await });
-        }
-        answered
-            .await
-            .unwrap_or_else(|gone| Err(Error::new(ErrorKind::Unavailable, T::STEP).with_source(gone)))
-    }
-
-    async fn write_what_waits<T: Together>(&self) {
+        let (answer, mut answered) = oneshot::channel();
         let queue = T::queue(self);
-        let mut turn = Turn { queue, is_over: false };
-        while let Some(calls) = queue.next() {
-            self.write_calls(calls).await;
+        if queue.join(Call { items, answer }) {
+            Turn::<T>::begin(self);
+        } else if let Ok(answer) = timeout(PATIENCE, &mut answered).await {
+            return answer.unwrap_or_else(nobody_came::<T>);
+        } else if queue.begins_beside() {
+            Turn::<T>::begin(self);
         }
-        turn.is_over = true;
+        answered.await.unwrap_or_else(nobody_came::<T>)
     }
 
     async fn write_calls<T: Together>(&self, calls: Vec<Call<T>>) {
@@ -139,6 +135,14 @@ impl<T: Together> Queue<T> {
         begins
     }
 
+    /// Says whether a caller who has waited for long has to begin a statement: the one under way may be stuck.
+    fn begins_beside(&self) -> bool {
+        let mut waiting = self.lock();
+        let begins = !waiting.calls.is_empty() && waiting.under_way < MOST_UNDER_WAY;
+        waiting.under_way += usize::from(begins);
+        begins
+    }
+
     /// What goes into the next statement; none if nobody waits.
     fn next(&self) -> Option<Vec<Call<T>>> {
         let mut waiting = self.lock();
@@ -163,23 +167,44 @@ impl<T: Together> Queue<T> {
     }
 }
 
-/// Gives the turn back if its task ends before its time; whoever waits then hears that nobody will come.
-struct Turn<'a, T: Together> {
-    queue: &'a Queue<T>,
+/// The right to write what waits. If it ends before its time it is given back; whoever waits then hears that nobody will come.
+struct Turn<T: Together> {
+    store: PostgresStore,
     is_over: bool,
+    of: PhantomData<fn() -> T>,
 }
 
-impl<T: Together> Drop for Turn<'_, T> {
+impl<T: Together> Turn<T> {
+    /// Begins one that has been counted.
+    fn begin(store: &PostgresStore) {
+        // Made before the task, which may never run.
+        let turn = Self { store: store.clone(), is_over: false, of: PhantomData };
+        tokio::spawn(turn.write_what_waits());
+    }
+
+    async fn write_what_waits(mut self) {
+        while let Some(calls) = T::queue(&self.store).next() {
+            self.store.write_calls(calls).await;
+        }
+        self.is_over = true;
+    }
+}
+
+impl<T: Together> Drop for Turn<T> {
     fn drop(&mut self) {
         if self.is_over {
             return;
         }
-        let mut waiting = self.queue.lock();
+        let mut waiting = T::queue(&self.store).lock();
         waiting.under_way -= 1;
         if waiting.under_way == 0 {
             waiting.calls.clear();
         }
     }
+}
+
+fn nobody_came<T: Together>(gone: oneshot::Canceled) -> Result<Vec<T::Answer>> {
+    Err(Error::new(ErrorKind::Unavailable, T::STEP).with_source(gone))
 }
 
 impl<T: Together> Call<T> {
@@ -210,5 +235,7 @@ const MOST_UNDER_WAY: usize = 2;
 /// So many calls are worth a statement beside the one under way; fewer cost less in the next one: 64 tasks that published one by one
 /// got a tenth more done by it.
 const WORTH_ANOTHER: usize = 64;
+/// Whoever has waited for so long does not wait for the one under way any longer.
+const PATIENCE: Duration = Duration::from_millis(50);
 const MOST_ITEMS: usize = 500;
 const MOST_BYTES: usize = 4 << 20;

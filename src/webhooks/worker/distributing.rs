@@ -7,7 +7,7 @@ use chrono::TimeDelta;
 use futures_util::future::{Either, select};
 
 use crate::error::Result;
-use crate::ports::EntropyExt;
+use crate::ports::{EntropyExt, Wakened};
 use crate::primitives::backoff::Backoff;
 use crate::primitives::id::DeliveryId;
 use crate::primitives::time::later;
@@ -67,7 +67,7 @@ impl<'a> Distributing<'a> {
                     hinted = false;
                     if 2 * taken < count {
                         losses += 1;
-                        clock.sleep_until(clock.now() + LEFT_TO_OTHERS.after(losses)).await;
+                        self.leave_to_others(hint, LEFT_TO_OTHERS.after(losses)).await;
                         continue;
                     }
                     losses = 0;
@@ -100,6 +100,18 @@ impl<'a> Distributing<'a> {
         if took >= SPARED_FROM {
             let clock = &*self.context.clock;
             clock.sleep_until(later(clock.now(), (2 * took).min(LONGEST_GATHERING))).await;
+        }
+    }
+
+    /// Does not look for so long. What others make of events may be due meanwhile, and so may be something else.
+    async fn leave_to_others(&self, mut hint: Wakened, time: Duration) {
+        let clock = &*self.context.clock;
+        let end = later(clock.now(), time);
+        let mut over = clock.sleep_until(end);
+        while let Either::Left(_) = select(hint, &mut over).await {
+            hint = self.context.wake.listen();
+            self.context.due.wake();
+            clock.sleep_until(later(clock.now(), LONGEST_GATHERING).min(end)).await;
         }
     }
 

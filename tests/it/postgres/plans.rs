@@ -10,9 +10,16 @@ use crate::postgres::server::{fresh_name, rule_with, server};
 use crate::postgres::world::{DAY, World, at, head, publication, tenant};
 
 pub(crate) fn trials() -> Vec<Trial> {
-    vec![rule_with("postgres::plans::the_hot_steps_read_no_whole_table", server, |url| {
-        play(no_whole_table(url))
-    })]
+    vec![
+        rule_with("postgres::plans::the_hot_steps_read_no_whole_table", server, |url| {
+            play(no_whole_table(url))
+        }),
+        rule_with(
+            "postgres::plans::webhooks_that_share_an_id_are_told_apart_by_their_tenants",
+            server,
+            |url| play(shared_id(url)),
+        ),
+    ]
 }
 
 /// One connection, so that what it counts is all there is to count.
@@ -67,4 +74,30 @@ async fn whole_reads(world: &World) -> Result<i64, Box<dyn std::error::Error>> {
             world.name
         ))
         .await
+}
+
+/// A step names each webhook once; whoever copies tenants may have given two of them the same id.
+async fn shared_id(url: String) -> Outcome {
+    let world = World::new(url).await?;
+    let tenants = [tenant("acme"), tenant("bolt"), tenant("acme2")];
+    let id = world.webhook(&tenants[0], |_| ()).await?.id;
+    for other in &tenants[1..] {
+        world.webhook(other, |webhook| webhook.id = id).await?;
+    }
+    for _ in 0..2 {
+        for tenant in &tenants {
+            world.store.publish(vec![publication(head(tenant, at(0))?)], DAY, at(0)).await?;
+        }
+    }
+
+    world.distribute(at(0)).await?;
+
+    let claims = world.claim(100, at(0)).await?;
+    let mut heard: Vec<_> = claims.iter().map(|claim| claim.webhook.tenant.as_str()).collect();
+    heard.sort_unstable();
+    assert_eq!(heard, ["acme", "acme", "acme2", "acme2", "bolt", "bolt"]);
+    assert!(claims.iter().all(|claim| claim.webhook.tenant == claim.event.tenant));
+    world.deliver(&claims, at(0)).await?;
+    assert_eq!(world.number("SELECT count(*) FROM SCHEMA.delivery WHERE status = 'delivered'").await?, 6);
+    world.end().await
 }

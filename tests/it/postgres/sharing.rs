@@ -18,6 +18,9 @@ pub(super) fn trials() -> Vec<Trial> {
         rule_with("postgres::sharing::a_call_that_nobody_waits_for_is_published", server, |url| {
             play(one_dropped(url))
         }),
+        rule_with("postgres::sharing::a_statement_that_hangs_holds_up_no_call_behind_it", server, |url| {
+            play(one_hangs(url))
+        }),
     ]
 }
 
@@ -63,5 +66,36 @@ async fn one_dropped(url: String) -> Outcome {
 
     world.store.publish(vec![publication(head(&acme, at(0))?)], DAY, at(0)).await?;
     assert_eq!(world.number(EVENTS).await?, 2);
+    world.end().await
+}
+
+async fn one_hangs(url: String) -> Outcome {
+    let world = World::new(url).await?;
+    world
+        .run(
+            "CREATE FUNCTION SCHEMA.hang() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN
+                IF NEW.tenant_id = 'slow' THEN PERFORM pg_advisory_xact_lock_shared(8021); END IF;
+                RETURN NEW;
+            END $$;
+            CREATE TRIGGER hang BEFORE INSERT ON SCHEMA.outbox FOR EACH ROW EXECUTE FUNCTION SCHEMA.hang()",
+        )
+        .await?;
+    let mut gate = world.pool.begin().await?;
+    sqlx::query("SELECT pg_advisory_xact_lock(8021)").execute(&mut *gate).await?;
+    let store = world.store.clone();
+    let slow = vec![publication(head(&tenant("slow"), at(0))?)];
+    let slow = tokio::spawn(async move { store.publish(slow, DAY, at(0)).await });
+    let hanging =
+        "SELECT count(*) FROM pg_locks WHERE locktype = 'advisory' AND objid = 8021 AND NOT granted";
+    while world.number(hanging).await? == 0 {
+        tokio::time::sleep(std::time::Duration::from_millis(5)).await;
+    }
+
+    let published = world.store.publish(vec![publication(head(&tenant("acme"), at(0))?)], DAY, at(0)).await?;
+
+    assert!(published[0].fresh);
+    assert!(!slow.is_finished());
+    gate.commit().await?;
+    assert!(slow.await??[0].fresh);
     world.end().await
 }

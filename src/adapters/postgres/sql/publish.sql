@@ -89,12 +89,16 @@ DECLARE
   v_tenants text[];
   v_types text[];
   v_gone uuid[];
-  -- Whose the named webhooks are, and their lanes, at the same places.
-  v_owners text[];
+  -- Whether a name stands for webhooks of several tenants.
+  v_mixed boolean;
+  -- The lanes of the named webhooks, at the same places.
   v_named bigint[];
   v_states smallint[];
   v_lanes bigint[];
   v_refusing bigint[];
+  v_waiting bigint[];
+  v_held bigint;
+  v_orphans uuid[];
   v_ordered boolean;
   v_order_lanes bigint[];
   v_orders bigint[];
@@ -121,20 +125,31 @@ BEGIN
   END IF;
 
   -- Once for each webhook: a lane's index is full of its old versions, which each look-up would go through.
-  SELECT array_agg(w.tenant ORDER BY w.named), array_agg(x.id ORDER BY w.named), array_agg(COALESCE(x.state, 0::smallint) ORDER BY w.named),
-    array_agg(x.id) FILTER (WHERE w.wanted AND x.id IS NOT NULL)
-  INTO v_owners, v_named, v_states, v_lanes
-  FROM (
-    SELECT d.named, min(d.tenant COLLATE "C") AS tenant, bool_or(d.wanted) AS wanted FROM (
-      SELECT d.named, v_tenants[d.place] AS tenant, d.skip IS NULL AND v_events[d.place] IS NOT NULL AS wanted
-      FROM unnest(d_places, d_named, d_skips) AS d(place, named, skip)
-      UNION ALL
-      SELECT n, NULL, false FROM generate_subscripts(w_webhooks, 1) AS n
-    ) d GROUP BY d.named
-  ) w LEFT JOIN LATERAL (
-    SELECT x.id, x.state FROM "crossdock".lane x WHERE x.tenant_id = w.tenant COLLATE "C" AND x.webhook_id = w_webhooks[w.named]
-    ORDER BY x.rev DESC LIMIT 1
-  ) x ON true;
+  LOOP
+    SELECT array_agg(x.id ORDER BY w.named), array_agg(COALESCE(x.state, 0::smallint) ORDER BY w.named),
+      array_agg(x.id) FILTER (WHERE w.wanted AND x.id IS NOT NULL), bool_or(w.tenant <> w.other)
+    INTO v_named, v_states, v_lanes, v_mixed
+    FROM (
+      SELECT d.named, min(d.tenant COLLATE "C") AS tenant, max(d.tenant COLLATE "C") AS other, bool_or(d.wanted) AS wanted FROM (
+        SELECT d.named, v_tenants[d.place] AS tenant, d.skip IS NULL AND v_events[d.place] IS NOT NULL AS wanted
+        FROM unnest(d_places, d_named, d_skips) AS d(place, named, skip)
+        UNION ALL
+        SELECT n, NULL, false FROM generate_subscripts(w_webhooks, 1) AS n
+      ) d GROUP BY d.named
+    ) w LEFT JOIN LATERAL (
+      SELECT x.id, x.state FROM "crossdock".lane x WHERE x.tenant_id = w.tenant COLLATE "C" AND x.webhook_id = w_webhooks[w.named]
+      ORDER BY x.rev DESC LIMIT 1
+    ) x ON true;
+    EXIT WHEN v_mixed IS NOT TRUE;
+    -- Tenants whose webhooks were copied from one another: each gets a name of its own.
+    WITH d AS MATERIALIZED (
+      SELECT d.n, d.named, dense_rank() OVER (ORDER BY d.named, v_tenants[d.place] COLLATE "C")::int AS again
+      FROM unnest(d_places, d_named) WITH ORDINALITY AS d(place, named, n)
+    )
+    SELECT array_agg(d.again ORDER BY d.n), (
+      SELECT array_agg(w.webhook ORDER BY w.again) FROM (SELECT DISTINCT x.again, w_webhooks[x.named] AS webhook FROM d x) w
+    ) INTO d_named, w_webhooks FROM d;
+  END LOOP;
   -- Heads of orders are only found by whoever holds the lane. Everything else is written before it is held, so that those who claim
   -- and settle need not wait for that.
   v_ordered := array_remove(d_orders, NULL) <> '{}';
@@ -150,7 +165,7 @@ BEGIN
     SELECT d.id, d.named, d.order_key, d.n, p_seqs[d.place] AS seq, v_events[d.place] AS event_id, v_tenants[d.place] AS tenant_id,
       v_types[d.place] AS event_type,
       COALESCE(d.skip, CASE
-        WHEN v_states[d.named] = 0 OR v_owners[d.named] <> v_tenants[d.place] THEN 'skipped.webhook_deleted'
+        WHEN v_states[d.named] = 0 THEN 'skipped.webhook_deleted'
         WHEN v_states[d.named] = 3 THEN 'skipped.webhook_disabled'
         WHEN v_events[d.place] = ANY (v_gone) THEN 'skipped.erased'
         ELSE 'pending' END) AS status
@@ -176,14 +191,23 @@ BEGIN
 
   PERFORM "crossdock".hold(v_lanes);
   -- Whatever can be claimed already can still be: it needs no look.
-  SELECT array_agg(l.id) FILTER (WHERE l.state IN (0, 3)), array_agg(l.id) FILTER (WHERE l.state <> 1 OR l.next_due_at > p_at OR l.due_from > p_at)
-  INTO v_refusing, v_lanes FROM "crossdock".lanes(v_lanes) l;
+  SELECT array_agg(l.id) FILTER (WHERE l.state IN (0, 3)), array_agg(l.id) FILTER (WHERE l.state <> 1 OR l.next_due_at > p_at OR l.due_from > p_at),
+    count(*)
+  INTO v_refusing, v_waiting, v_held FROM "crossdock".lanes(v_lanes) l;
+  IF v_held < cardinality(v_lanes) THEN
+    -- Removed, and its lane swept away, since it was looked at.
+    SELECT array_agg(q.delivery_id) INTO v_orphans FROM unnest(v_lanes) AS u(id) JOIN "crossdock".queue q ON q.lane_id = u.id
+    WHERE NOT EXISTS (SELECT 1 FROM "crossdock".lane x WHERE x.id = u.id);
+    IF v_orphans IS NOT NULL THEN
+      PERFORM "crossdock".finish(v_orphans, array_fill('skipped.webhook_deleted'::text, ARRAY[cardinality(v_orphans)]), p_at);
+    END IF;
+  END IF;
   IF v_refusing IS NOT NULL THEN
     -- A webhook may have been disabled or removed since it was looked at.
     PERFORM "crossdock".skip_refused(l.id, p_at) FROM unnest(v_refusing) AS l(id);
   END IF;
-  IF v_lanes IS NOT NULL THEN
-    PERFORM "crossdock".schedule(v_lanes, p_at, p_at, 'infinity');
+  IF v_waiting IS NOT NULL THEN
+    PERFORM "crossdock".schedule(v_waiting, p_at, p_at, 'infinity');
   END IF;
   RETURN cardinality(v_seqs);
 END $$;

@@ -1,12 +1,10 @@
-//! The hot steps find their rows through indexes, however small or large a table was when their plans were made.
+//! How steps find their rows: through indexes, however small a table was when their plans were made, and each webhook as its tenant's.
 
-use crossdock::adapters::PostgresStore;
 use crossdock::webhooks::{DeliveryQueue, Fate, SettleBatch, Settlement};
 use libtest_mimic::Trial;
-use sqlx::postgres::PgPoolOptions;
 
 use crate::postgres::play::{Outcome, play};
-use crate::postgres::server::{fresh_name, rule_with, server};
+use crate::postgres::server::{rule_with, server};
 use crate::postgres::world::{DAY, World, at, head, publication, tenant};
 
 pub(crate) fn trials() -> Vec<Trial> {
@@ -24,11 +22,7 @@ pub(crate) fn trials() -> Vec<Trial> {
 
 /// One connection, so that what it counts is all there is to count.
 async fn no_whole_table(url: String) -> Outcome {
-    let pool = PgPoolOptions::new().max_connections(1).connect(&url).await?;
-    let name = fresh_name();
-    let store = PostgresStore::builder(pool.clone()).schema(&name).direct().build()?;
-    store.migrate().await?;
-    let world = World { url, pool, store, name };
+    let world = World::with_connections(url, 1).await?;
     let acme = tenant("acme");
     for _ in 0..3 {
         world.webhook(&acme, |webhook| webhook.max_in_flight = Some(1_000)).await?;

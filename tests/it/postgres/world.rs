@@ -37,7 +37,11 @@ pub(crate) fn at(seconds: u64) -> DateTime<Utc> {
 
 impl World {
     pub(crate) async fn new(url: String) -> Result<Self, Failure> {
-        let pool = PgPoolOptions::new().max_connections(12).connect(&url).await?;
+        Self::with_connections(url, 12).await
+    }
+
+    pub(crate) async fn with_connections(url: String, most: u32) -> Result<Self, Failure> {
+        let pool = PgPoolOptions::new().max_connections(most).connect(&url).await?;
         let name = super::server::fresh_name();
         let store = PostgresStore::builder(pool.clone()).schema(&name).build()?;
         store.migrate().await?;

@@ -1,4 +1,7 @@
 -- The parts that the engine's steps share. All of them expect that the caller holds the lanes.
+--
+-- A connection plans the steps once, often while the tables are small, and keeps its plans when they have grown. So it may only think of
+-- what stays good: from row to row, through indexes. Tables that had looked small were read as a whole, and steps took three times as long.
 
 -- These lanes as they are.
 CREATE FUNCTION "crossdock".lanes(p_lanes bigint[]) RETURNS SETOF "crossdock".lane LANGUAGE sql STABLE AS $$

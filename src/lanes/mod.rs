@@ -6,8 +6,11 @@
 //! | [`throttle`] | how much of a lane may run: in flight, rate, circuit |
 //! | [`lease`] | who works on what, and until when |
 //! | [`runner`] | the loop that claims, works and settles (feature `worker`) |
+//! | [`desk`] | which slots of a loop are taken, and what others hand it (feature `worker`) |
 //! | `shares` | how much of a loop one party may hold (feature `worker`) |
 
+#[cfg(feature = "worker")]
+pub mod desk;
 pub mod lease;
 #[cfg(feature = "worker")]
 pub mod runner;

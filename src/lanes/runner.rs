@@ -15,7 +15,7 @@ use futures_util::stream::FuturesUnordered;
 use futures_util::{FutureExt, StreamExt};
 
 use crate::error::{Error, Result};
-use crate::lanes::shares::Shares;
+use crate::lanes::desk::Desk;
 use crate::ports::{Clock, Wake, Wakened};
 use crate::primitives::backoff::Backoff;
 use crate::primitives::time::later;
@@ -56,8 +56,12 @@ pub trait LaneWork: Debug + Sync {
     /// The outcome of work that was claimed but never begun.
     fn unbegun(&self, item: Self::Item) -> Self::Outcome;
 
-    /// Stores outcomes, all of them or none.
-    fn settle(&self, outcomes: &[Self::Outcome]) -> impl Future<Output = Result<()>> + Send;
+    /// Stores outcomes, all of them or none. Says when something can next be claimed of the lanes that they belong to, if the store
+    /// knows.
+    fn settle(
+        &self,
+        outcomes: &[Self::Outcome],
+    ) -> impl Future<Output = Result<Option<DateTime<Utc>>>> + Send;
 
     /// Hears of a store that failed, and of each outcome that it refused for good.
     fn failed(&self, error: &Error);
@@ -74,17 +78,15 @@ pub struct Claims<T> {
 
 /// Runs one loop over one kind of work.
 #[derive(Debug)]
-pub struct Runner<'a, W> {
+pub struct Runner<'a, W: LaneWork> {
     /// The work.
     pub work: &'a W,
     /// The time.
     pub clock: &'a dyn Clock,
     /// The hint that there is work.
     pub wake: &'a dyn Wake,
-    /// How many pieces may be in flight.
-    pub slots: usize,
-    /// How many of them one party may hold.
-    pub share: usize,
+    /// How many pieces may be in flight, and how many of them one party may hold.
+    pub desk: &'a Desk<W::Item, W::Party>,
     /// How long work in flight may still take after the shutdown.
     pub grace: Duration,
 }
@@ -140,9 +142,9 @@ impl<W: LaneWork> Runner<'_, W> {
 }
 
 type Landing<O> = (usize, std::thread::Result<O>);
-/// How many were asked for, and the answer.
-type Claiming<'a, T> = (usize, BoxFuture<'a, Result<Claims<T>>>);
-type Settling<'a, O> = BoxFuture<'a, (Vec<O>, Result<()>)>;
+/// How many were asked for, whether for everybody, and the answer.
+type Claiming<'a, T> = (usize, bool, BoxFuture<'a, Result<Claims<T>>>);
+type Settling<'a, O> = BoxFuture<'a, (Vec<O>, Result<Option<DateTime<Utc>>>)>;
 
 struct Turn<'a, W: LaneWork, F> {
     runner: &'a Runner<'a, W>,
@@ -151,7 +153,6 @@ struct Turn<'a, W: LaneWork, F> {
     flights: FuturesUnordered<F>,
     tickets: Vec<Option<W::Ticket>>,
     free: Vec<usize>,
-    shares: Shares<W::Party>,
     landed: Vec<W::Outcome>,
     /// Empty, but with room: becomes `landed` when that is settled.
     spare: Vec<W::Outcome>,
@@ -165,10 +166,14 @@ struct Turn<'a, W: LaneWork, F> {
     claiming: Option<Claiming<'a, W::Item>>,
     /// Whether the store may have work that we have not been told of.
     may_have_work: bool,
+    /// Whether it may have some for those who have got nothing, because they were full.
+    has_passed_over: bool,
     /// The store is left alone until then.
     rest_until: Option<DateTime<Utc>>,
     failures: u32,
     next_due: Option<DateTime<Utc>>,
+    /// When the store was asked, or was to be: what was due by then is not asked for again before the next look.
+    asked_at: DateTime<Utc>,
     timer: Option<(DateTime<Utc>, BoxFuture<'a, ()>)>,
     listener: Wakened,
     /// Set by the shutdown: what is in flight then is abandoned.
@@ -178,6 +183,7 @@ struct Turn<'a, W: LaneWork, F> {
 
 impl<'a, W: LaneWork> Turn<'a, W, ()> {
     fn new(runner: &'a Runner<'a, W>) -> Turn<'a, W, impl Future<Output = Landing<W::Outcome>> + Send + 'a> {
+        runner.desk.begin();
         Turn {
             runner,
             take_off: |work, slot, item| async move {
@@ -186,7 +192,6 @@ impl<'a, W: LaneWork> Turn<'a, W, ()> {
             flights: FuturesUnordered::new(),
             tickets: Vec::new(),
             free: Vec::new(),
-            shares: Shares::new(runner.share),
             landed: Vec::new(),
             spare: Vec::new(),
             settling: None,
@@ -195,9 +200,11 @@ impl<'a, W: LaneWork> Turn<'a, W, ()> {
             singly: 0,
             claiming: None,
             may_have_work: true,
+            has_passed_over: false,
             rest_until: None,
             failures: 0,
             next_due: None,
+            asked_at: runner.clock.now(),
             timer: None,
             listener: runner.wake.listen(),
             deadline: None,
@@ -213,12 +220,15 @@ impl<'a, W: LaneWork, F: Future<Output = Landing<W::Outcome>>> Turn<'a, W, F> {
         if self.rest_until.is_some() || self.settling.is_some() {
             return;
         }
-        let free = self.runner.slots - self.flights.len();
-        let claims = self.claiming.is_none() && self.may_have_work && self.deadline.is_none() && free > 0;
-        if claims && (self.settled_last || self.landed.is_empty() || self.gathers()) {
+        let claims = self.claiming.is_none() && self.may_have_work && self.deadline.is_none();
+        let room = (claims && (self.settled_last || self.landed.is_empty() || self.gathers()))
+            .then(|| self.runner.desk.room())
+            .filter(|(limit, _)| *limit > 0);
+        if let Some((limit, full)) = room {
             self.settled_last = false;
-            let (limit, full) = self.shares.room(free);
-            self.claiming = Some((limit, self.runner.work.claim(limit, full).boxed()));
+            self.asked_at = self.runner.clock.now();
+            let for_all = full.is_empty();
+            self.claiming = Some((limit, for_all, self.runner.work.claim(limit, full).boxed()));
         } else if !self.landed.is_empty() && !self.gathers() {
             self.settled_last = true;
             self.start_settling();
@@ -247,7 +257,8 @@ impl<'a, W: LaneWork, F: Future<Output = Landing<W::Outcome>>> Turn<'a, W, F> {
 
     /// Completes as soon as something has happened after which something else can start.
     fn poll(&mut self, cx: &mut Context<'_>) -> Poll<()> {
-        let mut happened = self.poll_flights(cx);
+        let mut happened = self.poll_handed(cx);
+        happened |= self.poll_flights(cx);
         happened |= self.poll_settling(cx);
         happened |= self.poll_claiming(cx);
         if self.listener.as_mut().poll(cx).is_ready() {
@@ -260,13 +271,27 @@ impl<'a, W: LaneWork, F: Future<Output = Landing<W::Outcome>>> Turn<'a, W, F> {
         if happened { Poll::Ready(()) } else { Poll::Pending }
     }
 
+    /// Takes what was leased for this loop.
+    fn poll_handed(&mut self, cx: &Context<'_>) -> bool {
+        let (handed, due) = self.runner.desk.take(cx);
+        let happened = !handed.is_empty() || due.is_some();
+        if let Some(due) = due {
+            self.is_due_at(due);
+        }
+        for item in handed {
+            let ticket = self.runner.work.ticket(&item);
+            self.launch(item, ticket);
+        }
+        happened
+    }
+
     fn poll_flights(&mut self, cx: &mut Context<'_>) -> bool {
         let before = self.landed.len();
         while let Poll::Ready(Some((slot, result))) = self.flights.poll_next_unpin(cx) {
             let ticket = self.tickets.get_mut(slot).and_then(Option::take);
             self.free.push(slot);
             if let Some(ticket) = &ticket {
-                self.shares.give_back(self.runner.work.party(ticket));
+                self.runner.desk.landed(self.runner.work.party(ticket));
             }
             match (result, ticket) {
                 (Ok(outcome), _) => self.landed.push(outcome),
@@ -275,7 +300,8 @@ impl<'a, W: LaneWork, F: Future<Output = Landing<W::Outcome>>> Turn<'a, W, F> {
             }
         }
         let happened = self.landed.len() > before;
-        self.may_have_work |= happened;
+        // What has landed makes room in the loop, not in its lane: that is there once it is settled.
+        self.may_have_work |= happened && self.has_passed_over;
         happened
     }
 
@@ -284,19 +310,28 @@ impl<'a, W: LaneWork, F: Future<Output = Landing<W::Outcome>>> Turn<'a, W, F> {
         let Poll::Ready((mut outcomes, result)) = settling.as_mut().poll(cx) else { return false };
         let (since, now) = (*since, self.runner.clock.now());
         self.settling = None;
+        if std::env::var("T_TRACE").is_ok() { eprintln!("{:?} settled {} took {} landed {} flights {} next {:?} now {}", std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap(), outcomes.len(), now-since, self.landed.len(), self.flights.len(), result.as_ref().ok(), now); }
         let took = (now - since).to_std().unwrap_or_default().min(LONGEST_GATHERING);
         self.gathers_until = (took >= SPARED_FROM).then(|| later(now, took));
         match result {
-            Ok(()) => {
+            Ok(next) => {
+                self.runner.desk.settled(outcomes.len());
                 outcomes.clear();
                 self.spare = outcomes;
                 self.failures = 0;
                 self.singly = self.singly.saturating_sub(1);
-                self.may_have_work = true;
+                match next.filter(|&next| next > now) {
+                    Some(next) => self.is_due_at(next),
+                    None => self.may_have_work = true,
+                }
             }
             Err(error) => self.settling_failed(outcomes, &error),
         }
         true
+    }
+
+    fn is_due_at(&mut self, at: DateTime<Utc>) {
+        self.next_due = Some(self.next_due.map_or(at, |due| due.min(at)));
     }
 
     fn settling_failed(&mut self, mut outcomes: Vec<W::Outcome>, error: &Error) {
@@ -317,6 +352,7 @@ impl<'a, W: LaneWork, F: Future<Output = Landing<W::Outcome>>> Turn<'a, W, F> {
         } else {
             // Refused for good: it comes back when its lease ends, and in the end becomes a dead letter.
             self.singly = self.singly.saturating_sub(1);
+            self.runner.desk.settled(outcomes.len());
             return;
         }
         outcomes.append(&mut self.landed);
@@ -324,17 +360,21 @@ impl<'a, W: LaneWork, F: Future<Output = Landing<W::Outcome>>> Turn<'a, W, F> {
     }
 
     fn poll_claiming(&mut self, cx: &mut Context<'_>) -> bool {
-        let Some((limit, claiming)) = &mut self.claiming else { return false };
+        let Some((limit, for_all, claiming)) = &mut self.claiming else { return false };
         let Poll::Ready(result) = claiming.as_mut().poll(cx) else { return false };
-        let limit = *limit;
+        let (limit, for_all) = (*limit, *for_all);
         self.claiming = None;
         match result {
             Ok(claims) => {
                 self.failures = 0;
                 self.may_have_work = claims.items.len() >= limit;
+                self.has_passed_over = !for_all;
                 self.next_due = claims.next_due;
-                for item in claims.items {
-                    self.launch(item);
+                let work = self.runner.work;
+                let tickets: Vec<_> = claims.items.iter().map(|item| work.ticket(item)).collect();
+                self.runner.desk.claimed(tickets.iter().map(|ticket| work.party(ticket)));
+                for (item, ticket) in claims.items.into_iter().zip(tickets) {
+                    self.launch(item, ticket);
                 }
             }
             Err(error) => {
@@ -345,13 +385,11 @@ impl<'a, W: LaneWork, F: Future<Output = Landing<W::Outcome>>> Turn<'a, W, F> {
         true
     }
 
-    fn launch(&mut self, item: W::Item) {
+    fn launch(&mut self, item: W::Item, ticket: W::Ticket) {
         if self.deadline.is_some() {
             self.landed.push(self.runner.work.unbegun(item));
             return;
         }
-        let ticket = self.runner.work.ticket(&item);
-        self.shares.take(self.runner.work.party(&ticket));
         let ticket = Some(ticket);
         let slot = match self.free.pop() {
             Some(slot) => {
@@ -380,9 +418,13 @@ impl<'a, W: LaneWork, F: Future<Output = Landing<W::Outcome>>> Turn<'a, W, F> {
         }
         let at = *at;
         self.timer = None;
+        let asks = at >= self.asks_at();
         self.rest_until = self.rest_until.filter(|&until| until > at);
         self.gathers_until = self.gathers_until.filter(|&until| until > at);
-        self.may_have_work = true;
+        if asks {
+            self.may_have_work = true;
+            self.asked_at = at;
+        }
         if self.deadline.is_some_and(|deadline| deadline <= at) {
             self.abandon();
         }
@@ -391,21 +433,23 @@ impl<'a, W: LaneWork, F: Future<Output = Landing<W::Outcome>>> Turn<'a, W, F> {
 
     fn may_be_due_before(&self, at: DateTime<Utc>) -> bool {
         let deadline = self.deadline.filter(|_| !self.has_abandoned);
-        let times = [self.rest_until.or(self.next_due), deadline, self.gathers_until];
+        let times = [Some(self.asks_at()), deadline, self.gathers_until];
         times.into_iter().flatten().any(|time| time < at)
     }
 
     fn wake_up_at(&self) -> DateTime<Utc> {
-        let now = self.runner.clock.now();
-        let look_again = now + LOOK_AGAIN;
-        let target = self.rest_until.unwrap_or_else(|| {
-            // A time that has passed would make us spin: what is due now was refused for a reason that a look in a
-            // second will see changed.
-            self.next_due.filter(|&due| due > now).map_or(look_again, |due| due.min(look_again))
-        });
+        let target = self.asks_at();
         // Once it has been acted on, a deadline that has passed would make us spin.
         let deadline = self.deadline.filter(|_| !self.has_abandoned);
         [deadline, self.gathers_until].into_iter().flatten().fold(target, DateTime::min)
+    }
+
+    /// When the store is asked next, if nothing happens before.
+    fn asks_at(&self) -> DateTime<Utc> {
+        let looks = self.asked_at + LOOK_AGAIN;
+        // A time that has passed would make us spin: what is due now was refused for a reason that a look in a second will see changed.
+        let due = self.next_due.filter(|&due| due > self.asked_at);
+        self.rest_until.unwrap_or_else(|| due.map_or(looks, |due| due.min(looks)))
     }
 
     fn rest(&mut self) {
@@ -424,7 +468,7 @@ impl<'a, W: LaneWork, F: Future<Output = Landing<W::Outcome>>> Turn<'a, W, F> {
         let tickets = self.tickets.iter_mut().filter_map(Option::take);
         self.landed.extend(tickets.map(|ticket| self.runner.work.abandoned(ticket)));
         self.free.clear();
-        self.shares.clear();
+        self.runner.desk.forget();
         self.tickets.clear();
         if self.rest_until.is_some() {
             // The store is away and the time is over: the leases end by themselves.
@@ -433,7 +477,7 @@ impl<'a, W: LaneWork, F: Future<Output = Landing<W::Outcome>>> Turn<'a, W, F> {
     }
 
     fn has_ended(&self) -> bool {
-        self.deadline.is_some() && self.is_quiet()
+        self.deadline.is_some() && self.is_quiet() && !self.runner.desk.is_open()
     }
 
     fn is_idle(&self) -> bool {

@@ -15,10 +15,19 @@ impl<P: Clone + Ord> Shares<P> {
         Self { share: share.max(1), held: BTreeMap::new() }
     }
 
-    pub(super) fn take(&mut self, party: &P) {
+    /// The most that one party may hold.
+    pub(super) fn share(&self) -> usize {
+        self.share
+    }
+
+    pub(super) fn held(&self, party: &P) -> usize {
+        self.held.get(party).copied().unwrap_or(0)
+    }
+
+    pub(super) fn take(&mut self, party: &P, count: usize) {
         match self.held.get_mut(party) {
-            Some(held) => *held += 1,
-            None => drop(self.held.insert(party.clone(), 1)),
+            Some(held) => *held += count,
+            None => drop(self.held.insert(party.clone(), count)),
         }
     }
 
@@ -55,7 +64,7 @@ mod tests {
     fn shares(share: usize, held: &[(&'static str, usize)]) -> Shares<&'static str> {
         let mut shares = Shares::new(share);
         for &(party, held) in held {
-            (0..held).for_each(|_| shares.take(&party));
+            shares.take(&party, held);
         }
         shares
     }

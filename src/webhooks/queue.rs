@@ -111,6 +111,34 @@ pub struct Settled {
     pub health: Vec<HealthMoved>,
     /// Webhooks that this batch has disabled; those that were disabled or changed before are not among them.
     pub disabled: Vec<(TenantId, WebhookId)>,
+    /// Before this time nothing can be claimed of the webhooks that the results belong to, unless something new comes: then nobody needs
+    /// to ask. The end of time if nothing waits; `None` if the store does not know.
+    pub next_due: Option<DateTime<Utc>>,
+}
+
+/// An entry of the outbox with what fan-out makes of it.
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub struct Distribution {
+    /// The place in the outbox.
+    pub sequence: Sequence,
+    /// The event.
+    pub event: Arc<EventHead>,
+    /// What becomes of it.
+    pub fan_out: FanOut,
+}
+
+/// What fan-out has brought.
+#[derive(Clone, Debug, Default)]
+#[non_exhaustive]
+pub struct Distributed {
+    /// How many entries were still there.
+    pub taken: usize,
+    /// Deliveries that are leased to whoever asked.
+    pub claims: Vec<Claim>,
+    /// Before this time nothing can be claimed of the webhooks that the others belong to, unless something new comes; the end of time if
+    /// there are no others, `None` if the store does not know.
+    pub next_due: Option<DateTime<Utc>>,
 }
 
 /// A webhook's health before and after a batch.
@@ -194,6 +222,8 @@ pub struct Examination {
 /// - `fan_out` takes each entry off the outbox once: an entry that is no longer there is ignored, with its deliveries. A
 ///   delivery to a webhook that is disabled by now is recorded as skipped; one that is deleted by now, or of an event that was
 ///   erased by now, likewise. A delivery's id that exists is `Conflict`, and nothing is taken.
+/// - `distribute` is `fan_out`, and may give the caller some of the new deliveries at once: at most `limit`, and only what the same
+///   request would have been given by `claim`, of webhooks of which nothing else is due. What it does not give is claimed as usual.
 /// - `claim` gives each due delivery to one caller at a time: while a lease is live, nobody else gets it. When a lease has ended
 ///   unsettled, the delivery is due again, with the next attempt number.
 /// - `claim` never gives more of one webhook than its in-flight limit less its live leases, its rate and its circuit allow, in
@@ -248,6 +278,13 @@ pub trait DeliveryQueue: Debug + Send + Sync + 'static {
     /// Turns outbox entries into deliveries; answers how many entries were still there.
     async fn fan_out(&self, entries: Vec<(Sequence, FanOut)>, now: DateTime<Utc>) -> Result<usize>;
 
+    /// Turns outbox entries into deliveries, and may lease some of them at once, where that is cheaper than to write them down as due and
+    /// then as leased. Unless a store says otherwise, it leases none.
+    async fn distribute(&self, entries: Vec<Distribution>, request: ClaimRequest) -> Result<Distributed> {
+        let entries = entries.into_iter().map(|entry| (entry.sequence, entry.fan_out)).collect();
+        Ok(Distributed::new(self.fan_out(entries, request.now).await?, Vec::new(), None))
+    }
+
     /// Leases due deliveries.
     async fn claim(&self, request: ClaimRequest) -> Result<Claimed>;
 
@@ -286,6 +323,20 @@ impl Outbox {
         webhooks: HashMap<TenantId, Arc<[Arc<Webhook>]>>,
     ) -> Self {
         Self { entries, webhooks }
+    }
+}
+
+impl Distribution {
+    /// What becomes of this entry.
+    pub fn new(sequence: Sequence, event: Arc<EventHead>, fan_out: FanOut) -> Self {
+        Self { sequence, event, fan_out }
+    }
+}
+
+impl Distributed {
+    /// What a store has taken off the outbox and leased.
+    pub fn new(taken: usize, claims: Vec<Claim>, next_due: Option<DateTime<Utc>>) -> Self {
+        Self { taken, claims, next_due }
     }
 }
 

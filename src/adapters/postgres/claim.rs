@@ -51,9 +51,9 @@ impl PostgresStore {
             let own = defaults.get(tenant);
             match webhooks.get(&(tenant, uuid_of(row, "webhook_id")?)) {
                 // Without this record nothing can be sent, and it may be mended: everything else goes on.
-                Some(Found::Unreadable) => unused.wait(row, later(request.now, PAUSE))?,
+                Some(Found::Unreadable) => unused.wait_row(row, later(request.now, PAUSE))?,
                 Some(Found::There(_)) if matches!(own, Some(Found::Unreadable)) => {
-                    unused.wait(row, later(request.now, PAUSE))?;
+                    unused.wait_row(row, later(request.now, PAUSE))?;
                 }
                 Some(Found::There(webhook)) => {
                     let own = match own {
@@ -67,11 +67,11 @@ impl PostgresStore {
                     }
                 }
                 // Removed since.
-                Some(Found::Missing) | None => unused.wait(row, now)?,
+                Some(Found::Missing) | None => unused.wait_row(row, now)?,
             }
         }
         let mut next_due: Option<DateTime<Utc>> = first.field("next_due_at")?;
-        if !unused.ids.is_empty() {
+        if !unused.is_empty() {
             // They may have stood in the way of others.
             let soon = request.now + SOON;
             next_due = Some(next_due.map_or(soon, |next| next.min(soon)));
@@ -86,7 +86,12 @@ impl PostgresStore {
 }
 
 impl PostgresStore {
-    async fn take_back(&self, session: &mut Session, unused: Unused, now: DateTime<Utc>) -> Result<()> {
+    pub(super) async fn take_back(
+        &self,
+        session: &mut Session,
+        unused: Unused,
+        now: DateTime<Utc>,
+    ) -> Result<()> {
         let statement = session
             .statement(self.sql(TAKE_BACK))
             .bind(now)
@@ -100,7 +105,7 @@ impl PostgresStore {
 
 /// Leases that cannot be given, by column.
 #[derive(Default)]
-struct Unused {
+pub(super) struct Unused {
     ids: Vec<Uuid>,
     tokens: Vec<i64>,
     due: Vec<DateTime<Utc>>,
@@ -108,23 +113,33 @@ struct Unused {
 }
 
 impl Unused {
+    pub(super) fn is_empty(&self) -> bool {
+        self.ids.is_empty()
+    }
+
     /// The delivery waits until then; it was no attempt.
-    fn wait(&mut self, row: &PgRow, until: DateTime<Utc>) -> Result<()> {
-        self.push(row, until, None)
+    pub(super) fn wait(&mut self, delivery: Uuid, token: i64, until: DateTime<Utc>) {
+        self.push(delivery, token, until, None);
+    }
+
+    fn wait_row(&mut self, row: &PgRow, until: DateTime<Utc>) -> Result<()> {
+        self.wait(uuid_of(row, "delivery_id")?, row.field("lease_token")?, until);
+        Ok(())
     }
 
     /// The delivery itself cannot be read: it ends, because waiting would not help.
     fn end(&mut self, row: &PgRow) -> Result<()> {
         let status = DeliveryStatus::DeadLetter(DeadReason::Unsendable).to_stored()?;
-        self.push(row, DateTime::UNIX_EPOCH, Some(status))
+        let delivery = uuid_of(row, "delivery_id")?;
+        self.push(delivery, row.field("lease_token")?, DateTime::UNIX_EPOCH, Some(status));
+        Ok(())
     }
 
-    fn push(&mut self, row: &PgRow, due: DateTime<Utc>, status: Option<String>) -> Result<()> {
-        self.ids.push(uuid_of(row, "delivery_id")?);
-        self.tokens.push(row.field("lease_token")?);
+    fn push(&mut self, delivery: Uuid, token: i64, due: DateTime<Utc>, status: Option<String>) {
+        self.ids.push(delivery);
+        self.tokens.push(token);
         self.due.push(due);
         self.statuses.push(status);
-        Ok(())
     }
 }
 
@@ -145,13 +160,7 @@ fn read_claim(
             event
         }
     };
-    let limit: Option<i32> = row.field("brake_limit")?;
-    let brake = Brake::from_parts(
-        row.field("brake_open_until")?,
-        limit.map(i32::unsigned_abs),
-        row.field::<i32>("brake_openings")?.unsigned_abs(),
-        row.field("brake_ramp_at")?,
-    );
+    let brake = read_brake(row)?;
     let token = LeaseToken::new(row.field::<i64>("lease_token")?.unsigned_abs());
     let claim = Claim::new(
         DeliveryId::from_uuid(row.field("delivery_id")?),
@@ -165,11 +174,21 @@ fn read_claim(
     Ok(claim.with_brake(brake, row.field::<i64>("brake_version")?.unsigned_abs()))
 }
 
+pub(super) fn read_brake(row: &PgRow) -> Result<Brake> {
+    let limit: Option<i32> = row.field("brake_limit")?;
+    Ok(Brake::from_parts(
+        row.field("brake_open_until")?,
+        limit.map(i32::unsigned_abs),
+        row.field::<i32>("brake_openings")?.unsigned_abs(),
+        row.field("brake_ramp_at")?,
+    ))
+}
+
 const STEP: &str = "claim deliveries";
 /// Machines' clocks differ by less than this, or encryption in transit would not work either.
 const NEAR: TimeDelta = TimeDelta::days(1);
 /// How long a delivery waits for a damaged record to be mended.
-const PAUSE: Duration = Duration::from_secs(60);
+pub(super) const PAUSE: Duration = Duration::from_secs(60);
 const SOON: TimeDelta = TimeDelta::milliseconds(100);
 const TAKE_BACK: &str = r#"SELECT "crossdock".take_back($1, $2, $3, $4, $5)"#;
 const CLAIM: &str = r#"SELECT c.* FROM "crossdock".claim($1, $2, $3, $4, $5, $6, $7) AS c"#;

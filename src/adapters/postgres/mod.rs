@@ -44,6 +44,7 @@ mod activity;
 mod attempts;
 mod chores;
 mod claim;
+mod distribute;
 mod entries;
 mod examine;
 mod failure;

@@ -38,6 +38,7 @@ impl PostgresStore {
         let mut settled = Settled::default();
         for row in rows {
             match row.field::<Option<i32>>("place")? {
+                Some(0) => settled.next_due = row.field("success_before")?,
                 Some(place) if place < 0 => {
                     settled.disabled.extend(named(batch, place.unsigned_abs() as usize))
                 }

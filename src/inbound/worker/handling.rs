@@ -195,13 +195,13 @@ impl LaneWork for Handling {
         InboundSettlement::new(&job, InboundFate::Release(self.now()))
     }
 
-    async fn settle(&self, results: &[InboundSettlement]) -> Result<()> {
+    async fn settle(&self, results: &[InboundSettlement]) -> Result<Option<DateTime<Utc>>> {
         let settled = self.context.store.settle_received(results.to_vec(), self.now()).await?;
         let is_dead = |result: &&InboundSettlement| {
             result.fate == InboundFate::Dead && !settled.fenced.contains(&(result.id, result.token))
         };
         self.board.settled(results.len(), results.iter().filter(is_dead).count(), settled.fenced.len());
-        Ok(())
+        Ok(None)
     }
 
     fn failed(&self, error: &Error) {

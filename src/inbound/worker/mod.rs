@@ -20,9 +20,11 @@ use futures_util::FutureExt;
 use futures_util::future::{Either, join, select};
 
 use crate::inbound::context::InboundContext;
+use crate::inbound::received::{InboundJob, Party};
 use crate::inbound::worker::handling::Handling;
 use crate::inbound::worker::status::Board;
 pub use crate::inbound::worker::status::InboundWorkerStatus;
+use crate::lanes::desk::Desk;
 use crate::lanes::runner::Runner;
 
 /// Hands what was received to the hub's handlers, drops what is older than it need be kept; from
@@ -92,7 +94,9 @@ impl InboundWorker {
         // The sender is dropped to stop everybody.
         let stopped = stopped.map(drop).shared();
         let handling = Handling::new(Arc::clone(&self.context), Arc::clone(&self.board));
-        let here = self.supervised(|| async { self.runner(&handling).run_until(stopped.clone()).await });
+        let desk = self.desk();
+        let here =
+            self.supervised(|| async { self.runner(&handling, &desk).run_until(stopped.clone()).await });
         let chores = self.supervised(|| self.chores(stopped.clone()));
         let until_stopped = async {
             shutdown.await;
@@ -107,7 +111,7 @@ impl InboundWorker {
     pub async fn run_until_idle(&self) -> Option<DateTime<Utc>> {
         let handling = Handling::new(Arc::clone(&self.context), Arc::clone(&self.board));
         self.tidy().await;
-        self.runner(&handling).run_until_idle().await
+        self.runner(&handling, &self.desk()).run_until_idle().await
     }
 
     /// Starts again what panics: handlers are caught one by one, but a store or a clock of the host's may panic anywhere. What was
@@ -145,13 +149,20 @@ impl InboundWorker {
         }
     }
 
-    fn runner<'a>(&'a self, handling: &'a Handling) -> Runner<'a, Handling> {
+    fn desk(&self) -> Desk<InboundJob, Party> {
+        Desk::new(self.slots, self.slots_per_party.unwrap_or(self.slots.div_ceil(2)))
+    }
+
+    fn runner<'a>(
+        &'a self,
+        handling: &'a Handling,
+        desk: &'a Desk<InboundJob, Party>,
+    ) -> Runner<'a, Handling> {
         Runner {
             work: handling,
             clock: &*self.context.clock,
             wake: &*self.context.due,
-            slots: self.slots,
-            share: self.slots_per_party.unwrap_or(self.slots.div_ceil(2)),
+            desk,
             grace: self.grace,
         }
     }

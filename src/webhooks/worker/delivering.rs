@@ -264,7 +264,7 @@ impl LaneWork for Delivering {
         self.settlement(&claim, Fate::Release(self.now()), None)
     }
 
-    async fn settle(&self, settlements: &[Settlement]) -> Result<()> {
+    async fn settle(&self, settlements: &[Settlement]) -> Result<Option<DateTime<Utc>>> {
         let now = self.now();
         let mut settled = self.context.queue.settle(SettleBatch::new(settlements), now).await?;
         self.board.settled(settlements.len(), settled.fenced.len());
@@ -281,7 +281,7 @@ impl LaneWork for Delivering {
                 self.pronounce(judged, now).await.unwrap_or_else(|error| self.failed(&error));
             }
         }
-        Ok(())
+        Ok(settled.next_due)
     }
 
     fn failed(&self, error: &Error) {

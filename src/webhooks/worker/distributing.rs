@@ -1,12 +1,18 @@
 //! Published events become deliveries.
 
+use std::collections::BTreeMap;
+use std::future::{Future, poll_fn};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::task::Poll;
 use std::time::Duration;
 
-use chrono::TimeDelta;
+use chrono::{DateTime, TimeDelta, Utc};
+use futures_util::FutureExt;
 use futures_util::future::{Either, select};
 
 use crate::error::Result;
+use crate::lanes::desk::Desk;
 use crate::ports::{EntropyExt, Wakened};
 use crate::primitives::backoff::Backoff;
 use crate::primitives::id::DeliveryId;
@@ -14,8 +20,9 @@ use crate::primitives::time::later;
 use crate::tenancy::model::TenantId;
 use crate::webhooks::context::Context;
 use crate::webhooks::fan_out::fan_out;
-use crate::webhooks::model::Webhook;
-use crate::webhooks::queue::Outbox;
+use crate::webhooks::model::{Claim, Webhook};
+use crate::webhooks::queue::{Distributed, Distribution, Outbox};
+use crate::webhooks::worker::pace::{MOST, PATIENCE, Pace, WORTH_A_STEP};
 use crate::webhooks::worker::status::StatusBoard;
 use crate::webhooks::worker::store_clock::StoreClock;
 
@@ -27,9 +34,6 @@ pub(super) struct Distributing<'a> {
     time: &'a StoreClock,
 }
 
-const BATCH: usize = 500;
-/// So many events are worth a step of the store.
-const WORTH_A_STEP: usize = 100;
 /// A store that is faster than this is not spared.
 const SPARED_FROM: Duration = Duration::from_millis(1);
 /// No event waits longer for others to be taken off the outbox with.
@@ -45,26 +49,54 @@ impl<'a> Distributing<'a> {
         Self { context, board, time }
     }
 
-    pub(super) async fn for_ever(&self) {
+    /// Works until `stopped` completes, but never stops in the middle of a batch: what the store has leased is handed over.
+    pub(super) async fn run_until(
+        &self,
+        desk: &Desk<Claim, TenantId>,
+        stopped: impl Future<Output = ()> + Unpin,
+    ) {
+        let course = Course::default();
+        let mut work = std::pin::pin!(self.for_ever(desk, &course));
+        let mut stopped = stopped.fuse();
+        poll_fn(|cx| {
+            if !course.is_over.load(Ordering::Relaxed) && stopped.poll_unpin(cx).is_ready() {
+                course.is_over.store(true, Ordering::Relaxed);
+            }
+            let is_done = |course: &Course| {
+                course.is_over.load(Ordering::Relaxed) && !course.is_in_a_batch.load(Ordering::Relaxed)
+            };
+            if is_done(&course) {
+                return Poll::Ready(());
+            }
+            // It never ends by itself.
+            let _ = work.as_mut().poll(cx).is_ready();
+            if is_done(&course) { Poll::Ready(()) } else { Poll::Pending }
+        })
+        .await;
+    }
+
+    async fn for_ever(&self, desk: &Desk<Claim, TenantId>, course: &Course) {
         let clock = &*self.context.clock;
+        let mut pace = Pace::new();
         let mut failures = 0;
         let mut losses = 0;
         // Kept from one look to the next: a timer costs more than a look.
         let mut alarm = clock.sleep_until(clock.now() + LOOK_AGAIN);
         let mut hinted = false;
         loop {
+            let most = self.room(desk, &mut pace).await;
             // Before the look, so that an event published during it is not missed.
             let hint = self.context.wake.listen();
             let begun = clock.now();
-            match self.one_batch().await {
-                Ok(Looked { found: count, taken }) => {
+            match course.within(self.leasing_batch(most, desk, &mut pace)).await {
+                Ok(Looked { found: count, taken, is_due }) => {
                     failures = 0;
                     // A hint without an event is about something else that is due, such as a resend. Runners hear of it
                     // from here only: if every published event woke them too, they would ask for what is not yet there.
-                    if count > 0 || hinted {
+                    if is_due || (hinted && count == 0) {
+                        hinted = false;
                         self.context.due.wake();
                     }
-                    hinted = false;
                     if 2 * taken < count {
                         losses += 1;
                         self.leave_to_others(hint, LEFT_TO_OTHERS.after(losses)).await;
@@ -74,14 +106,12 @@ impl<'a> Distributing<'a> {
                     if count > 0 && count < WORTH_A_STEP {
                         self.gather(clock.now() - begun).await;
                     }
-                    if count < BATCH {
-                        hinted = match select(hint, &mut alarm).await {
-                            Either::Left(_) => true,
-                            Either::Right(_) => {
-                                alarm = clock.sleep_until(clock.now() + LOOK_AGAIN);
-                                false
-                            }
-                        };
+                    if count < most {
+                        // An event may have come together with something else: the hint counts until a look finds no event.
+                        match select(hint, &mut alarm).await {
+                            Either::Left(_) => hinted = true,
+                            Either::Right(_) => alarm = clock.sleep_until(clock.now() + LOOK_AGAIN),
+                        }
                     }
                 }
                 Err(error) => {
@@ -91,6 +121,21 @@ impl<'a> Distributing<'a> {
                 }
             }
         }
+    }
+
+    /// Waits until there is room for what may be in the outbox, and says for how much.
+    async fn room(&self, desk: &Desk<Claim, TenantId>, pace: &mut Pace) -> usize {
+        if let Some(most) = pace.most(desk.load()) {
+            return most;
+        }
+        let clock = &*self.context.clock;
+        let over = clock.sleep_until(later(clock.now(), PATIENCE));
+        let known = *pace;
+        let room = std::pin::pin!(desk.until(move |load| known.most(load).is_some()));
+        if let Either::Right(_) = select(room, over).await {
+            pace.waited_in_vain(desk.load());
+        }
+        pace.most(desk.load()).unwrap_or(MOST)
     }
 
     /// Leaves a store alone for twice as long as the last batch took, so that the next one is worth its while; events that come
@@ -135,27 +180,97 @@ impl<'a> Distributing<'a> {
     }
 
     async fn one_batch(&self) -> Result<Looked> {
-        let now = self.time.compared().await?;
-        let Outbox { entries, webhooks } = self.context.queue.outbox(BATCH, now).await?;
+        let Looking { now, entries, .. } = self.look(MOST).await?;
         let found = entries.len();
         if found == 0 {
-            return Ok(Looked { found: 0, taken: 0 });
+            return Ok(Looked::default());
         }
-        let none: Arc<[Arc<Webhook>]> = Arc::new([]);
-        let of = |tenant: &TenantId| webhooks.get(tenant).unwrap_or(&none);
-        let mint = || DeliveryId::mint(now, self.context.entropy.bytes());
-        let entries = entries
-            .iter()
-            .map(|(sequence, event)| (*sequence, fan_out(event, of(&event.tenant), mint)))
-            .collect();
+        let entries = entries.into_iter().map(|entry| (entry.sequence, entry.fan_out)).collect();
         let taken = self.context.queue.fan_out(entries, now).await?;
         self.board.fanned_out(taken);
-        Ok(Looked { found, taken })
+        Ok(Looked { found, taken, is_due: taken > 0 })
+    }
+
+    /// One batch of which the store may lease something to the loop at this desk.
+    async fn leasing_batch(
+        &self,
+        most: usize,
+        desk: &Desk<Claim, TenantId>,
+        pace: &mut Pace,
+    ) -> Result<Looked> {
+        let Looking { now, entries, deliveries } = self.look(most).await?;
+        let found = entries.len();
+        if found == 0 {
+            return Ok(Looked::default());
+        }
+        let wanted: usize = deliveries.values().sum();
+        let (reserved, full) = desk.reserve(deliveries);
+        let request = self.time.request(now, reserved.count()).except(full);
+
+        let Distributed { taken, claims, next_due } = self.context.queue.distribute(entries, request).await?;
+        self.board.fanned_out(taken);
+        let leased = claims.len();
+        reserved.hand(claims.into_iter().map(|claim| (claim.webhook.tenant.clone(), claim)).collect());
+        let is_due = taken > 0 && leased < wanted && next_due.is_none_or(|due| due <= self.time.now());
+        if let Some(due) = next_due.filter(|_| !is_due) {
+            desk.tell(due);
+        }
+        pace.after(leased, desk.load());
+        if std::env::var("T_TRACE").is_ok() { eprintln!("{:?} most {most} found {found} wanted {wanted} leased {leased} due {is_due} {:?} {:?}", std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap(), desk.load(), pace); }
+        Ok(Looked { found, taken, is_due })
+    }
+
+    /// What stands in the outbox, and what is to become of it.
+    async fn look(&self, most: usize) -> Result<Looking> {
+        let now = self.time.compared().await?;
+        let Outbox { entries, webhooks } = self.context.queue.outbox(most, now).await?;
+        let none: Arc<[Arc<Webhook>]> = Arc::new([]);
+        let mut deliveries = BTreeMap::new();
+        let entries = entries.into_iter().map(|(sequence, event)| {
+            let mint = || DeliveryId::mint(now, self.context.entropy.bytes());
+            let wanted = fan_out(&event, webhooks.get(&event.tenant).unwrap_or(&none), mint);
+            match deliveries.get_mut(&event.tenant) {
+                Some(count) => *count += wanted.deliveries.len(),
+                None => drop(deliveries.insert(event.tenant.clone(), wanted.deliveries.len())),
+            }
+            Distribution::new(sequence, event, wanted)
+        });
+        let entries = entries.collect();
+        Ok(Looking { now, entries, deliveries })
     }
 }
 
-/// What a look at the outbox has found, and how much of it nobody else was faster with.
+/// Whether the work is to end, and whether it may.
+#[derive(Debug, Default)]
+struct Course {
+    is_over: AtomicBool,
+    is_in_a_batch: AtomicBool,
+}
+
+impl Course {
+    /// Begins a batch only if the work goes on.
+    async fn within<T>(&self, batch: impl Future<Output = T>) -> T {
+        if self.is_over.load(Ordering::Relaxed) {
+            std::future::pending().await
+        }
+        self.is_in_a_batch.store(true, Ordering::Relaxed);
+        let done = batch.await;
+        self.is_in_a_batch.store(false, Ordering::Relaxed);
+        done
+    }
+}
+
+struct Looking {
+    now: DateTime<Utc>,
+    entries: Vec<Distribution>,
+    /// How many deliveries there are for each tenant.
+    deliveries: BTreeMap<TenantId, usize>,
+}
+
+/// What a look at the outbox has found, how much of it nobody else was faster with, and whether something of it is to be claimed.
+#[derive(Default)]
 struct Looked {
     found: usize,
     taken: usize,
+    is_due: bool,
 }

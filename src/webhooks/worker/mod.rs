@@ -7,6 +7,7 @@
 //! | `outcome` | one attempt's verdict becomes a settlement |
 //! | `circuits` | the results of the last minute, per webhook |
 //! | `distributing` | published events become deliveries |
+//! | `pace` | how much of the outbox is taken off at once, and when |
 //! | `chores` | replays, notices, expiry, retention |
 //! | `store_clock` | the time as the store tells it |
 //! | `status` | what an operator asks of a running worker |
@@ -16,6 +17,7 @@ mod circuits;
 mod delivering;
 mod distributing;
 mod outcome;
+mod pace;
 mod spread;
 mod status;
 mod store_clock;
@@ -32,9 +34,11 @@ use tokio::task::JoinSet;
 
 use crate::activity::model::{Activity, ActivityKind, ENGINE, Subject};
 use crate::error::Result;
+use crate::lanes::desk::Desk;
 use crate::lanes::runner::Runner;
 use crate::tenancy::model::{Actor, TenantId};
 use crate::webhooks::context::Context;
+use crate::webhooks::model::Claim;
 use crate::webhooks::worker::chores::Chores;
 use crate::webhooks::worker::delivering::Delivering;
 use crate::webhooks::worker::distributing::Distributing;
@@ -143,12 +147,18 @@ impl Worker {
         for _ in 1..self.runners {
             let (worker, delivering, stopped) = (self.clone(), Arc::clone(&delivering), stopped.clone());
             others.spawn(async move {
-                let run = || async { worker.runner(&delivering).run_until(stopped.clone()).await };
+                let desk = worker.desk();
+                let run = || async { worker.runner(&delivering, &desk).run_until(stopped.clone()).await };
                 worker.supervised(run).await;
             });
         }
-        let here = self.supervised(|| async { self.runner(&delivering).run_until(stopped.clone()).await });
-        let background = self.supervised(|| self.background(stopped.clone()));
+        let desk = Desk::open(self.slots, self.share());
+        let here =
+            self.supervised(|| async { self.runner(&delivering, &desk).run_until(stopped.clone()).await });
+        let background = async {
+            self.supervised(|| self.background(&desk, stopped.clone())).await;
+            desk.close();
+        };
         let until_stopped = async {
             shutdown.await;
             drop(stop);
@@ -162,12 +172,13 @@ impl Worker {
     /// Chores are done once. Dropping the future is like a crash of the process.
     pub async fn run_until_idle(&self) -> Option<DateTime<Utc>> {
         let delivering = self.delivering();
+        let desk = self.desk();
         let distributing = Distributing::new(&self.context, &self.board, &self.time);
         let chores = Chores::new(&self.context, &self.board, &self.time);
         loop {
             let next_chore = chores.all().await;
             distributing.until_empty().await;
-            let next_due = self.runner(&delivering).run_until_idle().await;
+            let next_due = self.runner(&delivering, &desk).run_until_idle().await;
             if chores.notices().await == 0 && distributing.is_empty().await {
                 return [next_due, next_chore].into_iter().flatten().min();
             }
@@ -184,26 +195,44 @@ impl Worker {
         }
     }
 
-    async fn background(&self, stopped: impl Future<Output = ()> + Send + Unpin) {
+    async fn background(
+        &self,
+        desk: &Desk<Claim, TenantId>,
+        stopped: impl Future<Output = ()> + Clone + Send + Unpin,
+    ) {
         let distributing = Distributing::new(&self.context, &self.board, &self.time);
         let chores = Chores::new(&self.context, &self.board, &self.time);
-        let work = std::pin::pin!(join(distributing.for_ever(), chores.for_ever()));
-        match select(stopped, work).await {
-            Either::Left(((), _)) | Either::Right((_, _)) => {}
-        }
+        let chores = async {
+            match select(stopped.clone(), std::pin::pin!(chores.for_ever())).await {
+                Either::Left(((), _)) | Either::Right((_, _)) => {}
+            }
+        };
+        join(distributing.run_until(desk, stopped.clone()), chores).await;
+    }
+
+    fn share(&self) -> usize {
+        self.slots_per_tenant.unwrap_or(self.slots.div_ceil(2))
+    }
+
+    /// For a loop that only claims.
+    fn desk(&self) -> Desk<Claim, TenantId> {
+        Desk::new(self.slots, self.share())
     }
 
     fn delivering(&self) -> Delivering {
         Delivering::new(Arc::clone(&self.context), Arc::clone(&self.board), Arc::clone(&self.time))
     }
 
-    fn runner<'a>(&'a self, delivering: &'a Delivering) -> Runner<'a, Delivering> {
+    fn runner<'a>(
+        &'a self,
+        delivering: &'a Delivering,
+        desk: &'a Desk<Claim, TenantId>,
+    ) -> Runner<'a, Delivering> {
         Runner {
             work: delivering,
             clock: &*self.context.clock,
             wake: &*self.context.due,
-            slots: self.slots,
-            share: self.slots_per_tenant.unwrap_or(self.slots.div_ceil(2)),
+            desk,
             grace: self.grace,
         }
     }

@@ -75,13 +75,26 @@ BEGIN
     ORDER BY o.seq;
 END $$;
 
--- Turns outbox entries into deliveries; answers how many entries were still there. Webhooks are named once; each delivery says at which
--- place of `p_seqs` its event stands, and at which one its webhook: a join of two arrays would compare each with each. A skip has a
--- status.
+-- Turns outbox entries into deliveries. Webhooks are named once; each delivery says at which place of `p_seqs` its event stands, and at
+-- which one its webhook: a join of two arrays would compare each with each. A skip has a status.
+--
+-- With a time in `p_until`, it leases to the caller at once what a claim would give first: all of a lane in which nothing is due, up to
+-- what may be in flight, but nothing of an order, of a webhook with a rate, or of the tenants in `p_full`. That saves writing each
+-- delivery a second time.
+--
+-- The first row says how many entries were still there, and before which time nothing can be claimed of these webhooks, if that is known.
+-- Then come the lanes that have given something, each with a name, the bodies of
+-- their events, by the place of the event, and the leases, by the place of the delivery.
 CREATE FUNCTION "crossdock".fan_out(
-  p_at timestamptz, p_seqs bigint[], w_webhooks uuid[], d_places int[], d_named int[], d_ids uuid[], d_orders bigint[], d_skips text[]
-) RETURNS int
+  p_at timestamptz, p_seqs bigint[], w_webhooks uuid[], d_places int[], d_named int[], d_ids uuid[], d_orders bigint[], d_skips text[],
+  p_until timestamptz, p_cap int, p_full text[]
+) RETURNS TABLE (
+  taken int, named int, tenant_id text, webhook_id uuid, webhook_stamp bigint, defaults_stamp bigint,
+  brake_open_until timestamptz, brake_limit int, brake_openings int, brake_ramp_at timestamptz, brake_version bigint,
+  event int, body bytea, delivery int, lease_token bigint, next_due_at timestamptz
+)
 LANGUAGE plpgsql SET enable_hashjoin = off SET enable_mergejoin = off SET enable_seqscan = off SET enable_bitmapscan = off SET jit = off SET plan_cache_mode = force_generic_plan AS $$
+#variable_conflict use_column
 DECLARE
   v_seqs bigint[];
   -- At the same places; empty where somebody else was faster.
@@ -97,11 +110,24 @@ DECLARE
   v_lanes bigint[];
   v_refusing bigint[];
   v_waiting bigint[];
+  -- When something can be claimed of the lanes that were left with something.
+  v_next timestamptz;
   v_held bigint;
   v_orphans uuid[];
   v_ordered boolean;
-  v_order_lanes bigint[];
-  v_orders bigint[];
+  -- What is to wait in the queue, in the order in which it does.
+  q_ids uuid[];
+  q_named int[];
+  q_seqs bigint[];
+  q_events uuid[];
+  q_orders bigint[];
+  q_deliveries int[];
+  q_places int[];
+  q_tokens bigint[];
+  -- How many of each lane may be leased.
+  v_free_lanes bigint[];
+  v_free int[];
+  v_leasing bigint[];
 BEGIN
   -- Not waited for by those who wait for the lanes. A server that crashes before this is durable has the entries in its outbox again,
   -- and nothing has come of the deliveries: whoever claims one waits for his own commit, which is durable only together with this.
@@ -115,7 +141,7 @@ BEGIN
   SELECT array_agg(t.seq), array_agg(t.event_id), array_agg(t.tenant_id::text), array_agg(t.event_type::text),
     array_agg(t.event_id) FILTER (WHERE t.erased)
   INTO v_seqs, v_events, v_tenants, v_types, v_gone FROM sorted t;
-  IF v_seqs IS NULL THEN RETURN 0; END IF;
+  IF v_seqs IS NULL THEN RETURN; END IF;
 
   IF v_seqs <> p_seqs THEN
     SELECT array_agg(o.event_id ORDER BY s.n), array_agg(o.tenant_id ORDER BY s.n), array_agg(o.event_type ORDER BY s.n)
@@ -162,7 +188,7 @@ BEGIN
   END IF;
 
   WITH wanted AS MATERIALIZED (
-    SELECT d.id, d.named, d.order_key, d.n, p_seqs[d.place] AS seq, v_events[d.place] AS event_id, v_tenants[d.place] AS tenant_id,
+    SELECT d.id, d.named, d.place, d.order_key, d.n, p_seqs[d.place] AS seq, v_events[d.place] AS event_id, v_tenants[d.place] AS tenant_id,
       v_types[d.place] AS event_type,
       COALESCE(d.skip, CASE
         WHEN v_states[d.named] = 0 THEN 'skipped.webhook_deleted'
@@ -176,24 +202,59 @@ BEGIN
     SELECT w.id, w.tenant_id, w_webhooks[w.named], w.event_id, w.event_type,
       CASE WHEN w.status = 'pending' THEN 0 ELSE "crossdock".kind_of(w.status) END, w.status, 'live', p_at, p_at,
       CASE WHEN w.status = 'pending' THEN p_at END FROM wanted w
-  ), queued AS (
-    INSERT INTO "crossdock".queue (delivery_id, lane_id, kind, offered, order_key, seq, due_at, event_id, created_at, updated_at)
-    SELECT w.id, v_named[w.named], 0, w.order_key IS NULL, w.order_key, w.seq, p_at, w.event_id, p_at, p_at
-    FROM wanted w WHERE w.status = 'pending' ORDER BY w.seq, w.n
-    RETURNING lane_id, order_key
   )
-  SELECT array_agg(q.lane_id), array_agg(q.order_key) INTO v_order_lanes, v_orders FROM queued q WHERE q.order_key IS NOT NULL;
-  IF v_ordered THEN
-    PERFORM "crossdock".reoffer(v_order_lanes, v_orders);
-    PERFORM "crossdock".schedule(v_lanes, p_at, '-infinity', 'infinity');
-    RETURN cardinality(v_seqs);
-  END IF;
+  SELECT array_agg(w.id), array_agg(w.named), array_agg(w.seq), array_agg(w.event_id), array_agg(w.order_key), array_agg(w.n::int),
+    array_agg(w.place)
+  INTO q_ids, q_named, q_seqs, q_events, q_orders, q_deliveries, q_places
+  FROM (SELECT * FROM wanted w WHERE w.status = 'pending' ORDER BY w.seq, w.n) w;
 
-  PERFORM "crossdock".hold(v_lanes);
+  IF p_until IS NOT NULL THEN
+    IF NOT v_ordered THEN PERFORM "crossdock".hold(v_lanes); END IF;
+    SELECT array_agg(l.id ORDER BY l.id), array_agg(l.cap - f.live ORDER BY l.id) INTO v_free_lanes, v_free
+    FROM (
+      SELECT l.id, l.lease_from, LEAST(COALESCE(l.max_in_flight, p_cap), l.brake_limit) AS cap FROM "crossdock".lanes(v_lanes) l
+      WHERE l.state = 1 AND (l.due_from > p_at OR l.next_due_at = 'infinity') AND l.rate_per_s IS NULL AND l.tenant_id <> ALL (p_full)
+        AND (l.held_until IS NULL OR l.held_until <= p_at) AND (l.brake_open_until IS NULL OR l.brake_open_until <= p_at)
+    ) l CROSS JOIN LATERAL (
+      SELECT count(*)::int AS live FROM "crossdock".queue q
+      WHERE q.lane_id = l.id AND q.state = 1 AND q.due_at > p_at AND q.due_at >= l.lease_from
+    ) f;
+    IF v_free_lanes IS NOT NULL THEN
+      SELECT array_agg(CASE WHEN r.k <= r.free THEN nextval('"crossdock".lease_token') END ORDER BY r.n),
+        array_agg(DISTINCT r.lane_id) FILTER (WHERE r.k <= r.free)
+      INTO q_tokens, v_leasing
+      FROM (
+        SELECT q.n, q.lane_id, row_number() OVER (PARTITION BY q.lane_id, q.order_key IS NULL ORDER BY q.n) AS k,
+          CASE WHEN v_free_lanes[q.place] = q.lane_id AND q.order_key IS NULL THEN v_free[q.place] END AS free
+        FROM (
+          SELECT u.n, u.order_key, v_named[u.named] AS lane_id, width_bucket(v_named[u.named], v_free_lanes) AS place
+          FROM unnest(q_named, q_orders) WITH ORDINALITY AS u(named, order_key, n) OFFSET 0
+        ) q
+      ) r;
+    END IF;
+  END IF;
+  INSERT INTO "crossdock".queue (
+    delivery_id, lane_id, kind, state, offered, order_key, seq, due_at, lease_token, attempt, event_id, created_at, updated_at)
+  SELECT u.id, v_named[u.named], 0, CASE WHEN u.token IS NULL THEN 0 ELSE 1 END, u.order_key IS NULL, u.order_key, u.seq,
+    CASE WHEN u.token IS NULL THEN p_at ELSE p_until END, u.token, CASE WHEN u.token IS NULL THEN 0 ELSE 1 END, u.event_id, p_at, p_at
+  FROM unnest(q_ids, q_named, q_seqs, q_events, q_orders, q_tokens) AS u(id, named, seq, event_id, order_key, token);
+  IF v_ordered THEN
+    PERFORM "crossdock".reoffer(
+      (SELECT array_agg(v_named[u.named]) FROM unnest(q_named, q_orders) AS u(named, order_key) WHERE u.order_key IS NOT NULL),
+      array_remove(q_orders, NULL));
+  ELSIF p_until IS NULL THEN
+    PERFORM "crossdock".hold(v_lanes);
+  END IF;
   -- Whatever can be claimed already can still be: it needs no look.
-  SELECT array_agg(l.id) FILTER (WHERE l.state IN (0, 3)), array_agg(l.id) FILTER (WHERE l.state <> 1 OR l.next_due_at > p_at OR l.due_from > p_at),
-    count(*)
-  INTO v_refusing, v_waiting, v_held FROM "crossdock".lanes(v_lanes) l;
+  SELECT array_agg(l.id) FILTER (WHERE l.state IN (0, 3)),
+    array_agg(l.id) FILTER (WHERE l.state <> 1 OR l.next_due_at > p_at OR l.due_from > p_at OR v_ordered),
+    count(*), min(l.next_due_at) FILTER (WHERE l.state = 1)
+  INTO v_refusing, v_waiting, v_held, v_next FROM "crossdock".lanes(v_lanes) l;
+  IF q_tokens IS NOT NULL THEN
+    -- Lanes of which everything was leased have nothing new that waits.
+    SELECT array_agg(w.id) INTO v_waiting FROM unnest(v_waiting) AS w(id)
+    WHERE w.id IN (SELECT v_named[u.named] FROM unnest(q_named, q_tokens) AS u(named, token) WHERE u.token IS NULL);
+  END IF;
   IF v_held < cardinality(v_lanes) THEN
     -- Removed, and its lane swept away, since it was looked at.
     SELECT array_agg(q.delivery_id) INTO v_orphans FROM unnest(v_lanes) AS u(id) JOIN "crossdock".queue q ON q.lane_id = u.id
@@ -207,7 +268,30 @@ BEGIN
     PERFORM "crossdock".skip_refused(l.id, p_at) FROM unnest(v_refusing) AS l(id);
   END IF;
   IF v_waiting IS NOT NULL THEN
-    PERFORM "crossdock".schedule(v_waiting, p_at, p_at, 'infinity');
+    -- Of an order, something may be on offer that was due before.
+    PERFORM "crossdock".schedule(v_waiting, p_at, CASE WHEN v_ordered THEN '-infinity' ELSE p_at END, COALESCE(p_until, 'infinity'));
+    v_next := LEAST(v_next, (SELECT min(l.next_due_at) FROM "crossdock".lanes(v_waiting) l WHERE l.state = 1));
   END IF;
-  RETURN cardinality(v_seqs);
+  RETURN QUERY SELECT cardinality(v_seqs), NULL::int, NULL::text, NULL::uuid, NULL::bigint, NULL::bigint, NULL::timestamptz, NULL::int,
+    NULL::int, NULL::timestamptz, NULL::bigint, NULL::int, NULL::bytea, NULL::int, NULL::bigint, LEAST(v_next, '9999-12-31');
+  IF v_leasing IS NULL THEN RETURN; END IF;
+
+  UPDATE "crossdock".lane l SET rev = l.rev + 1, next_due_at = LEAST(l.next_due_at, p_until),
+    due_from = CASE WHEN l.next_due_at = 'infinity' THEN p_until ELSE LEAST(l.due_from, p_until) END,
+    lease_from = CASE WHEN l.next_due_at = 'infinity' THEN p_until ELSE LEAST(l.lease_from, p_until) END
+  FROM "crossdock".lanes(v_leasing) n
+  WHERE l.id = n.id AND l.rev = n.rev AND (n.next_due_at > p_until OR n.due_from > p_until OR n.lease_from > p_until);
+  RETURN QUERY SELECT NULL::int, u.named::int, l.tenant_id::text, l.webhook_id, l.stamp, t.stamp, l.brake_open_until, l.brake_limit,
+      l.brake_openings, l.brake_ramp_at, l.brake_version, NULL::int, NULL::bytea, NULL::int, NULL::bigint, NULL::timestamptz
+    FROM unnest(v_named) WITH ORDINALITY AS u(id, named)
+    CROSS JOIN LATERAL (SELECT x.* FROM "crossdock".lane x WHERE x.id = u.id ORDER BY x.rev DESC LIMIT 1) l
+    LEFT JOIN LATERAL (SELECT t.stamp FROM "crossdock".tenant_defaults t WHERE t.tenant_id = l.tenant_id OFFSET 0) t ON true
+    WHERE u.id = ANY (v_leasing);
+  RETURN QUERY SELECT NULL::int, NULL::int, NULL::text, NULL::uuid, NULL::bigint, NULL::bigint, NULL::timestamptz, NULL::int,
+      NULL::int, NULL::timestamptz, NULL::bigint, e.place, p.body, NULL::int, NULL::bigint, NULL::timestamptz
+    FROM (SELECT DISTINCT u.place FROM unnest(q_places, q_tokens) AS u(place, token) WHERE u.token IS NOT NULL) e
+    CROSS JOIN LATERAL (SELECT p.body FROM "crossdock".payload p WHERE p.event_id = v_events[e.place] OFFSET 0) p;
+  RETURN QUERY SELECT NULL::int, u.named, NULL::text, NULL::uuid, NULL::bigint, NULL::bigint, NULL::timestamptz, NULL::int,
+      NULL::int, NULL::timestamptz, NULL::bigint, u.place, NULL::bytea, u.delivery, u.token, NULL::timestamptz
+    FROM unnest(q_named, q_places, q_deliveries, q_tokens) AS u(named, place, delivery, token) WHERE u.token IS NOT NULL;
 END $$;

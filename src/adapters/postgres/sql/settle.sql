@@ -4,7 +4,8 @@
 -- belong to, or, by a negative number, the judgement. A column that says nothing of any result may be empty. `s_seconds` are the
 -- results with a lease that an earlier one of the batch has had already.
 -- Answers a row with a place for each result whose lease was lost, one with a negative place for each that has disabled its webhook
--- (judgements are counted behind the results), and one with a webhook for each whose health has moved.
+-- (judgements are counted behind the results), one with a webhook for each whose health has moved, and one with the place 0 and a time
+-- before which nothing of these webhooks can be claimed, if that is known.
 CREATE FUNCTION "crossdock".settle(
   p_at timestamptz, w_tenants text[], w_webhooks uuid[],
   s_named int[], s_deliveries uuid[], s_tokens bigint[], s_versions bigint[], s_seconds int[],
@@ -33,8 +34,9 @@ DECLARE
   v_revs bigint[];
   v_brakes bigint[];
   v_failing boolean;
-  -- What nothing can be claimed of so far.
+  -- Lanes that do not know yet when something of them can be claimed, and when something can be of the others.
   v_waiting bigint[];
+  v_next timestamptz;
   v_from timestamptz;
   v_count int := cardinality(s_deliveries);
   v_low int := 1;
@@ -68,8 +70,9 @@ BEGIN
     -- Once for all results: a lane's index is full of its old versions, which each look-up would go through.
     SELECT array_agg(l.version ORDER BY u.n), array_agg(l.state ORDER BY u.n), array_agg(l.rev ORDER BY u.n),
       array_agg(l.brake_version ORDER BY u.n), bool_or(l.failing_since IS NOT NULL),
-      array_agg(l.id) FILTER (WHERE l.state <> 1 OR l.next_due_at > p_at OR l.due_from > v_from)
-    INTO v_versions, v_states, v_revs, v_brakes, v_failing, v_waiting
+      array_agg(l.id) FILTER (WHERE l.state <> 1 OR l.next_due_at > GREATEST(p_at, l.due_from) OR l.due_from > v_from),
+      min(l.next_due_at) FILTER (WHERE l.state = 1)
+    INTO v_versions, v_states, v_revs, v_brakes, v_failing, v_waiting, v_next
     FROM unnest(v_named) WITH ORDINALITY AS u(id, n)
     LEFT JOIN LATERAL (SELECT x.* FROM "crossdock".lane x WHERE x.id = u.id ORDER BY x.rev DESC LIMIT 1) l ON true;
     IF v_before IS NULL AND (v_failing OR 2 = ANY (s_health) OR 3 = ANY (s_health)) THEN
@@ -224,9 +227,15 @@ BEGIN
     PERFORM "crossdock".schedule(v_lanes, p_at, '-infinity', 'infinity');
   ELSIF s_pauses <> '{}' OR b_seen <> '{}' THEN
     PERFORM "crossdock".schedule(v_lanes, p_at, v_from, 'infinity');
-  ELSIF v_waiting IS NOT NULL THEN
-    -- Whatever can be claimed already can still be.
-    PERFORM "crossdock".schedule(v_waiting, p_at, v_from, 'infinity');
+  ELSE
+    -- Whatever can be claimed already can still be. Where nothing waits but for its own time, no slot that was freed matters: what stands
+    -- there is the end of a lease that may be over, and whoever looks then will put it right.
+    IF v_waiting IS NOT NULL THEN
+      PERFORM "crossdock".schedule(v_waiting, p_at, v_from, 'infinity');
+      v_next := LEAST(v_next, (SELECT min(l.next_due_at) FROM "crossdock".lanes(v_waiting) l WHERE l.state = 1));
+    END IF;
+    RETURN QUERY SELECT 0, NULL::text, NULL::uuid, LEAST(v_next, '9999-12-31'), NULL::timestamptz, NULL::timestamptz, NULL::bigint,
+      NULL::smallint, NULL::timestamptz, NULL::timestamptz, NULL::timestamptz, NULL::bigint, NULL::smallint;
   END IF;
 
   IF v_disabled <> '{}' THEN

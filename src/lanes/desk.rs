@@ -1,0 +1,268 @@
+//! Where a loop's slots are counted, and where it is handed what others have leased for it.
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::task::{Context, Poll, Waker};
+
+use chrono::{DateTime, Utc};
+
+use crate::lanes::shares::Shares;
+
+/// The slots of one loop, and who holds them.
+pub struct Desk<I, P>(Mutex<State<I, P>>);
+
+struct State<I, P> {
+    slots: usize,
+    free: usize,
+    shares: Shares<P>,
+    /// What was leased by this loop, or for it, and is not settled yet.
+    leases: usize,
+    /// Counts the starts of the loop: what was reserved before one of them is nobody's any more.
+    run: u64,
+    handed: Vec<(P, I)>,
+    /// When something is due that was not handed over.
+    due: Option<DateTime<Utc>>,
+    /// Whether somebody may still hand something over.
+    is_open: bool,
+    working: Option<Waker>,
+    handing: Option<Waker>,
+}
+
+/// How a loop stands, as somebody sees it who wants to hand it more.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub struct Load {
+    /// What was leased by the loop, or for it, and is not settled yet.
+    pub leases: usize,
+    /// How many slots are free.
+    pub free: usize,
+}
+
+impl<I, P: Clone + Ord> Desk<I, P> {
+    /// The slots of a loop, and how many of them one party may hold. Nobody hands it anything.
+    pub fn new(slots: usize, share: usize) -> Self {
+        Self(Mutex::new(State {
+            slots,
+            free: slots,
+            shares: Shares::new(share),
+            leases: 0,
+            run: 0,
+            handed: Vec::new(),
+            due: None,
+            is_open: false,
+            working: None,
+            handing: None,
+        }))
+    }
+
+    /// One that somebody hands work to: the loop does not end before this is [closed](Self::close).
+    pub fn open(slots: usize, share: usize) -> Self {
+        let desk = Self::new(slots, share);
+        desk.state().is_open = true;
+        desk
+    }
+
+    /// Nothing more will be handed over.
+    pub fn close(&self) {
+        let mut state = self.state();
+        state.is_open = false;
+        wake(&mut state.working);
+    }
+
+    /// Keeps slots for what may come for these parties, so much for each; says who cannot have that many, and so gets none.
+    pub fn reserve(&self, wanted: BTreeMap<P, usize>) -> (Reserved<'_, I, P>, Vec<P>) {
+        let mut state = self.state();
+        let (mut kept, mut full) = (BTreeMap::new(), Vec::new());
+        for (party, count) in wanted {
+            let has_room = state.shares.held(&party) + count <= state.shares.share();
+            if has_room && count <= state.free {
+                state.free -= count;
+                state.shares.take(&party, count);
+                kept.insert(party, count);
+            } else {
+                full.push(party);
+            }
+        }
+        (Reserved { desk: self, run: state.run, kept }, full)
+    }
+
+    /// How the loop stands.
+    pub fn load(&self) -> Load {
+        self.state().load()
+    }
+
+    /// Completes when the loop stands as wanted.
+    pub async fn until(&self, wanted: impl Fn(Load) -> bool) {
+        std::future::poll_fn(|cx| {
+            let mut state = self.state();
+            if wanted(state.load()) {
+                return Poll::Ready(());
+            }
+            listen(&mut state.handing, cx);
+            Poll::Pending
+        })
+        .await;
+    }
+
+    /// Something can be claimed from this time on.
+    pub fn tell(&self, due: DateTime<Utc>) {
+        let mut state = self.state();
+        state.due = Some(state.due.map_or(due, |known| known.min(due)));
+        wake(&mut state.working);
+    }
+
+    pub(super) fn begin(&self) {
+        let mut state = self.state();
+        state.run += 1;
+        state.forget();
+        let state = &mut *state;
+        for (party, _) in &state.handed {
+            state.free = state.free.saturating_sub(1);
+            state.shares.take(party, 1);
+        }
+        state.leases = state.handed.len();
+    }
+
+    pub(super) fn forget(&self) {
+        self.state().forget();
+    }
+
+    /// How much may be claimed, and for whom nothing.
+    pub(super) fn room(&self) -> (usize, Vec<P>) {
+        let state = self.state();
+        match state.free {
+            0 => (0, Vec::new()),
+            free => state.shares.room(free),
+        }
+    }
+
+    /// What was claimed takes its slots.
+    pub(super) fn claimed<'p>(&self, parties: impl ExactSizeIterator<Item = &'p P>)
+    where
+        P: 'p,
+    {
+        let mut state = self.state();
+        let count = parties.len();
+        state.free = state.free.saturating_sub(count);
+        state.leases += count;
+        for party in parties {
+            state.shares.take(party, 1);
+        }
+        wake(&mut state.handing);
+    }
+
+    pub(super) fn landed(&self, party: &P) {
+        let mut state = self.state();
+        state.free = (state.free + 1).min(state.slots);
+        state.shares.give_back(party);
+    }
+
+    pub(super) fn settled(&self, count: usize) {
+        let mut state = self.state();
+        state.leases = state.leases.saturating_sub(count);
+        wake(&mut state.handing);
+    }
+
+    pub(super) fn is_open(&self) -> bool {
+        let state = self.state();
+        state.is_open || !state.handed.is_empty()
+    }
+
+    /// What was handed over since, and when something else is due that it was told of; whoever asks is woken when there is more.
+    pub(super) fn take(&self, cx: &Context<'_>) -> (Vec<I>, Option<DateTime<Utc>>) {
+        let mut state = self.state();
+        listen(&mut state.working, cx);
+        let handed = std::mem::take(&mut state.handed);
+        (handed.into_iter().map(|(_, item)| item).collect(), state.due.take())
+    }
+
+    fn state(&self) -> MutexGuard<'_, State<I, P>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl<I, P: Clone + Ord> State<I, P> {
+    fn forget(&mut self) {
+        self.free = self.slots;
+        self.shares.clear();
+        self.leases = 0;
+    }
+
+    fn load(&self) -> Load {
+        Load { leases: self.leases, free: self.free }
+    }
+}
+
+/// Slots that are kept for what is being leased; what is not used is free again when this is dropped.
+pub struct Reserved<'a, I, P: Clone + Ord> {
+    desk: &'a Desk<I, P>,
+    run: u64,
+    kept: BTreeMap<P, usize>,
+}
+
+impl<I, P: Clone + Ord> Reserved<'_, I, P> {
+    /// How many slots these are.
+    pub fn count(&self) -> usize {
+        self.kept.values().sum()
+    }
+
+    /// Hands the loop what was leased, each piece with the party that it is for.
+    pub fn hand(mut self, items: Vec<(P, I)>) {
+        if items.is_empty() {
+            return;
+        }
+        let mut state = self.desk.state();
+        let is_current = state.run == self.run;
+        for (party, _) in &items {
+            match self.kept.get_mut(party).filter(|kept| is_current && **kept > 0) {
+                Some(kept) => *kept -= 1,
+                None => {
+                    state.free = state.free.saturating_sub(1);
+                    state.shares.take(party, 1);
+                }
+            }
+        }
+        state.leases += items.len();
+        state.handed.extend(items);
+        wake(&mut state.working);
+    }
+}
+
+impl<I, P: Clone + Ord> Drop for Reserved<'_, I, P> {
+    fn drop(&mut self) {
+        let mut state = self.desk.state();
+        if state.run != self.run {
+            return;
+        }
+        for (party, &count) in &self.kept {
+            state.free = (state.free + count).min(state.slots);
+            (0..count).for_each(|_| state.shares.give_back(party));
+        }
+        // It may have been too little for a claim.
+        wake(&mut state.working);
+    }
+}
+
+impl<I, P> fmt::Debug for Desk<I, P> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Desk").finish_non_exhaustive()
+    }
+}
+
+impl<I, P: Clone + Ord> fmt::Debug for Reserved<'_, I, P> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Reserved").field("slots", &self.count()).finish_non_exhaustive()
+    }
+}
+
+fn wake(waker: &mut Option<Waker>) {
+    if let Some(waker) = waker.take() {
+        waker.wake();
+    }
+}
+
+fn listen(waker: &mut Option<Waker>, cx: &Context<'_>) {
+    if waker.as_ref().is_none_or(|waker| !waker.will_wake(cx.waker())) {
+        *waker = Some(cx.waker().clone());
+    }
+}

@@ -1,0 +1,110 @@
+//! How much of the outbox is taken off at once, and when: pure.
+//!
+//! What waits in the outbox costs nothing. What is taken off while its webhook is busy is written down as due and has to be claimed; what
+//! is taken off when there is room is leased at once. So a loop that is behind takes off only as much as it needs to be kept busy.
+
+use std::time::Duration;
+
+use crate::lanes::desk::Load;
+
+/// How much there may be under way.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Pace {
+    /// How many leases there may be at once.
+    ceiling: usize,
+    /// Whether the store leases at once: else there is nothing to wait for.
+    leases: bool,
+}
+
+impl Pace {
+    pub(super) const fn new() -> Self {
+        Self { ceiling: MOST, leases: false }
+    }
+
+    /// How many entries may be taken off now; none if it is better to wait for room.
+    pub(super) fn most(&self, load: Load) -> Option<usize> {
+        if !self.leases {
+            return Some(MOST);
+        }
+        let room = self.ceiling.saturating_sub(load.leases).min(load.free);
+        (room >= WORTH_A_STEP).then_some(room.min(MOST))
+    }
+
+    /// What is under way does not end: what is in the outbox cannot wait for that.
+    pub(super) fn waited_in_vain(&mut self, load: Load) {
+        self.ceiling = load.leases + MOST;
+    }
+
+    /// Learns from what became of a batch.
+    pub(super) fn after(&mut self, leased: usize, load: Load) {
+        self.leases |= leased > 0;
+        self.ceiling = self.ceiling.min(load.leases + MOST);
+    }
+}
+
+/// So much is taken off at most, and so many leases keep a loop busy.
+pub(super) const MOST: usize = 500;
+/// So many events are worth a step of the store.
+pub(super) const WORTH_A_STEP: usize = 100;
+/// Nothing waits longer for room.
+pub(super) const PATIENCE: Duration = Duration::from_millis(25);
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn load(leases: usize) -> Load {
+        Load { leases, free: 2_000 }
+    }
+
+    fn after(leased: usize, load: Load) -> Pace {
+        let mut pace = Pace::new();
+        pace.after(leased, load);
+        pace
+    }
+
+    #[test]
+    fn a_store_that_leases_nothing_at_once_is_not_waited_for() {
+        assert_eq!(after(0, load(500)).most(load(500)), Some(MOST));
+    }
+
+    #[test]
+    fn as_much_is_taken_off_as_keeps_the_loop_busy() {
+        let pace = after(500, load(500));
+
+        for (leases, most) in [(500, None), (401, None), (400, Some(100)), (100, Some(400)), (0, Some(500))] {
+            assert_eq!(pace.most(load(leases)), most, "{leases}");
+        }
+    }
+
+    #[test]
+    fn no_more_is_taken_off_than_there_are_slots() {
+        let pace = after(500, load(500));
+
+        assert_eq!(pace.most(Load { free: 150, ..load(100) }), Some(150));
+        assert_eq!(pace.most(Load { free: 0, ..load(100) }), None);
+    }
+
+    #[test]
+    fn what_hangs_is_waited_for_once() {
+        let mut pace = after(500, load(800));
+        assert_eq!(pace.most(load(800)), None);
+
+        pace.waited_in_vain(load(800));
+
+        assert_eq!(pace.most(load(800)), Some(MOST));
+        pace.after(10, load(810));
+        assert_eq!(pace.most(load(805)), Some(495));
+    }
+
+    #[test]
+    fn when_it_is_over_all_is_as_before() {
+        let mut pace = after(500, load(500));
+        pace.waited_in_vain(load(800));
+
+        pace.after(100, load(100));
+        pace.after(0, load(0));
+
+        assert_eq!(pace.most(load(401)), None);
+    }
+}

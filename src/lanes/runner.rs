@@ -310,7 +310,6 @@ impl<'a, W: LaneWork, F: Future<Output = Landing<W::Outcome>>> Turn<'a, W, F> {
         let Poll::Ready((mut outcomes, result)) = settling.as_mut().poll(cx) else { return false };
         let (since, now) = (*since, self.runner.clock.now());
         self.settling = None;
-        if std::env::var("T_TRACE").is_ok() { eprintln!("{:?} settled {} took {} landed {} flights {} next {:?} now {}", std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap(), outcomes.len(), now-since, self.landed.len(), self.flights.len(), result.as_ref().ok(), now); }
         let took = (now - since).to_std().unwrap_or_default().min(LONGEST_GATHERING);
         self.gathers_until = (took >= SPARED_FROM).then(|| later(now, took));
         match result {

@@ -35,7 +35,7 @@ impl PostgresStore {
         let mut session = self.one_statement(STEP).await?;
         let rows = self.write_deliveries(&mut session, wanted, now, None).await?;
         session.end().await?;
-        taken(&rows)
+        Ok(Parts::of(&rows)?.taken)
     }
 
     pub(super) async fn fan_out_and_lease(
@@ -51,15 +51,13 @@ impl PostgresStore {
 
         let mut session = self.one_statement(STEP).await?;
         let rows = self.write_deliveries(&mut session, wanted, request.now, leasing).await?;
-        let taken = taken(&rows)?;
-        let next_due = rows.first().map(|row| row.field("next_due_at")).transpose()?.flatten();
-        let claims = match rows.get(1..).filter(|given| !given.is_empty()) {
-            Some(given) => {
-                let heads = entries.into_iter().map(|entry| entry.event).collect();
-                self.read_leases(&mut session, given, &ids, heads, &request).await?
-            }
-            None => Vec::new(),
-        };
+        let Parts { bodies, taken, next_due, leases } = Parts::of(&rows)?;
+        let mut claims = Vec::new();
+        if !leases.is_empty() {
+            let heads = entries.into_iter().map(|entry| entry.event).collect();
+            let events = events(bodies, heads)?;
+            claims = self.read_leases(&mut session, leases, &ids, &events, &request).await?;
+        }
         session.end().await?;
         Ok(Distributed::new(taken, claims, next_due))
     }
@@ -88,13 +86,13 @@ impl PostgresStore {
         session.rows(statement).await.map_err(conflicting)
     }
 
-    /// The rows come in this order: webhooks, bodies, leases.
+    /// First come the webhooks, then the leases.
     async fn read_leases(
         &self,
         session: &mut Session,
         rows: &[PgRow],
         ids: &[Uuid],
-        heads: Vec<Arc<EventHead>>,
+        events: &HashMap<i32, Arc<Event>>,
         request: &ClaimRequest,
     ) -> Result<Vec<Claim>> {
         let until = later(request.now, request.lease);
@@ -122,23 +120,14 @@ impl PostgresStore {
             given.insert(row.field::<i32>("named")?, lane);
         }
 
-        let mut heads: Vec<_> = heads.into_iter().map(Some).collect();
-        let mut events: HashMap<i32, Arc<Event>> = HashMap::new();
         let mut claims = Vec::with_capacity(rows.len());
         let mut unused = Unused::default();
         for row in rows {
-            let place: i32 = row.field("event")?;
-            let Some(delivery) = row.field::<Option<i32>>("delivery")? else {
-                let head = heads.get_mut(index(place)?).and_then(Option::take).ok_or_else(unknown)?;
-                let payload = Bytes::copy_from_slice(row.field("body")?);
-                events.insert(place, Arc::new(Event::new(Arc::unwrap_or_clone(head), payload)));
-                continue;
-            };
-            let id = ids.get(index(delivery)?).copied().ok_or_else(unknown)?;
+            let id = ids.get(index(row.field("delivery")?)?).copied().ok_or_else(unknown)?;
             let token: i64 = row.field("lease_token")?;
             match given.get(&row.field("named")?).ok_or_else(unknown)? {
                 Ok((webhook, own, brake, version)) => {
-                    let event = events.get(&place).map(Arc::clone).ok_or_else(unknown)?;
+                    let event = events.get(&row.field("event")?).map(Arc::clone).ok_or_else(unknown)?;
                     let lease = Lease::new(LeaseToken::new(token.unsigned_abs()), until);
                     let (id, webhook) = (DeliveryId::from_uuid(id), Arc::clone(webhook));
                     let claim = Claim::new(id, Origin::Live, 1, lease, event, webhook, Arc::clone(own));
@@ -167,10 +156,43 @@ fn unknown() -> Error {
     corrupt(STEP, "the server has leased what it was not asked for")
 }
 
-/// How many entries were still there; the server says nothing at all if none was.
-fn taken(rows: &[PgRow]) -> Result<usize> {
-    let taken = rows.first().map(|row| row.field::<i32>("taken")).transpose()?;
-    Ok(taken.unwrap_or_default().unsigned_abs() as usize)
+/// What the server has answered.
+#[derive(Default)]
+struct Parts<'r> {
+    bodies: &'r [PgRow],
+    taken: usize,
+    next_due: Option<DateTime<Utc>>,
+    leases: &'r [PgRow],
+}
+
+impl<'r> Parts<'r> {
+    fn of(rows: &'r [PgRow]) -> Result<Self> {
+        for (place, row) in rows.iter().enumerate() {
+            if let Some(taken) = row.field::<Option<i32>>("taken")? {
+                return Ok(Self {
+                    bodies: &rows[..place],
+                    taken: taken.unsigned_abs() as usize,
+                    next_due: row.field("next_due_at")?,
+                    leases: &rows[place + 1..],
+                });
+            }
+        }
+        // None of the entries was there any more.
+        Ok(Self::default())
+    }
+}
+
+/// The events with these bodies, by their places.
+fn events(bodies: &[PgRow], heads: Vec<Arc<EventHead>>) -> Result<HashMap<i32, Arc<Event>>> {
+    let mut heads: Vec<_> = heads.into_iter().map(Some).collect();
+    let mut events = HashMap::with_capacity(bodies.len());
+    for row in bodies {
+        let place: i32 = row.field("event")?;
+        let head = heads.get_mut(index(place)?).and_then(Option::take).ok_or_else(unknown)?;
+        let payload = Bytes::copy_from_slice(row.field("body")?);
+        events.insert(place, Arc::new(Event::new(Arc::unwrap_or_clone(head), payload)));
+    }
+    Ok(events)
 }
 
 /// What fan-out wants, by column.

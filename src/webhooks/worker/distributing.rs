@@ -204,6 +204,7 @@ impl<'a> Distributing<'a> {
             return Ok(Looked::default());
         }
         let wanted: usize = deliveries.values().sum();
+        let oldest = entries.first().map_or(now, |entry| entry.event.published_at);
         let (reserved, full) = desk.reserve(deliveries);
         let request = self.time.request(now, reserved.count()).except(full);
 
@@ -215,8 +216,7 @@ impl<'a> Distributing<'a> {
         if let Some(due) = next_due.filter(|_| !is_due) {
             desk.tell(due);
         }
-        pace.after(leased, desk.load());
-        if std::env::var("T_TRACE").is_ok() { eprintln!("{:?} most {most} found {found} wanted {wanted} leased {leased} due {is_due} {:?} {:?}", std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap(), desk.load(), pace); }
+        pace.after(leased, now - oldest, desk.load());
         Ok(Looked { found, taken, is_due })
     }
 

@@ -5,6 +5,8 @@
 
 use std::time::Duration;
 
+use chrono::TimeDelta;
+
 use crate::lanes::desk::Load;
 
 /// How much there may be under way.
@@ -14,16 +16,18 @@ pub(super) struct Pace {
     ceiling: usize,
     /// Whether the store leases at once: else there is nothing to wait for.
     leases: bool,
+    /// Whether the oldest event has waited for long: behind it may be one of somebody else's, who has nothing to do with all that.
+    is_late: bool,
 }
 
 impl Pace {
     pub(super) const fn new() -> Self {
-        Self { ceiling: MOST, leases: false }
+        Self { ceiling: MOST, leases: false, is_late: false }
     }
 
     /// How many entries may be taken off now; none if it is better to wait for room.
     pub(super) fn most(&self, load: Load) -> Option<usize> {
-        if !self.leases {
+        if !self.leases || self.is_late {
             return Some(MOST);
         }
         let room = self.ceiling.saturating_sub(load.leases).min(load.free);
@@ -35,9 +39,10 @@ impl Pace {
         self.ceiling = load.leases + MOST;
     }
 
-    /// Learns from what became of a batch.
-    pub(super) fn after(&mut self, leased: usize, load: Load) {
+    /// Learns from what became of a batch, and from how long its oldest event had waited.
+    pub(super) fn after(&mut self, leased: usize, waited: TimeDelta, load: Load) {
         self.leases |= leased > 0;
+        self.is_late = waited > LATE;
         self.ceiling = self.ceiling.min(load.leases + MOST);
     }
 }
@@ -48,6 +53,8 @@ pub(super) const MOST: usize = 500;
 pub(super) const WORTH_A_STEP: usize = 100;
 /// Nothing waits longer for room.
 pub(super) const PATIENCE: Duration = Duration::from_millis(25);
+/// An outbox that is so far behind is emptied as fast as possible: what is in the queue is given out fairly.
+const LATE: TimeDelta = TimeDelta::seconds(1);
 
 #[cfg(test)]
 mod tests {
@@ -59,7 +66,7 @@ mod tests {
 
     fn after(leased: usize, load: Load) -> Pace {
         let mut pace = Pace::new();
-        pace.after(leased, load);
+        pace.after(leased, TimeDelta::zero(), load);
         pace
     }
 
@@ -93,8 +100,17 @@ mod tests {
         pace.waited_in_vain(load(800));
 
         assert_eq!(pace.most(load(800)), Some(MOST));
-        pace.after(10, load(810));
+        pace.after(10, TimeDelta::zero(), load(810));
         assert_eq!(pace.most(load(805)), Some(495));
+    }
+
+    #[test]
+    fn who_is_late_does_not_wait() {
+        let mut pace = after(500, load(500));
+
+        pace.after(500, TimeDelta::milliseconds(1_001), load(1_000));
+
+        assert_eq!(pace.most(load(1_000)), Some(MOST));
     }
 
     #[test]
@@ -102,8 +118,8 @@ mod tests {
         let mut pace = after(500, load(500));
         pace.waited_in_vain(load(800));
 
-        pace.after(100, load(100));
-        pace.after(0, load(0));
+        pace.after(100, TimeDelta::zero(), load(100));
+        pace.after(0, TimeDelta::zero(), load(0));
 
         assert_eq!(pace.most(load(401)), None);
     }

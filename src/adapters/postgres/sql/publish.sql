@@ -82,9 +82,8 @@ END $$;
 -- what may be in flight, but nothing of an order, of a webhook with a rate, or of the tenants in `p_full`. That saves writing each
 -- delivery a second time.
 --
--- The first row says how many entries were still there, and before which time nothing can be claimed of these webhooks, if that is known.
--- Then come the lanes that have given something, each with a name, the bodies of
--- their events, by the place of the event, and the leases, by the place of the delivery.
+-- Answers bodies, by the place of their event; then how many entries were still there, with a time before which nothing can be claimed of
+-- these webhooks; then the lanes of which something is leased, each with a name, and the leases, by the place of the delivery.
 CREATE FUNCTION "crossdock".fan_out(
   p_at timestamptz, p_seqs bigint[], w_webhooks uuid[], d_places int[], d_named int[], d_ids uuid[], d_orders bigint[], d_skips text[],
   p_until timestamptz, p_cap int, p_full text[]
@@ -124,7 +123,8 @@ DECLARE
   q_deliveries int[];
   q_places int[];
   q_tokens bigint[];
-  -- How many of each lane may be leased.
+  -- What may be leased: by name, as it looked before the lanes were held; the lanes, and how much of each.
+  v_idle boolean[];
   v_free_lanes bigint[];
   v_free int[];
   v_leasing bigint[];
@@ -153,8 +153,9 @@ BEGIN
   -- Once for each webhook: a lane's index is full of its old versions, which each look-up would go through.
   LOOP
     SELECT array_agg(x.id ORDER BY w.named), array_agg(COALESCE(x.state, 0::smallint) ORDER BY w.named),
+      array_agg(p_until IS NOT NULL AND x.is_idle AND w.tenant <> ALL (p_full) ORDER BY w.named),
       array_agg(x.id) FILTER (WHERE w.wanted AND x.id IS NOT NULL), bool_or(w.tenant <> w.other)
-    INTO v_named, v_states, v_lanes, v_mixed
+    INTO v_named, v_states, v_idle, v_lanes, v_mixed
     FROM (
       SELECT d.named, min(d.tenant COLLATE "C") AS tenant, max(d.tenant COLLATE "C") AS other, bool_or(d.wanted) AS wanted FROM (
         SELECT d.named, v_tenants[d.place] AS tenant, d.skip IS NULL AND v_events[d.place] IS NOT NULL AS wanted
@@ -163,8 +164,8 @@ BEGIN
         SELECT n, NULL, false FROM generate_subscripts(w_webhooks, 1) AS n
       ) d GROUP BY d.named
     ) w LEFT JOIN LATERAL (
-      SELECT x.id, x.state FROM "crossdock".lane x WHERE x.tenant_id = w.tenant COLLATE "C" AND x.webhook_id = w_webhooks[w.named]
-      ORDER BY x.rev DESC LIMIT 1
+      SELECT x.id, x.state, "crossdock".is_idle(x, p_at) AS is_idle FROM "crossdock".lane x
+      WHERE x.tenant_id = w.tenant COLLATE "C" AND x.webhook_id = w_webhooks[w.named] ORDER BY x.rev DESC LIMIT 1
     ) x ON true;
     EXIT WHEN v_mixed IS NOT TRUE;
     -- Tenants whose webhooks were copied from one another: each gets a name of its own.
@@ -208,13 +209,19 @@ BEGIN
   INTO q_ids, q_named, q_seqs, q_events, q_orders, q_deliveries, q_places
   FROM (SELECT * FROM wanted w WHERE w.status = 'pending' ORDER BY w.seq, w.n) w;
 
-  IF p_until IS NOT NULL THEN
+  IF true = ANY (v_idle) THEN
+    RETURN QUERY SELECT NULL::int, NULL::int, NULL::text, NULL::uuid, NULL::bigint, NULL::bigint, NULL::timestamptz, NULL::int,
+        NULL::int, NULL::timestamptz, NULL::bigint, e.place, p.body, NULL::int, NULL::bigint, NULL::timestamptz
+      FROM (
+        SELECT DISTINCT u.place FROM unnest(q_named, q_places, q_orders) AS u(named, place, order_key)
+        WHERE v_idle[u.named] AND u.order_key IS NULL
+      ) e CROSS JOIN LATERAL (SELECT p.body FROM "crossdock".payload p WHERE p.event_id = v_events[e.place] OFFSET 0) p;
     IF NOT v_ordered THEN PERFORM "crossdock".hold(v_lanes); END IF;
     SELECT array_agg(l.id ORDER BY l.id), array_agg(l.cap - f.live ORDER BY l.id) INTO v_free_lanes, v_free
     FROM (
-      SELECT l.id, l.lease_from, LEAST(COALESCE(l.max_in_flight, p_cap), l.brake_limit) AS cap FROM "crossdock".lanes(v_lanes) l
-      WHERE l.state = 1 AND (l.due_from > p_at OR l.next_due_at = 'infinity') AND l.rate_per_s IS NULL AND l.tenant_id <> ALL (p_full)
-        AND (l.held_until IS NULL OR l.held_until <= p_at) AND (l.brake_open_until IS NULL OR l.brake_open_until <= p_at)
+      SELECT l.id, l.lease_from, LEAST(COALESCE(l.max_in_flight, p_cap), l.brake_limit) AS cap
+      FROM "crossdock".lanes(ARRAY(SELECT u.id FROM unnest(v_named, v_idle) AS u(id, idle) WHERE u.idle)) l
+      WHERE "crossdock".is_idle(l, p_at)
     ) l CROSS JOIN LATERAL (
       SELECT count(*)::int AS live FROM "crossdock".queue q
       WHERE q.lane_id = l.id AND q.state = 1 AND q.due_at > p_at AND q.due_at >= l.lease_from
@@ -242,7 +249,7 @@ BEGIN
     PERFORM "crossdock".reoffer(
       (SELECT array_agg(v_named[u.named]) FROM unnest(q_named, q_orders) AS u(named, order_key) WHERE u.order_key IS NOT NULL),
       array_remove(q_orders, NULL));
-  ELSIF p_until IS NULL THEN
+  ELSIF true = ANY (v_idle) IS NOT TRUE THEN
     PERFORM "crossdock".hold(v_lanes);
   END IF;
   -- Whatever can be claimed already can still be: it needs no look.
@@ -287,10 +294,6 @@ BEGIN
     CROSS JOIN LATERAL (SELECT x.* FROM "crossdock".lane x WHERE x.id = u.id ORDER BY x.rev DESC LIMIT 1) l
     LEFT JOIN LATERAL (SELECT t.stamp FROM "crossdock".tenant_defaults t WHERE t.tenant_id = l.tenant_id OFFSET 0) t ON true
     WHERE u.id = ANY (v_leasing);
-  RETURN QUERY SELECT NULL::int, NULL::int, NULL::text, NULL::uuid, NULL::bigint, NULL::bigint, NULL::timestamptz, NULL::int,
-      NULL::int, NULL::timestamptz, NULL::bigint, e.place, p.body, NULL::int, NULL::bigint, NULL::timestamptz
-    FROM (SELECT DISTINCT u.place FROM unnest(q_places, q_tokens) AS u(place, token) WHERE u.token IS NOT NULL) e
-    CROSS JOIN LATERAL (SELECT p.body FROM "crossdock".payload p WHERE p.event_id = v_events[e.place] OFFSET 0) p;
   RETURN QUERY SELECT NULL::int, u.named, NULL::text, NULL::uuid, NULL::bigint, NULL::bigint, NULL::timestamptz, NULL::int,
       NULL::int, NULL::timestamptz, NULL::bigint, u.place, NULL::bytea, u.delivery, u.token, NULL::timestamptz
     FROM unnest(q_named, q_places, q_deliveries, q_tokens) AS u(named, place, delivery, token) WHERE u.token IS NOT NULL;

@@ -17,6 +17,13 @@ BEGIN
   CROSS JOIN LATERAL (SELECT x.id FROM "crossdock".lane x WHERE x.id = u.id ORDER BY x.rev DESC LIMIT 1 FOR NO KEY UPDATE) l;
 END $$;
 
+-- Whether what is new in this lane may be leased at once: nothing else of it is due, and neither a rate nor a pause nor a circuit is to be
+-- minded.
+CREATE FUNCTION "crossdock".is_idle(l "crossdock".lane, p_at timestamptz) RETURNS boolean LANGUAGE sql STABLE AS $$
+  SELECT (l).state = 1 AND ((l).due_from > p_at OR (l).next_due_at = 'infinity') AND (l).rate_per_s IS NULL
+    AND ((l).held_until IS NULL OR (l).held_until <= p_at) AND ((l).brake_open_until IS NULL OR (l).brake_open_until <= p_at);
+$$;
+
 -- Offers the head of each of these orders, and nothing else of it.
 CREATE FUNCTION "crossdock".reoffer(p_lanes bigint[], p_orders bigint[]) RETURNS void
 LANGUAGE plpgsql SET enable_hashjoin = off SET enable_mergejoin = off SET enable_seqscan = off SET enable_bitmapscan = off SET jit = off SET plan_cache_mode = force_generic_plan AS $$

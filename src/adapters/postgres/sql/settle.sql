@@ -1,3 +1,72 @@
+-- Applies these results, at the places from the one to the other, but for some: to the queue, to what people list, and to the log of
+-- attempts. Answers the places of those whose lease was the present one, and the orders that have lost their head.
+--
+-- Called early, before the lanes are held, it only ends what has gone well, and only while its lease lasts for longer than any statement
+-- takes: till then nobody else touches it.
+CREATE FUNCTION "crossdock".apply(
+  p_at timestamptz, p_early boolean, p_low int, p_high int, p_except int[], v_named bigint[], v_states smallint[], w_tenants text[],
+  s_named int[], s_deliveries uuid[], s_tokens bigint[], s_fates smallint[], s_due timestamptz[], s_statuses text[],
+  a_ids uuid[], a_started timestamptz[], a_records text[], a_contents bytea[], a_codes int[], a_errors text[],
+  OUT places int[], OUT order_lanes bigint[], OUT orders bigint[]
+)
+LANGUAGE plpgsql AS $$
+#variable_conflict use_column
+BEGIN
+  WITH given AS MATERIALIZED (
+    SELECT u.*, v_named[u.named] AS lane_id,
+      CASE WHEN u.fate IN (1, 2) THEN u.status
+        WHEN v_states[u.named] = 0 THEN 'skipped.webhook_deleted'
+        WHEN v_states[u.named] = 3 THEN 'skipped.webhook_disabled' END AS final
+    FROM unnest(
+      s_named, s_deliveries, s_tokens, s_fates, s_due, s_statuses, a_ids, a_started, a_records, a_contents, a_codes, a_errors
+    ) WITH ORDINALITY AS u(named, delivery, token, fate, due, status, attempt, started, record, contents, code, error, n)
+    WHERE u.n BETWEEN p_low AND p_high AND u.n <> ALL (p_except) AND (NOT p_early OR u.fate = 1)
+  ), ended AS (
+    DELETE FROM "crossdock".queue q USING given g
+    WHERE q.delivery_id = g.delivery AND q.lease_token = g.token AND q.lane_id = g.lane_id AND (g.final IS NOT NULL OR q.erased)
+      AND (NOT p_early OR q.due_at > p_at + interval '5 seconds')
+    RETURNING g.n, g.named, q.order_key, q.delivery_id, COALESCE(g.final, 'skipped.erased') AS final,
+      GREATEST(0, q.attempt - (g.fate = 4)::int) AS attempts,
+      CASE WHEN g.attempt IS NULL THEN q.last_status ELSE g.code END AS code,
+      CASE WHEN g.attempt IS NULL THEN q.last_error ELSE g.error END AS error,
+      -- What was erased has lost its payload; nothing else that is in the queue has.
+      g.attempt, g.started, g.record, CASE WHEN NOT q.erased THEN g.contents END AS contents
+  ), again AS (
+    UPDATE "crossdock".queue q
+    SET state = CASE WHEN g.fate = 5 THEN 2 ELSE 0 END, due_at = CASE WHEN g.fate = 5 THEN 'infinity' ELSE g.due END,
+      lease_token = NULL, attempt = GREATEST(0, q.attempt - (g.fate = 4)::int), updated_at = p_at,
+      last_status = CASE WHEN g.attempt IS NULL THEN q.last_status ELSE g.code END,
+      last_error = CASE WHEN g.attempt IS NULL THEN q.last_error ELSE g.error END
+    FROM given g
+    WHERE g.final IS NULL AND q.delivery_id = g.delivery AND q.lease_token = g.token AND q.lane_id = g.lane_id AND NOT q.erased
+    RETURNING g.n, g.named, q.order_key, q.delivery_id, g.fate, g.attempt, g.started, g.record, g.contents
+  ), listed AS (
+    UPDATE "crossdock".delivery d
+    SET kind = "crossdock".kind_of(e.final), status = e.final, attempts = e.attempts, updated_at = p_at, next_attempt_at = NULL,
+      last_status = e.code, last_error = e.error
+    FROM ended e WHERE d.id = e.delivery_id
+  ), stopped AS (
+    UPDATE "crossdock".delivery d SET kind = 4, status = 'stopped' FROM again a WHERE a.fate = 5 AND d.id = a.delivery_id
+  ), logged AS (
+    INSERT INTO "crossdock".attempt (id, tenant_id, delivery_id, started_at, fenced, is_last, record, contents)
+    SELECT a.attempt, w_tenants[a.named], a.delivery_id, a.started, false, a.is_last, a.record, a.contents
+    FROM (
+      SELECT e.n, e.named, e.delivery_id, e.attempt, e.started, true AS is_last, e.record, e.contents FROM ended e
+      UNION ALL
+      SELECT a.n, a.named, a.delivery_id, a.attempt, a.started, false, a.record, a.contents FROM again a
+    ) a
+    -- Whoever could have written it has held the same delivery. Asking first is cheaper than to be told of a conflict.
+    WHERE a.attempt IS NOT NULL
+      AND NOT EXISTS (SELECT 1 FROM "crossdock".attempt x WHERE x.delivery_id = a.delivery_id AND x.id = a.attempt)
+  )
+  SELECT COALESCE(array_agg(a.n), '{}'), array_agg(v_named[a.named] ORDER BY a.n) FILTER (WHERE a.order_key IS NOT NULL),
+    array_agg(a.order_key ORDER BY a.n) FILTER (WHERE a.order_key IS NOT NULL)
+  INTO places, order_lanes, orders
+  FROM (
+    SELECT e.n::int AS n, e.named, e.order_key FROM ended e UNION ALL SELECT a.n::int, a.named, a.order_key FROM again a
+  ) a;
+END $$;
+
 -- Takes results: all that one batch says, in the order in which it says it. Fates: 1 delivered, 2 dead letter, 3 retry, 4 release,
 -- 5 stop. Health: 0 nothing, 1 success, 2 failure, 3 first failure of a delivery. A judgement without a warning disables.
 -- Webhooks are named once, and results and judgements say at which place theirs stands. Entries of the log name the result that they
@@ -41,7 +110,13 @@ DECLARE
   v_count int := cardinality(s_deliveries);
   v_low int := 1;
   v_high int;
+  -- The places of results that were applied: before the lanes were held, after that, and both.
+  v_early int[] := '{}';
+  v_late int[];
   v_applied int[];
+  v_all_applied boolean;
+  -- Whether there is anything to be said of a webhook that is well.
+  v_rumoured boolean;
   v_all int[] := '{}';
   v_moved bigint[] := '{}';
   v_disabled int[] := '{}';
@@ -58,6 +133,14 @@ BEGIN
     SELECT x.id FROM "crossdock".lane x WHERE x.tenant_id = u.tenant COLLATE "C" AND x.webhook_id = u.webhook
     ORDER BY x.rev DESC LIMIT 1
   ) x ON true;
+  -- Most of the work is done while others can claim. Only an erasure must not come in between.
+  IF s_disables = '{}' AND 1 = ANY (s_fates) THEN
+    PERFORM pg_advisory_xact_lock_shared('"crossdock".queue'::regclass::oid::int, 0);
+    SELECT a.places, a.order_lanes, a.orders INTO v_early, v_order_lanes, v_orders
+    FROM "crossdock".apply(
+      p_at, true, 1, v_count, s_seconds, v_named, '{}', w_tenants, s_named, s_deliveries, s_tokens, s_fates, s_due, s_statuses,
+      a_ids, a_started, a_records, a_contents, a_codes, a_errors) a;
+  END IF;
   PERFORM "crossdock".hold(v_lanes);
   v_from := COALESCE((SELECT min(u.due) FROM unnest(s_due) AS u(due)), 'infinity');
 
@@ -70,108 +153,66 @@ BEGIN
     -- Once for all results: a lane's index is full of its old versions, which each look-up would go through.
     SELECT array_agg(l.version ORDER BY u.n), array_agg(l.state ORDER BY u.n), array_agg(l.rev ORDER BY u.n),
       array_agg(l.brake_version ORDER BY u.n), bool_or(l.failing_since IS NOT NULL),
+      bool_or(l.failing_since IS NOT NULL OR l.failed_deliveries > 0 OR l.warned_percent > 0
+        OR COALESCE(l.last_success_at <= p_at - interval '1 second', true)),
       array_agg(l.id) FILTER (WHERE l.state <> 1 OR l.next_due_at > GREATEST(p_at, l.due_from) OR l.due_from > v_from),
       min(l.next_due_at) FILTER (WHERE l.state = 1)
-    INTO v_versions, v_states, v_revs, v_brakes, v_failing, v_waiting, v_next
+    INTO v_versions, v_states, v_revs, v_brakes, v_failing, v_rumoured, v_waiting, v_next
     FROM unnest(v_named) WITH ORDINALITY AS u(id, n)
     LEFT JOIN LATERAL (SELECT x.* FROM "crossdock".lane x WHERE x.id = u.id ORDER BY x.rev DESC LIMIT 1) l ON true;
     IF v_before IS NULL AND (v_failing OR 2 = ANY (s_health) OR 3 = ANY (s_health)) THEN
       SELECT array_agg(l) INTO v_before FROM "crossdock".lanes(v_lanes) l;
     END IF;
 
-    WITH given AS MATERIALIZED (
-      SELECT u.*, v_named[u.named] AS lane_id,
-        CASE WHEN u.fate IN (1, 2) THEN u.status
-          WHEN v_states[u.named] = 0 THEN 'skipped.webhook_deleted'
-          WHEN v_states[u.named] = 3 THEN 'skipped.webhook_disabled' END AS final
-      FROM unnest(
-        s_named, s_deliveries, s_tokens, s_versions, s_fates, s_due, s_statuses, a_ids, a_started, a_records, a_contents, a_codes,
-        a_errors, s_health, s_pauses, b_seen
-      ) WITH ORDINALITY AS u(
-        named, delivery, token, version, fate, due, status, attempt, started, record, contents, code,
-        error, health, pause, seen, n
-      ) WHERE u.n BETWEEN v_low AND v_high AND u.n <> ALL (s_seconds)
-    ), ended AS (
-      DELETE FROM "crossdock".queue q USING given g
-      WHERE q.delivery_id = g.delivery AND q.lease_token = g.token AND q.lane_id = g.lane_id AND (g.final IS NOT NULL OR q.erased)
-      RETURNING g.n, g.named, q.order_key, g.version, g.health, g.pause, g.seen, q.delivery_id, COALESCE(g.final, 'skipped.erased') AS final,
-        GREATEST(0, q.attempt - (g.fate = 4)::int) AS attempts,
-        CASE WHEN g.attempt IS NULL THEN q.last_status ELSE g.code END AS code,
-        CASE WHEN g.attempt IS NULL THEN q.last_error ELSE g.error END AS error,
-        -- What was erased has lost its payload; nothing else that is in the queue has.
-        g.attempt, g.started, g.record, CASE WHEN NOT q.erased THEN g.contents END AS contents
-    ), again AS (
-      UPDATE "crossdock".queue q
-      SET state = CASE WHEN g.fate = 5 THEN 2 ELSE 0 END, due_at = CASE WHEN g.fate = 5 THEN 'infinity' ELSE g.due END,
-        lease_token = NULL, attempt = GREATEST(0, q.attempt - (g.fate = 4)::int), updated_at = p_at,
-        last_status = CASE WHEN g.attempt IS NULL THEN q.last_status ELSE g.code END,
-        last_error = CASE WHEN g.attempt IS NULL THEN q.last_error ELSE g.error END
-      FROM given g
-      WHERE g.final IS NULL AND q.delivery_id = g.delivery AND q.lease_token = g.token AND q.lane_id = g.lane_id AND NOT q.erased
-      RETURNING g.n, g.named, q.order_key, g.version, g.health, g.pause, g.seen, q.delivery_id, g.fate, g.attempt, g.started, g.record,
-        g.contents
-    ), listed AS (
-      UPDATE "crossdock".delivery d
-      SET kind = "crossdock".kind_of(e.final), status = e.final, attempts = e.attempts, updated_at = p_at, next_attempt_at = NULL,
-        last_status = e.code, last_error = e.error
-      FROM ended e WHERE d.id = e.delivery_id
-    ), stopped AS (
-      UPDATE "crossdock".delivery d SET kind = 4, status = 'stopped' FROM again a WHERE a.fate = 5 AND d.id = a.delivery_id
-    ), logged AS (
-      INSERT INTO "crossdock".attempt (id, tenant_id, delivery_id, started_at, fenced, is_last, record, contents)
-      SELECT a.attempt, w_tenants[a.named], a.delivery_id, a.started, false, a.is_last, a.record, a.contents
-      FROM (
-        SELECT e.n, e.named, e.delivery_id, e.attempt, e.started, true AS is_last, e.record, e.contents FROM ended e
-        UNION ALL
-        SELECT a.n, a.named, a.delivery_id, a.attempt, a.started, false, a.record, a.contents FROM again a
-      ) a
-      -- Whoever could have written it holds the same lane. Asking first is cheaper than to be told of a conflict.
-      WHERE a.attempt IS NOT NULL
-        AND NOT EXISTS (SELECT 1 FROM "crossdock".attempt x WHERE x.delivery_id = a.delivery_id AND x.id = a.attempt)
-    ), applied AS (
-      SELECT a.*, v_named[a.named] AS lane_id, v_versions[a.named] = a.version AND v_states[a.named] <> 0 AS counts
-      FROM (
-        SELECT e.n::int AS n, e.named, e.order_key, e.version, e.health, e.pause, e.seen FROM ended e
-        UNION ALL
-        SELECT a.n::int, a.named, a.order_key, a.version, a.health, a.pause, a.seen FROM again a
-      ) a
-    ), folded AS (
-      SELECT a.named, max(a.n) FILTER (WHERE a.health = 1) AS last_success, max(a.n) FILTER (WHERE a.health >= 2) AS last_failure,
-        array_agg(a.n) FILTER (WHERE a.health = 3) AS firsts, max(a.pause) AS pause,
-        min(a.n) FILTER (WHERE a.seen = v_brakes[a.named]) AS braked
-      FROM applied a WHERE a.counts GROUP BY a.named
-    ), taken AS (
-      UPDATE "crossdock".lane l
-      SET rev = l.rev + 1, last_success_at = CASE WHEN f.succeeded THEN p_at ELSE l.last_success_at END,
-        last_failure_at = CASE WHEN f.failed THEN p_at ELSE l.last_failure_at END,
-        failing_since = CASE WHEN f.succeeded THEN CASE WHEN f.failing THEN p_at END WHEN f.failing THEN COALESCE(l.failing_since, p_at)
-          ELSE l.failing_since END,
-        failed_deliveries = CASE WHEN f.succeeded THEN 0 ELSE l.failed_deliveries END + f.failures,
-        warned_percent = CASE WHEN f.succeeded THEN 0 ELSE l.warned_percent END,
-        held_until = GREATEST(l.held_until, f.pause),
-        brake_open_until = CASE WHEN f.braked IS NULL THEN l.brake_open_until ELSE b_open[f.braked] END,
-        brake_limit = CASE WHEN f.braked IS NULL THEN l.brake_limit ELSE b_limits[f.braked] END,
-        brake_openings = CASE WHEN f.braked IS NULL THEN l.brake_openings ELSE b_openings[f.braked] END,
-        brake_ramp_at = CASE WHEN f.braked IS NULL THEN l.brake_ramp_at ELSE b_ramps[f.braked] END,
-        brake_version = l.brake_version + CASE WHEN f.braked IS NULL THEN 0 ELSE 1 END
-      FROM (
-        SELECT f.named, f.pause, f.braked, f.last_success IS NOT NULL AS succeeded, f.last_failure IS NOT NULL AS failed,
-          COALESCE(f.last_failure > COALESCE(f.last_success, 0), false) AS failing,
-          (SELECT count(*) FROM unnest(f.firsts) AS x(n) WHERE x.n > COALESCE(f.last_success, 0)) AS failures
-        FROM folded f
-      ) f
-      WHERE l.id = v_named[f.named] AND l.rev = v_revs[f.named] AND (f.succeeded OR f.failed OR f.pause IS NOT NULL OR f.braked IS NOT NULL)
-      RETURNING l.id, f.succeeded OR f.failed AS moved
-    )
-    SELECT a.places, a.order_lanes, a.orders, (SELECT array_agg(t.id) FROM taken t WHERE t.moved), a.last_lane
-    INTO v_applied, v_order_lanes, v_orders, v_more, v_lane
-    FROM (
-      SELECT array_agg(a.n) AS places, array_agg(a.lane_id ORDER BY a.n) FILTER (WHERE a.order_key IS NOT NULL) AS order_lanes,
-        array_agg(a.order_key ORDER BY a.n) FILTER (WHERE a.order_key IS NOT NULL) AS orders,
-        max(a.lane_id) FILTER (WHERE a.n = v_high AND a.counts) AS last_lane
-      FROM applied a
-    ) a;
-    IF cardinality(COALESCE(v_applied, '{}')) <= v_high - v_low THEN
+    IF cardinality(v_early) < v_high - v_low + 1 THEN
+      SELECT a.places, v_order_lanes || a.order_lanes, v_orders || a.orders INTO v_late, v_order_lanes, v_orders
+      FROM "crossdock".apply(
+        p_at, false, v_low, v_high, s_seconds || v_early, v_named, v_states, w_tenants, s_named, s_deliveries, s_tokens, s_fates, s_due,
+        s_statuses, a_ids, a_started, a_records, a_contents, a_codes, a_errors) a;
+    END IF;
+    v_applied := v_early || COALESCE(v_late, '{}');
+    v_all_applied := cardinality(v_applied) > v_high - v_low;
+    v_more := NULL;
+    v_lane := NULL;
+    -- That all goes on well is not written down every time.
+    IF v_rumoured OR 2 = ANY (s_health) OR 3 = ANY (s_health) OR s_pauses <> '{}' OR b_seen <> '{}' OR s_disables <> '{}' THEN
+      WITH applied AS (
+        SELECT u.n::int AS n, u.named, u.version, u.health, u.pause, u.seen
+        FROM unnest(s_named, s_versions, s_health, s_pauses, b_seen) WITH ORDINALITY AS u(named, version, health, pause, seen, n)
+        WHERE u.n BETWEEN v_low AND v_high AND (v_all_applied OR u.n = ANY (v_applied))
+          AND v_versions[u.named] = u.version AND v_states[u.named] <> 0
+      ), folded AS (
+        SELECT a.named, max(a.n) FILTER (WHERE a.health = 1) AS last_success, max(a.n) FILTER (WHERE a.health >= 2) AS last_failure,
+          array_agg(a.n) FILTER (WHERE a.health = 3) AS firsts, max(a.pause) AS pause,
+          min(a.n) FILTER (WHERE a.seen = v_brakes[a.named]) AS braked
+        FROM applied a GROUP BY a.named
+      ), taken AS (
+        UPDATE "crossdock".lane l
+        SET rev = l.rev + 1, last_success_at = CASE WHEN f.succeeded THEN p_at ELSE l.last_success_at END,
+          last_failure_at = CASE WHEN f.failed THEN p_at ELSE l.last_failure_at END,
+          failing_since = CASE WHEN f.succeeded THEN CASE WHEN f.failing THEN p_at END WHEN f.failing THEN COALESCE(l.failing_since, p_at)
+            ELSE l.failing_since END,
+          failed_deliveries = CASE WHEN f.succeeded THEN 0 ELSE l.failed_deliveries END + f.failures,
+          warned_percent = CASE WHEN f.succeeded THEN 0 ELSE l.warned_percent END,
+          held_until = GREATEST(l.held_until, f.pause),
+          brake_open_until = CASE WHEN f.braked IS NULL THEN l.brake_open_until ELSE b_open[f.braked] END,
+          brake_limit = CASE WHEN f.braked IS NULL THEN l.brake_limit ELSE b_limits[f.braked] END,
+          brake_openings = CASE WHEN f.braked IS NULL THEN l.brake_openings ELSE b_openings[f.braked] END,
+          brake_ramp_at = CASE WHEN f.braked IS NULL THEN l.brake_ramp_at ELSE b_ramps[f.braked] END,
+          brake_version = l.brake_version + CASE WHEN f.braked IS NULL THEN 0 ELSE 1 END
+        FROM (
+          SELECT f.named, f.pause, f.braked, f.last_success IS NOT NULL AS succeeded, f.last_failure IS NOT NULL AS failed,
+            COALESCE(f.last_failure > COALESCE(f.last_success, 0), false) AS failing,
+            (SELECT count(*) FROM unnest(f.firsts) AS x(n) WHERE x.n > COALESCE(f.last_success, 0)) AS failures
+          FROM folded f
+        ) f
+        WHERE l.id = v_named[f.named] AND l.rev = v_revs[f.named] AND (f.succeeded OR f.failed OR f.pause IS NOT NULL OR f.braked IS NOT NULL)
+        RETURNING l.id, f.succeeded OR f.failed AS moved
+      )
+      SELECT (SELECT array_agg(t.id) FROM taken t WHERE t.moved), (SELECT v_named[a.named] FROM applied a WHERE a.n = v_high)
+      INTO v_more, v_lane;
+    END IF;
+    IF NOT v_all_applied THEN
       -- What has lost its lease may have left the queue.
       INSERT INTO "crossdock".attempt (id, tenant_id, delivery_id, started_at, fenced, is_last, record, contents)
       SELECT u.attempt, d.tenant_id, u.delivery, u.started, true, false, u.record,
@@ -181,14 +222,16 @@ BEGIN
       CROSS JOIN LATERAL (
         SELECT d.tenant_id, d.event_id FROM "crossdock".delivery d WHERE d.id = u.delivery AND d.tenant_id = w_tenants[u.named] COLLATE "C"
       ) d
-      WHERE u.n BETWEEN v_low AND v_high AND u.n <> ALL (COALESCE(v_applied, '{}')) AND u.attempt IS NOT NULL ORDER BY u.n
+      WHERE u.n BETWEEN v_low AND v_high AND u.n <> ALL (v_applied) AND u.attempt IS NOT NULL ORDER BY u.n
       ON CONFLICT (delivery_id, id) DO NOTHING;
     END IF;
     IF v_orders IS NOT NULL THEN
       PERFORM "crossdock".reoffer(v_order_lanes, v_orders);
       v_ordered := true;
+      v_order_lanes := NULL;
+      v_orders := NULL;
     END IF;
-    v_all := v_all || COALESCE(v_applied, '{}');
+    v_all := v_all || v_applied;
     v_moved := v_moved || COALESCE(v_more, '{}');
     IF s_disables[v_high] IS NOT NULL AND v_lane IS NOT NULL THEN
       IF "crossdock".disable(v_lane, s_disables[v_high], p_at) THEN v_disabled := v_disabled || v_high; END IF;
@@ -235,7 +278,7 @@ BEGIN
       v_next := LEAST(v_next, (SELECT min(l.next_due_at) FROM "crossdock".lanes(v_waiting) l WHERE l.state = 1));
     END IF;
     RETURN QUERY SELECT 0, NULL::text, NULL::uuid, LEAST(v_next, '9999-12-31'), NULL::timestamptz, NULL::timestamptz, NULL::bigint,
-      NULL::smallint, NULL::timestamptz, NULL::timestamptz, NULL::timestamptz, NULL::bigint, NULL::smallint;
+      NULL::smallint, NULL::timestamptz, NULL::timestamptz, NULL::timestamptz, NULL::bigint, NULL::smallint WHERE v_count > 0;
   END IF;
 
   IF v_disabled <> '{}' THEN

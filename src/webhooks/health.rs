@@ -11,7 +11,7 @@ use crate::webhooks::model::HealthChange;
 #[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
 #[non_exhaustive]
 pub struct WebhookHealth {
-    /// When it last took a delivery.
+    /// When it last took a delivery; noted by stores up to a second early, since most webhooks take one after the other.
     pub last_success_at: Option<DateTime<Utc>>,
     /// When it last failed to.
     pub last_failure_at: Option<DateTime<Utc>>,

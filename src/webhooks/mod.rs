@@ -51,8 +51,8 @@ pub use host_transaction::{HostTransaction, Pick, Publications};
 pub use model::*;
 pub use notice::{Notice, NoticeKind, NoticeStream};
 pub use queue::{
-    Advanced, ClaimRequest, Claimed, DeliveryQueue, Examination, Expired, HealthMoved, Judged, JudgedStep,
-    Outbox, Retention, Sequence, SettleBatch, Settled,
+    Advanced, ClaimRequest, Claimed, DeliveryQueue, Distributed, Distribution, Examination, Expired,
+    HealthMoved, Judged, JudgedStep, Outbox, Retention, Sequence, SettleBatch, Settled,
 };
 pub use repository::{
     Backlog, Change, Durability, Erasure, Release, Resealed, StoppedHead, WebhookRepository,

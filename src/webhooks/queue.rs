@@ -248,6 +248,9 @@ pub struct Examination {
 ///   erased, ends it as skipped instead.
 /// - What a settlement says about the webhook (health, pause, circuit, disabling) counts only if the webhook still has the version
 ///   that the settlement names: a result of the old URL must not hold back the new one. What it says about the delivery counts.
+/// - The time of a webhook's last success is exact to the second: a success within a second of a noted one need not be noted.
+/// - `next_due` of `settle` and `distribute`, if a store knows it, is never later than the next time at which something can be claimed
+///   of the webhooks that the results, or the entries, belong to.
 /// - `Fate::Release` takes the begun attempt back: the next claim has the same number.
 /// - A disabling settlement or judgement disables the webhook as a save would; it is idempotent. The answer names the
 ///   webhooks that the batch has disabled; a settlement that did not disable writes its other activity, but none of kind

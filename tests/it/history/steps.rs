@@ -26,6 +26,10 @@ pub(super) enum Step {
     FanOut {
         limit: usize,
     },
+    /// Fans out and claims all there is: a store may lease some of it in the same breath.
+    Distribute {
+        limit: usize,
+    },
     Claim,
     /// Nothing of this tenant.
     ClaimExcept {
@@ -134,7 +138,8 @@ fn step() -> impl Strategy<Value = Step> {
         8 => (0_usize..2, 1_usize..5, key, subject, 0_u8..3).prop_map(
             |(tenant, count, key, subject, order)| Step::Publish { tenant, count, key, subject, order }
         ),
-        8 => prop_oneof![1_usize..4, Just(100)].prop_map(|limit| Step::FanOut { limit }),
+        4 => limit().prop_map(|limit| Step::FanOut { limit }),
+        6 => limit().prop_map(|limit| Step::Distribute { limit }),
         10 => Just(Step::Claim),
         3 => (0_usize..2).prop_map(|tenant| Step::ClaimExcept { tenant }),
         16 => (any::<usize>(), fate(), extras())
@@ -157,6 +162,10 @@ fn step() -> impl Strategy<Value = Step> {
         1 => (0_u32..300).prop_map(|seconds| Step::Expire { seconds }),
         1 => (0_u32..300).prop_map(|seconds| Step::Tidy { seconds }),
     ]
+}
+
+fn limit() -> impl Strategy<Value = usize> {
+    prop_oneof![1_usize..4, Just(100)]
 }
 
 fn fate() -> impl Strategy<Value = FateKind> {

@@ -16,9 +16,9 @@ use crossdock::testing::conformance::Stores;
 use crossdock::webhooks::fan_out::fan_out;
 use crossdock::webhooks::{
     Attempt, AttemptError, BrakeChange, Change, Claim, ClaimRequest, Claimed, DeadReason, DeliveryFilter,
-    DeliveryRecord, DisableReason, FanOut, Fate, HealthChange, Include, Origin, Publication, Release, Replay,
-    ReplayFilter, Retention, SettleBatch, Settlement, StatusKind, StoppedHead, Version, Webhook,
-    WebhookState,
+    DeliveryRecord, DisableReason, Distribution, FanOut, Fate, HealthChange, Include, Origin, Publication,
+    Release, Replay, ReplayFilter, Retention, SettleBatch, Settlement, StatusKind, StoppedHead, Version,
+    Webhook, WebhookHealth, WebhookState,
 };
 
 use super::steps::{Extras, FateKind, Settings, Step};
@@ -67,6 +67,8 @@ struct View {
     records: Vec<DeliveryRecord>,
     replays: Vec<Replay>,
     rest: Vec<String>,
+    /// When each webhook took something last.
+    successes: Vec<Option<DateTime<Utc>>>,
     outbox: Vec<EventId>,
 }
 
@@ -114,6 +116,7 @@ impl World {
                 self.publish(tenant, count, key, subject, order).await;
             }
             Step::FanOut { limit } => self.fan_out(limit).await,
+            Step::Distribute { limit } => self.distribute(limit).await,
             Step::Claim => self.claim_all(&promised).await,
             Step::ClaimExcept { tenant } => self.claim_except(tenant).await,
             Step::Settle { claim, fate, extras } => self.settle(claim, fate, &extras).await,
@@ -195,6 +198,14 @@ impl World {
             self.same("replays", kept, &view.replays, &reference.replays)?;
             self.same("outbox", kept, &view.outbox, &reference.outbox)?;
             self.same("the rest", kept, &view.rest, &reference.rest)?;
+            let is_near =
+                |(kept, exact): (&Option<DateTime<Utc>>, &Option<DateTime<Utc>>)| match (kept, exact) {
+                    (Some(kept), Some(exact)) => kept <= exact && *exact - *kept < TimeDelta::seconds(1),
+                    (kept, exact) => kept == exact,
+                };
+            if !view.successes.iter().zip(&reference.successes).all(is_near) {
+                self.same("last successes", kept, &view.successes, &reference.successes)?;
+            }
         }
         self.nothing_is_lost(&views[0])
     }
@@ -268,6 +279,41 @@ impl World {
     }
 
     async fn fan_out(&mut self, limit: usize) {
+        let mut counts = Vec::new();
+        let now = self.now;
+        let wanted = self.look(limit).await;
+        for (kept, entries) in self.kept.iter().zip(wanted) {
+            let entries = entries.into_iter().map(|entry| (entry.sequence, entry.fan_out)).collect();
+            counts.push(kept.stores.queue.fan_out(entries, now).await.expect("an answer"));
+        }
+        self.agree("fanned out", &counts);
+    }
+
+    /// What is leased at once is what a claim of the same time would give.
+    async fn distribute(&mut self, limit: usize) {
+        let request = ClaimRequest::new(self.now, LEASE, MANY);
+        let wanted = self.look(limit).await;
+        let (mut counts, mut given) = (Vec::new(), Vec::new());
+        for (kept, entries) in self.kept.iter().zip(wanted) {
+            let queue = &kept.stores.queue;
+            let distributed = queue.distribute(entries, request.clone()).await.expect("an answer");
+            counts.push(distributed.taken);
+            let mut claimed = queue.claim(request.clone()).await.expect("an answer");
+            if distributed.next_due.is_some_and(|next| next > self.now) {
+                let new = |claim: &&Claim| claim.attempt == 1 && claim.event.published_at == self.now;
+                if let Some(claim) = claimed.claims.iter().find(new) {
+                    self.broken = Err(format!("{} said that {} is not due yet", kept.name, claim.delivery));
+                }
+            }
+            claimed.claims.extend(distributed.claims);
+            given.push(claimed);
+        }
+        self.agree("fanned out", &counts);
+        self.given(given, &[]);
+    }
+
+    /// What stands in the outboxes, and what is to become of it.
+    async fn look(&mut self, limit: usize) -> Vec<Vec<Distribution>> {
         let mut entries: Vec<Vec<_>> = Vec::new();
         let mut wanted: Vec<FanOut> = Vec::new();
         for kept in &self.kept {
@@ -280,18 +326,15 @@ impl World {
                     .collect();
                 self.fanned_out.extend(outbox.entries.iter().map(|(_, head)| head.id));
             }
-            let places = outbox.entries.iter().map(|(place, _)| *place);
-            entries.push(places.zip(wanted.iter().cloned()).collect());
+            let found = outbox.entries.into_iter().zip(&wanted);
+            let entry = found.map(|((place, head), wanted)| Distribution::new(place, head, wanted.clone()));
+            entries.push(entry.collect());
         }
         for wanted in &wanted {
             self.made.extend(wanted.deliveries.iter().map(|new| new.id));
             self.made.extend(wanted.skips.iter().map(|skip| skip.id));
         }
-        let mut counts = Vec::new();
-        for (kept, entries) in self.kept.iter().zip(entries) {
-            counts.push(kept.stores.queue.fan_out(entries, self.now).await.expect("an answer"));
-        }
-        self.agree("fanned out", &counts);
+        entries
     }
 
     /// Claims all there is, so that no choice is left to the stores.
@@ -313,9 +356,14 @@ impl World {
     async fn claim(&mut self, request: ClaimRequest, promised: &[Option<DateTime<Utc>>]) {
         let mut given: Vec<Claimed> = Vec::new();
         for kept in &self.kept {
-            let mut claimed = kept.stores.queue.claim(request.clone()).await.expect("an answer");
+            given.push(kept.stores.queue.claim(request.clone()).await.expect("an answer"));
+        }
+        self.given(given, promised);
+    }
+
+    fn given(&mut self, mut given: Vec<Claimed>, promised: &[Option<DateTime<Utc>>]) {
+        for claimed in &mut given {
             claimed.claims.sort_by_key(|claim| claim.delivery);
-            given.push(claimed);
         }
         let look = |claimed: &Claimed| -> Vec<_> {
             let look = |claim: &Claim| {
@@ -427,7 +475,9 @@ impl World {
             let results = result(claim);
             let settled = kept.stores.queue.settle(SettleBatch::new(&results), self.now).await;
             let settled = settled.expect("an answer");
-            answers.push((settled.fenced.len(), format!("{:?}", settled.health)));
+            let health = settled.health.into_iter();
+            let health = health.map(|moved| (moved.webhook, well(moved.before), well(moved.after)));
+            answers.push((settled.fenced.len(), health.collect::<Vec<_>>()));
         }
         if answers[0].0 == 0 {
             self.live.remove(&first.delivery);
@@ -556,6 +606,7 @@ impl World {
             records: Vec::new(),
             replays: Vec::new(),
             rest: Vec::new(),
+            successes: Vec::new(),
             outbox: Vec::new(),
         };
         for tenant in &self.tenants {
@@ -578,7 +629,9 @@ impl World {
             let (tenant, id) = (&webhook.tenant, webhook.id);
             let backlog = repository.backlog(tenant, Some(id), self.now).await.expect("a backlog");
             view.rest.push(format!("{backlog:?}"));
-            view.rest.push(format!("{:?}", repository.health(tenant, id).await.expect("health")));
+            let health = repository.health(tenant, id).await.expect("health");
+            view.successes.push(health.as_ref().and_then(|health| health.last_success_at));
+            view.rest.push(format!("{:?}", health.map(well)));
         }
         let outbox = queue.outbox(MANY, self.now).await.expect("an outbox");
         view.outbox = outbox.entries.iter().map(|(_, head)| head.id).collect();
@@ -614,6 +667,13 @@ impl World {
     fn delivery_id(&self) -> DeliveryId {
         DeliveryId::mint(self.now, self.dice.bytes())
     }
+}
+
+/// A webhook's health without the time of its last success, which a store notes to the second.
+fn well(health: WebhookHealth) -> WebhookHealth {
+    let mut health = health;
+    health.last_success_at = health.last_success_at.map(|_| DateTime::UNIX_EPOCH);
+    health
 }
 
 fn kind<T: Debug>(answer: &crossdock::Result<T>) -> Result<String, crossdock::ErrorKind> {

@@ -231,7 +231,7 @@ BEGIN
         array_agg(DISTINCT r.lane_id) FILTER (WHERE r.k <= r.free)
       INTO q_tokens, v_leasing
       FROM (
-        SELECT q.n, q.lane_id, row_number() OVER (PARTITION BY q.lane_id, q.order_key IS NULL ORDER BY q.n) AS k,
+        SELECT q.n, q.lane_id, row_number() OVER (PARTITION BY q.lane_id ORDER BY q.n) AS k,
           CASE WHEN v_free_lanes[q.place] = q.lane_id AND q.order_key IS NULL THEN v_free[q.place] END AS free
         FROM (
           SELECT u.n, u.order_key, v_named[u.named] AS lane_id, width_bucket(v_named[u.named], v_free_lanes) AS place

@@ -266,3 +266,99 @@ fn listen(waker: &mut Option<Waker>, cx: &Context<'_>) {
         *waker = Some(cx.waker().clone());
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::task::Context;
+
+    use futures_util::task::noop_waker_ref;
+
+    use super::*;
+
+    type Test = Desk<u8, &'static str>;
+
+    fn wanted(of: &[(&'static str, usize)]) -> BTreeMap<&'static str, usize> {
+        of.iter().copied().collect()
+    }
+
+    fn handed(desk: &Test) -> Vec<u8> {
+        desk.take(&Context::from_waker(noop_waker_ref())).0
+    }
+
+    #[test]
+    fn slots_are_kept_for_whoever_can_have_all_that_is_wanted() {
+        let desk = Test::new(10, 5);
+
+        let (reserved, full) = desk.reserve(wanted(&[("a", 6), ("b", 5), ("c", 4), ("d", 2)]));
+
+        assert_eq!((reserved.count(), full), (9, vec!["a", "d"]));
+        assert_eq!(desk.load().free, 1);
+        drop(reserved);
+        assert_eq!(desk.load().free, 10);
+        assert_eq!(desk.room(), (5, vec![]));
+    }
+
+    #[test]
+    fn what_is_handed_over_takes_its_slots_and_the_others_are_free_again() {
+        let desk = Test::new(10, 5);
+        let (reserved, _) = desk.reserve(wanted(&[("a", 3), ("b", 3)]));
+
+        reserved.hand(vec![("a", 1), ("b", 2)]);
+
+        assert_eq!((desk.load().free, desk.load().leases), (8, 2));
+        assert_eq!(handed(&desk), [1, 2]);
+        assert!(handed(&desk).is_empty());
+        desk.landed(&"a");
+        desk.landed(&"b");
+        desk.settled(2);
+        assert_eq!((desk.load().free, desk.load().leases), (10, 0));
+        assert_eq!(desk.room(), (5, vec![]));
+    }
+
+    #[test]
+    fn what_was_reserved_before_the_loop_began_anew_is_nobodys() {
+        let desk = Test::new(10, 5);
+        let (lost, _) = desk.reserve(wanted(&[("a", 3)]));
+        let (late, _) = desk.reserve(wanted(&[("b", 3)]));
+
+        desk.begin();
+
+        drop(lost);
+        assert_eq!(desk.load().free, 10);
+        late.hand(vec![("b", 7)]);
+        assert_eq!((desk.load().free, desk.load().leases), (9, 1));
+        // And once more, before it was taken.
+        desk.begin();
+        assert_eq!((desk.load().free, desk.load().leases), (9, 1));
+        assert_eq!(handed(&desk), [7]);
+    }
+
+    #[test]
+    fn a_loop_waits_for_whoever_may_hand_something_over() {
+        let desk = Test::open(10, 5);
+        assert!(desk.is_open());
+        let (reserved, _) = desk.reserve(wanted(&[("a", 1)]));
+        reserved.hand(vec![("a", 1)]);
+
+        desk.close();
+
+        assert!(desk.is_open(), "something lies there");
+        assert_eq!(handed(&desk), [1]);
+        assert!(!desk.is_open());
+        assert!(!Test::new(1, 1).is_open());
+    }
+
+    #[test]
+    fn the_earliest_time_is_told_once() {
+        let desk = Test::new(10, 5);
+        let at = |seconds| DateTime::from_timestamp(seconds, 0).expect("a time");
+        desk.tell(at(9));
+        desk.tell(at(3));
+        desk.tell(at(5));
+
+        let told = || desk.take(&Context::from_waker(noop_waker_ref())).1;
+
+        assert_eq!(told(), Some(at(3)));
+        assert_eq!(told(), None);
+    }
+}

@@ -164,6 +164,8 @@ struct Turn<'a, W: LaneWork, F> {
     /// After a refused batch: how many outcomes are settled one by one, to find the one that is refused.
     singly: usize,
     claiming: Option<Claiming<'a, W::Item>>,
+    /// Whether somebody may still hand something over.
+    is_open: bool,
     /// Whether the store may have work that we have not been told of.
     may_have_work: bool,
     /// Whether it may have some for those who have got nothing, because they were full.
@@ -199,6 +201,7 @@ impl<'a, W: LaneWork> Turn<'a, W, ()> {
             gathers_until: None,
             singly: 0,
             claiming: None,
+            is_open: runner.desk.is_open(),
             may_have_work: true,
             has_passed_over: false,
             rest_until: None,
@@ -274,7 +277,9 @@ impl<'a, W: LaneWork, F: Future<Output = Landing<W::Outcome>>> Turn<'a, W, F> {
     /// Takes what was leased for this loop.
     fn poll_handed(&mut self, cx: &Context<'_>) -> bool {
         let (handed, due) = self.runner.desk.take(cx);
-        let happened = !handed.is_empty() || due.is_some();
+        let is_open = self.runner.desk.is_open();
+        let happened = !handed.is_empty() || due.is_some() || is_open != self.is_open;
+        self.is_open = is_open;
         if let Some(due) = due {
             self.is_due_at(due);
         }
@@ -476,7 +481,7 @@ impl<'a, W: LaneWork, F: Future<Output = Landing<W::Outcome>>> Turn<'a, W, F> {
     }
 
     fn has_ended(&self) -> bool {
-        self.deadline.is_some() && self.is_quiet() && !self.runner.desk.is_open()
+        self.deadline.is_some() && self.is_quiet() && !self.is_open
     }
 
     fn is_idle(&self) -> bool {

@@ -8,7 +8,7 @@ use std::sync::{Arc, Mutex};
 
 use chrono::{DateTime, Utc};
 use crossdock::adapters::memory::MemoryStore;
-use crossdock::webhooks::Examination;
+use crossdock::webhooks::{Distributed, Distribution, Examination};
 use crossdock::{Error, ErrorKind, Result};
 
 use crate::relay::relay;
@@ -31,6 +31,9 @@ struct Bend {
     examination: Option<Worsening>,
     time: Option<Time>,
     settles_singly: bool,
+    /// It leases what it distributes, and gives nothing to those who claim.
+    leases_at_once: bool,
+    before_lease: Option<Interruption>,
     /// How often somebody else was faster with the outbox, if somebody is.
     lost: Option<usize>,
 }
@@ -61,6 +64,17 @@ impl Bent {
     /// It is away whenever more than one result is brought.
     pub(crate) fn settle_singly(&self) {
         self.locked(|bend| bend.settles_singly = true);
+    }
+
+    /// It leases all that it distributes at once, and gives nothing to those who claim; something happens before the first answer.
+    pub(crate) fn lease_at_once<F: Future<Output = ()> + Send + 'static>(
+        &self,
+        act: impl FnOnce() -> F + Send + 'static,
+    ) {
+        self.locked(|bend| {
+            bend.leases_at_once = true;
+            bend.before_lease = Some(Box::new(|| Box::pin(act())));
+        });
     }
 
     /// Somebody else takes whatever is in the outbox, and never gets it done.
@@ -117,7 +131,24 @@ relay! { DeliveryQueue for Bent: publish outbox expire advance_replays tidy;
         self.ask()?.fan_out(entries, now).await
     }
 
-    async fn claim(&self, request: ClaimRequest) -> Result<Claimed> {
+    async fn distribute(&self, entries: Vec<Distribution>, request: ClaimRequest) -> Result<Distributed> {
+        let entries = entries.into_iter().map(|entry| (entry.sequence, entry.fan_out)).collect();
+        let taken = self.fan_out(entries, request.now).await?;
+        if !self.locked(|bend| bend.leases_at_once) {
+            return Ok(Distributed::new(taken, Vec::new(), None));
+        }
+        let claims = self.inner.claim(request).await?.claims;
+        let before = self.locked(|bend| bend.before_lease.take());
+        if let Some(before) = before {
+            before().await;
+        }
+        Ok(Distributed::new(taken, claims, Some(DateTime::<Utc>::MAX_UTC)))
+    }
+
+    async fn claim(&self, mut request: ClaimRequest) -> Result<Claimed> {
+        if self.locked(|bend| bend.leases_at_once) {
+            request.limit = 0;
+        }
         let mut claimed = self.ask()?.claim(request).await?;
         claimed.now = self.locked(|bend| bend.time.as_ref().map_or(claimed.now, |time| time()));
         Ok(claimed)

@@ -11,7 +11,8 @@ use crossdock::primitives::PageRequest;
 use crossdock::tenancy::{Actor, TenantId};
 use crossdock::testing::{ManualClock, ScriptedTransport};
 use crossdock::webhooks::{
-    DeliveryFilter, DeliveryRecord, DeliveryStatus, Include, NewWebhook, WebhookRepository,
+    ClaimRequest, DeliveryFilter, DeliveryQueue, DeliveryRecord, DeliveryStatus, Include, NewWebhook,
+    WebhookRepository,
 };
 use crossdock::{Hub, Result};
 use futures_util::future::{Either, select};
@@ -24,6 +25,8 @@ pub(crate) fn trials() -> Vec<Trial> {
     vec![
         story("everything_happens_by_the_stores_clock_from_the_first_step_on", stores_clock),
         story("a_batch_that_is_too_much_for_the_store_is_settled_one_by_one", too_much),
+        story("what_a_store_leases_at_once_is_sent_without_a_claim", at_once),
+        story("what_is_leased_while_the_worker_stops_is_given_back_at_once", at_the_end),
         story("whoever_comes_too_late_leaves_the_outbox_to_others_for_a_while", too_late),
     ]
 }
@@ -92,6 +95,51 @@ async fn too_much() -> Told {
     let made = records(&store).await?;
     assert!(made.iter().all(|record| record.delivery.status == DeliveryStatus::Delivered));
     assert!(made.iter().all(|record| record.delivery.attempts == 1));
+    Ok(())
+}
+
+async fn at_once() -> Told {
+    let (store, clock) = (Bent::default(), ManualClock::new());
+    store.lease_at_once(|| async {});
+    let hub = shop(&store, &clock, 5).await?;
+    let settled = async {
+        for _ in 0..1_000 {
+            clock.advance(Duration::from_millis(10));
+            tokio::task::yield_now().await;
+            let made = records(&store).await.unwrap_or_default();
+            if made.len() == 5 && made.iter().all(|record| record.delivery.status.is_final()) {
+                return;
+            }
+        }
+    };
+
+    hub.worker().run_until(settled).await;
+
+    let made = records(&store).await?;
+    assert_eq!(made.len(), 5);
+    assert!(made.iter().all(|record| record.delivery.status == DeliveryStatus::Delivered), "{made:?}");
+    assert!(made.iter().all(|record| record.delivery.attempts == 1));
+    Ok(())
+}
+
+async fn at_the_end() -> Told {
+    let (store, clock) = (Bent::default(), ManualClock::new());
+    let (stop, stopped) = futures_channel::oneshot::channel::<()>();
+    store.lease_at_once(|| async move {
+        drop(stop);
+        for _ in 0..100 {
+            tokio::task::yield_now().await;
+        }
+    });
+    let hub = shop(&store, &clock, 5).await?;
+    let stopped = async { assert!(stopped.await.is_err(), "the sender is dropped") };
+
+    hub.worker().run_until(stopped).await;
+
+    let request = ClaimRequest::new(clock.now(), Duration::from_secs(60), 10);
+    let again = store.inner.claim(request).await?.claims;
+    assert_eq!(again.len(), 5, "whoever comes next need not wait for a lease to end");
+    assert!(again.iter().all(|claim| claim.attempt == 1), "nothing was begun");
     Ok(())
 }
 

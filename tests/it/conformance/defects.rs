@@ -12,7 +12,7 @@ use crossdock::lanes::Lease;
 use crossdock::primitives::{DeliveryId, WebhookId};
 use crossdock::tenancy::TenantId;
 use crossdock::testing::conformance::{StoreHarness, Stores, store_suite};
-use crossdock::webhooks::{Claimed, Fate, Settlement};
+use crossdock::webhooks::{Claimed, Distributed, Distribution, Fate, Settlement};
 use libtest_mimic::Trial;
 
 use super::run;
@@ -71,6 +71,19 @@ pub(super) fn trials() -> Vec<Trial> {
                 "save::no_more_webhooks_are_saved_than_a_condition_allows",
                 "save::of_insertions_that_race_no_more_are_made_than_a_condition_allows",
             ],
+        ),
+        (
+            "a_store_that_leases_more_at_once_than_it_may_is_found",
+            Defect::Greedy,
+            &[
+                "distribute::no_more_is_leased_at_once_than_is_asked_for",
+                "distribute::who_is_excepted_is_leased_nothing_at_once",
+            ],
+        ),
+        (
+            "a_store_that_tells_too_late_what_is_due_is_found",
+            Defect::Promises,
+            &["distribute::when_something_is_due_is_never_told_too_late"],
         ),
         (
             "a_store_that_drops_what_waits_is_found",
@@ -156,6 +169,8 @@ enum Defect {
     NoCursor,
     /// It gives also what was excepted.
     NoExcept,
+    Greedy,
+    Promises,
     /// It saves however many webhooks there are.
     NoCondition,
     /// Its retention ends what still waits.
@@ -261,6 +276,17 @@ relay! { DeliveryQueue for Defective: publish outbox expire advance_replays;
         self.inner.fan_out(entries, now).await
     }
 
+    async fn distribute(&self, entries: Vec<Distribution>, mut request: ClaimRequest) -> Result<Distributed> {
+        let entries = entries.into_iter().map(|entry| (entry.sequence, entry.fan_out)).collect();
+        let taken = self.fan_out(entries, request.now).await?;
+        if !self.is(Defect::Greedy) {
+            return Ok(Distributed::new(taken, Vec::new(), None));
+        }
+        request.except.clear();
+        request.limit = usize::MAX;
+        Ok(Distributed::new(taken, self.claim(request).await?.claims, None))
+    }
+
     async fn claim(&self, mut request: ClaimRequest) -> Result<Claimed> {
         let now = request.now;
         if self.is(Defect::NoCursor) {
@@ -297,7 +323,9 @@ relay! { DeliveryQueue for Defective: publish outbox expire advance_replays;
         }
         let mut bent = batch;
         bent.settlements = &settlements;
-        self.inner.settle(bent, now).await
+        let mut settled = self.inner.settle(bent, now).await?;
+        settled.next_due = self.is(Defect::Promises).then_some(DateTime::<Utc>::MAX_UTC);
+        Ok(settled)
     }
 
     async fn tidy(&self, retention: Retention, now: DateTime<Utc>) -> Result<u64> {

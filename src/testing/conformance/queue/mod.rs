@@ -2,6 +2,7 @@
 
 mod changed;
 mod claim;
+mod distribute;
 mod examine;
 mod fairness;
 mod fan_out;
@@ -20,6 +21,7 @@ pub(super) fn checks() -> Vec<Check<dyn StoreHarness>> {
     [
         publish::checks(),
         fan_out::checks(),
+        distribute::checks(),
         claim::checks(),
         limits::checks(),
         order::checks(),

@@ -33,7 +33,7 @@ impl PostgresStore {
     ) -> Result<usize> {
         let wanted = Wanted::of(entries.iter().map(|(place, fan_out)| (*place, fan_out)))?;
         let mut session = self.one_statement(STEP).await?;
-        let rows = self.write_deliveries(&mut session, wanted, now, None).await?;
+        let rows = self.write_deliveries(&mut session, wanted, now, None, Vec::new()).await?;
         session.end().await?;
         Ok(Parts::of(&rows)?.taken)
     }
@@ -47,15 +47,17 @@ impl PostgresStore {
         let ids = wanted.ids.clone();
         let for_whom = entries.iter().filter(|entry| !request.except.contains(&entry.event.tenant));
         let most: usize = for_whom.map(|entry| entry.fan_out.deliveries.len()).sum();
+        let own = self.inner.own_events.take(entries.iter().map(|entry| entry.event.id.as_uuid()));
+        let known = own.iter().map(Option::is_some).collect();
         let leasing = (most <= request.limit && most > 0).then_some(&request);
 
         let mut session = self.one_statement(STEP).await?;
-        let rows = self.write_deliveries(&mut session, wanted, request.now, leasing).await?;
+        let rows = self.write_deliveries(&mut session, wanted, request.now, leasing, known).await?;
         let Parts { bodies, taken, next_due, leases } = Parts::of(&rows)?;
         let mut claims = Vec::new();
         if !leases.is_empty() {
             let heads = entries.into_iter().map(|entry| entry.event).collect();
-            let events = events(bodies, heads)?;
+            let events = events(bodies, heads, own)?;
             claims = self.read_leases(&mut session, leases, &ids, &events, &request).await?;
         }
         session.end().await?;
@@ -68,6 +70,7 @@ impl PostgresStore {
         wanted: Wanted,
         now: DateTime<Utc>,
         leasing: Option<&ClaimRequest>,
+        known: Vec<bool>,
     ) -> Result<Vec<PgRow>> {
         let full = leasing.map_or(&[][..], |request| &request.except);
         let statement = session
@@ -82,7 +85,8 @@ impl PostgresStore {
             .bind(told(wanted.skips))
             .bind(leasing.map(|request| later(request.now, request.lease)))
             .bind(leasing.map_or(0, |request| small(request.max_in_flight)))
-            .bind(full.iter().map(|tenant| tenant.as_str().to_owned()).collect::<Vec<_>>());
+            .bind(full.iter().map(|tenant| tenant.as_str().to_owned()).collect::<Vec<_>>())
+            .bind(known);
         session.rows(statement).await.map_err(conflicting)
     }
 
@@ -182,10 +186,15 @@ impl<'r> Parts<'r> {
     }
 }
 
-/// The events with these bodies, by their places.
-fn events(bodies: &[PgRow], heads: Vec<Arc<EventHead>>) -> Result<HashMap<i32, Arc<Event>>> {
+/// The events with these bodies, and our own, by their places.
+fn events(
+    bodies: &[PgRow],
+    heads: Vec<Arc<EventHead>>,
+    own: Vec<Option<Arc<Event>>>,
+) -> Result<HashMap<i32, Arc<Event>>> {
     let mut heads: Vec<_> = heads.into_iter().map(Some).collect();
-    let mut events = HashMap::with_capacity(bodies.len());
+    let own = (1..).zip(own).filter_map(|(place, event)| Some((place, event?)));
+    let mut events: HashMap<i32, Arc<Event>> = own.collect();
     for row in bodies {
         let place: i32 = row.field("event")?;
         let head = heads.get_mut(index(place)?).and_then(Option::take).ok_or_else(unknown)?;
@@ -245,4 +254,4 @@ fn conflicting(error: Error) -> Error {
 
 const STEP: &str = "fan out events";
 const FAN_OUT: &str =
-    r#"SELECT f.* FROM "crossdock".fan_out($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11) AS f"#;
+    r#"SELECT f.* FROM "crossdock".fan_out($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12) AS f"#;

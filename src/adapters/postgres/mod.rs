@@ -57,6 +57,7 @@ mod migrations;
 mod names;
 mod outbox;
 mod outbox_floor;
+mod own_events;
 mod publications;
 mod publish;
 mod queue;
@@ -83,6 +84,7 @@ use std::sync::{Arc, Mutex};
 use sqlx::PgPool;
 
 use crate::adapters::postgres::outbox_floor::OutboxFloor;
+use crate::adapters::postgres::own_events::OwnEvents;
 use crate::adapters::postgres::publish::At;
 use crate::adapters::postgres::received::NewRow;
 use crate::adapters::postgres::records::Records;
@@ -144,6 +146,7 @@ struct Inner {
     publishing: Queue<(Publication, At)>,
     accepting: Queue<NewRow>,
     outbox_floor: Mutex<OutboxFloor>,
+    own_events: OwnEvents,
     /// Whether the schema was found to be the one that this version knows.
     is_checked: AtomicBool,
 }
@@ -168,6 +171,7 @@ impl PostgresStore {
             records: Records::default(),
             publishing: Queue::default(),
             outbox_floor: Mutex::default(),
+            own_events: OwnEvents::default(),
             accepting: Queue::default(),
             is_checked: AtomicBool::new(false),
         };
@@ -221,6 +225,7 @@ impl PostgresStoreBuilder {
             records: Records::default(),
             publishing: Queue::default(),
             outbox_floor: Mutex::default(),
+            own_events: OwnEvents::default(),
             accepting: Queue::default(),
             is_checked: AtomicBool::new(false),
         };

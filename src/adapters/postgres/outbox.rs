@@ -4,11 +4,12 @@ use std::collections::{BTreeSet, HashMap};
 use std::sync::{Arc, MutexGuard, PoisonError};
 
 use chrono::{DateTime, Utc};
+use sqlx::postgres::PgRow;
 
 use crate::adapters::postgres::PostgresStore;
 use crate::adapters::postgres::outbox_floor::OutboxFloor;
 use crate::adapters::postgres::records::Found;
-use crate::adapters::postgres::rows::{Field, read_head};
+use crate::adapters::postgres::rows::{Field, read_head, uuid_of};
 use crate::adapters::postgres::session::Session;
 use crate::error::{ErrorKind, Result};
 use crate::events::model::EventHead;
@@ -39,19 +40,17 @@ impl PostgresStore {
                 .statement(self.sql(OUTBOX))
                 .bind(i64::try_from(most).unwrap_or(i64::MAX))
                 .bind(behind)
-                .bind(reading.passed_over.iter().cloned().collect::<Vec<_>>());
+                .bind(reading.passed_over.iter().cloned().collect::<Vec<_>>())
+                .bind(self.inner.own_events.are_most());
             let rows = session.rows(statement).await?;
+            let heads = self.heads(&mut session, &rows).await?;
             let mut tenants = BTreeSet::new();
-            for row in &rows {
+            for (row, head) in rows.iter().zip(heads) {
                 behind = row.field("seq")?;
                 first.get_or_insert(behind);
-                match read_head(row) {
-                    Ok(head) => {
-                        tenants.insert(head.tenant.clone());
-                        reading.entries.push((Sequence::new(behind.unsigned_abs()), Arc::new(head)));
-                    }
-                    Err(error) if error.kind() == ErrorKind::Corrupt => {}
-                    Err(error) => return Err(error),
+                if let Some(head) = head {
+                    tenants.insert(head.tenant.clone());
+                    reading.entries.push((Sequence::new(behind.unsigned_abs()), Arc::new(head)));
                 }
             }
             self.read_webhooks(&mut session, &mut reading, tenants).await?;
@@ -63,6 +62,41 @@ impl PostgresStore {
         self.outbox_floor().read(first.map(|first| (first, behind)), now);
         let webhooks = reading.webhooks.into_iter().map(|(tenant, all)| (tenant, all.into())).collect();
         Ok(Outbox::new(reading.entries, webhooks))
+    }
+
+    /// The heads of these entries, as far as they can be read. Our own are here; the others come with the entries, unless our own are
+    /// most: then they are read for themselves.
+    async fn heads(&self, session: &mut Session, rows: &[PgRow]) -> Result<Vec<Option<EventHead>>> {
+        let own_events = &self.inner.own_events;
+        let mut heads = Vec::with_capacity(rows.len());
+        let (mut own, mut missing) = (0, Vec::new());
+        for row in rows {
+            let id = uuid_of(row, "event_id")?;
+            heads.push(match own_events.get(&id) {
+                Some(event) => {
+                    own += 1;
+                    Some(event.head.clone())
+                }
+                None if row.field::<Option<&str>>("head")?.is_some() => readable(row)?,
+                None => {
+                    missing.push(id);
+                    None
+                }
+            });
+        }
+        own_events.were(own, rows.len());
+        if missing.is_empty() {
+            return Ok(heads);
+        }
+        let statement = session.statement(self.sql(HEADS)).bind(missing);
+        let mut found = HashMap::new();
+        for row in session.rows(statement).await? {
+            found.insert(uuid_of(&row, "id")?, readable(&row)?);
+        }
+        for (head, row) in heads.iter_mut().zip(rows).filter(|(head, _)| head.is_none()) {
+            *head = found.remove(&uuid_of(row, "event_id")?).flatten();
+        }
+        Ok(heads)
     }
 
     fn outbox_floor(&self) -> MutexGuard<'_, OutboxFloor> {
@@ -104,7 +138,16 @@ impl PostgresStore {
     }
 }
 
+fn readable(row: &PgRow) -> Result<Option<EventHead>> {
+    match read_head(row) {
+        Ok(head) => Ok(Some(head)),
+        Err(error) if error.kind() == ErrorKind::Corrupt => Ok(None),
+        Err(error) => Err(error),
+    }
+}
+
 const STEP: &str = "read the outbox";
-const OUTBOX: &str = r#"SELECT o.seq, o.head FROM "crossdock".read_outbox($1, $2, $3) AS o"#;
+const OUTBOX: &str = r#"SELECT o.seq, o.event_id, o.head FROM "crossdock".read_outbox($1, $2, $3, $4) AS o"#;
+const HEADS: &str = r#"SELECT e.id, e.head FROM "crossdock".event e WHERE e.id = ANY ($1)"#;
 const STAMPS: &str = r#"SELECT w.tenant_id, w.id AS webhook_id, w.stamp FROM "crossdock".webhook w
     WHERE w.tenant_id = ANY ($1) ORDER BY w.tenant_id, w.id"#;

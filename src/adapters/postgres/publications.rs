@@ -1,5 +1,7 @@
 //! Publications by column, in the types of the driver: what the store itself publishes needs no detour over text.
 
+use std::sync::Arc;
+
 use chrono::{DateTime, Utc};
 use sqlx::Row;
 use sqlx::postgres::PgRow;
@@ -33,6 +35,7 @@ struct Publications<'a> {
 impl PostgresStore {
     /// Writes all of these or none, in one statement.
     pub(super) async fn publish_now(&self, all: Vec<(&Publication, At)>) -> Result<Vec<Published>> {
+        let events: Vec<_> = all.iter().map(|(publication, _)| Arc::clone(&publication.event)).collect();
         let publications = Publications::of(all)?;
         let mut session = self.one_statement(STEP).await?;
         let persistent = self.inner.connections == Connections::Direct;
@@ -42,7 +45,10 @@ impl PostgresStore {
         session.end().await?;
         let read = |row: &PgRow| Ok((row.try_get(0)?, row.try_get(1)?, row.try_get(2)?));
         let rows: std::result::Result<Vec<_>, _> = rows.iter().map(read).collect();
-        answers(publications.ids.len(), rows.map_err(|error| failure(STEP, error))?)
+        let published = answers(publications.ids.len(), rows.map_err(|error| failure(STEP, error))?)?;
+        let fresh = events.into_iter().zip(&published).filter(|(_, published)| published.fresh);
+        self.inner.own_events.remember(fresh.map(|(event, _)| event));
+        Ok(published)
     }
 }
 

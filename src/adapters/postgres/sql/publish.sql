@@ -61,13 +61,19 @@ BEGIN
   RETURN QUERY SELECT u.n::int, u.id, u.fresh FROM unnest(v_ids, v_fresh) WITH ORDINALITY AS u(id, fresh, n);
 END $$;
 
--- The oldest entries behind this one. A function, because what it deletes leaves its index full of dead entries at the very end
+-- The oldest entries behind this one, with the heads of their events or without. A function, because what it deletes leaves its index full of dead entries at the very end
 -- that a planner looks at, for longer than reading takes: here it plans once.
-CREATE FUNCTION "crossdock".read_outbox(p_most bigint, p_behind bigint, p_except text[]) RETURNS TABLE (seq bigint, head text)
+CREATE FUNCTION "crossdock".read_outbox(p_most bigint, p_behind bigint, p_except text[], p_bare boolean)
+RETURNS TABLE (seq bigint, event_id uuid, head text)
 LANGUAGE plpgsql SET enable_hashjoin = off SET enable_mergejoin = off SET enable_seqscan = off SET enable_bitmapscan = off SET jit = off SET plan_cache_mode = force_generic_plan AS $$
 #variable_conflict use_column
 BEGIN
-  RETURN QUERY SELECT o.seq, e.head
+  IF p_bare THEN
+    RETURN QUERY SELECT o.seq, o.event_id, NULL::text FROM "crossdock".outbox o
+      WHERE o.seq > p_behind AND o.tenant_id <> ALL (p_except) ORDER BY o.seq LIMIT p_most;
+    RETURN;
+  END IF;
+  RETURN QUERY SELECT o.seq, o.event_id, e.head
     FROM (
       SELECT o.seq, o.event_id FROM "crossdock".outbox o
       WHERE o.seq > p_behind AND o.tenant_id <> ALL (p_except) ORDER BY o.seq LIMIT p_most
@@ -82,11 +88,11 @@ END $$;
 -- what may be in flight, but nothing of an order, of a webhook with a rate, or of the tenants in `p_full`. That saves writing each
 -- delivery a second time.
 --
--- Answers bodies, by the place of their event; then how many entries were still there, with a time before which nothing can be claimed of
+-- Answers bodies, by the place of their event, but for events that the caller knows; then how many entries were still there, with a time before which nothing can be claimed of
 -- these webhooks; then the lanes of which something is leased, each with a name, and the leases, by the place of the delivery.
 CREATE FUNCTION "crossdock".fan_out(
   p_at timestamptz, p_seqs bigint[], w_webhooks uuid[], d_places int[], d_named int[], d_ids uuid[], d_orders bigint[], d_skips text[],
-  p_until timestamptz, p_cap int, p_full text[]
+  p_until timestamptz, p_cap int, p_full text[], e_known boolean[]
 ) RETURNS TABLE (
   taken int, named int, tenant_id text, webhook_id uuid, webhook_stamp bigint, defaults_stamp bigint,
   brake_open_until timestamptz, brake_limit int, brake_openings int, brake_ramp_at timestamptz, brake_version bigint,
@@ -214,7 +220,7 @@ BEGIN
         NULL::int, NULL::timestamptz, NULL::bigint, e.place, p.body, NULL::int, NULL::bigint, NULL::timestamptz
       FROM (
         SELECT DISTINCT u.place FROM unnest(q_named, q_places, q_orders) AS u(named, place, order_key)
-        WHERE v_idle[u.named] AND u.order_key IS NULL
+        WHERE v_idle[u.named] AND u.order_key IS NULL AND e_known[u.place] IS NOT TRUE
       ) e CROSS JOIN LATERAL (SELECT p.body FROM "crossdock".payload p WHERE p.event_id = v_events[e.place] OFFSET 0) p;
     IF NOT v_ordered THEN PERFORM "crossdock".hold(v_lanes); END IF;
     SELECT array_agg(l.id ORDER BY l.id), array_agg(l.cap - f.live ORDER BY l.id) INTO v_free_lanes, v_free

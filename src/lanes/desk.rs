@@ -14,7 +14,10 @@ pub struct Desk<I, P>(Mutex<State<I, P>>);
 
 struct State<I, P> {
     slots: usize,
-    free: usize,
+    /// How many are taken, also by what is being leased.
+    occupied: usize,
+    /// What a claim that is under way may bring.
+    claiming: usize,
     shares: Shares<P>,
     /// What was leased by this loop, or for it, and is not settled yet.
     leases: usize,
@@ -23,6 +26,10 @@ struct State<I, P> {
     handed: Vec<(P, I)>,
     /// When something is due that was not handed over.
     due: Option<DateTime<Utc>>,
+    /// Whether something that was reserved is free again.
+    has_freed: bool,
+    /// Who is asked first when there is not enough for all.
+    turn: usize,
     /// Whether somebody may still hand something over.
     is_open: bool,
     working: Option<Waker>,
@@ -34,8 +41,6 @@ struct State<I, P> {
 pub struct Load {
     /// What was leased by the loop, or for it, and is not settled yet.
     pub leases: usize,
-    /// How many slots are free.
-    pub free: usize,
 }
 
 impl<I, P: Clone + Ord> Desk<I, P> {
@@ -43,12 +48,15 @@ impl<I, P: Clone + Ord> Desk<I, P> {
     pub fn new(slots: usize, share: usize) -> Self {
         Self(Mutex::new(State {
             slots,
-            free: slots,
+            occupied: 0,
+            claiming: 0,
             shares: Shares::new(share),
             leases: 0,
             run: 0,
             handed: Vec::new(),
             due: None,
+            has_freed: false,
+            turn: 0,
             is_open: false,
             working: None,
             handing: None,
@@ -69,14 +77,22 @@ impl<I, P: Clone + Ord> Desk<I, P> {
         wake(&mut state.working);
     }
 
-    /// Keeps slots for what may come for these parties, so much for each; says who cannot have that many, and so gets none.
+    /// Keeps slots for what may come for these parties, so much for each; says who cannot have that many, and so gets none. A part of the
+    /// slots is left to what has to be claimed.
     pub fn reserve(&self, wanted: BTreeMap<P, usize>) -> (Reserved<'_, I, P>, Vec<P>) {
         let mut state = self.state();
         let (mut kept, mut full) = (BTreeMap::new(), Vec::new());
+        let mut wanted: Vec<_> = wanted.into_iter().collect();
+        let first = state.turn.checked_rem(wanted.len()).unwrap_or(0);
+        wanted.rotate_left(first);
+        state.turn = state.turn.wrapping_add(1);
+        let mut free = state.free().saturating_sub(state.slots / 4);
         for (party, count) in wanted {
-            let has_room = state.shares.held(&party) + count <= state.shares.share();
-            if has_room && count <= state.free {
-                state.free -= count;
+            // All that a claim brings may be for this one.
+            let held = state.shares.held(&party) + state.claiming;
+            if count <= free && held + count <= state.shares.share() {
+                free -= count;
+                state.occupied += count;
                 state.shares.take(&party, count);
                 kept.insert(party, count);
             } else {
@@ -117,7 +133,7 @@ impl<I, P: Clone + Ord> Desk<I, P> {
         state.forget();
         let state = &mut *state;
         for (party, _) in &state.handed {
-            state.free = state.free.saturating_sub(1);
+            state.occupied += 1;
             state.shares.take(party, 1);
         }
         state.leases = state.handed.len();
@@ -127,24 +143,26 @@ impl<I, P: Clone + Ord> Desk<I, P> {
         self.state().forget();
     }
 
-    /// How much may be claimed, and for whom nothing.
-    pub(super) fn room(&self) -> (usize, Vec<P>) {
-        let state = self.state();
-        match state.free {
+    /// A claim begins: how much it may bring, and for whom nothing.
+    pub(super) fn claim(&self) -> (usize, Vec<P>) {
+        let mut state = self.state();
+        let (limit, full) = match state.free() {
             0 => (0, Vec::new()),
             free => state.shares.room(free),
-        }
+        };
+        state.claiming = limit;
+        (limit, full)
     }
 
-    /// What was claimed takes its slots.
+    /// It has ended, and brought something for these parties.
     pub(super) fn claimed<'p>(&self, parties: impl ExactSizeIterator<Item = &'p P>)
     where
         P: 'p,
     {
         let mut state = self.state();
-        let count = parties.len();
-        state.free = state.free.saturating_sub(count);
-        state.leases += count;
+        state.claiming = 0;
+        state.occupied += parties.len();
+        state.leases += parties.len();
         for party in parties {
             state.shares.take(party, 1);
         }
@@ -153,7 +171,7 @@ impl<I, P: Clone + Ord> Desk<I, P> {
 
     pub(super) fn landed(&self, party: &P) {
         let mut state = self.state();
-        state.free = (state.free + 1).min(state.slots);
+        state.occupied = state.occupied.saturating_sub(1);
         state.shares.give_back(party);
     }
 
@@ -168,12 +186,12 @@ impl<I, P: Clone + Ord> Desk<I, P> {
         state.is_open || !state.handed.is_empty()
     }
 
-    /// What was handed over since, and when something else is due that it was told of; whoever asks is woken when there is more.
-    pub(super) fn take(&self, cx: &Context<'_>) -> (Vec<I>, Option<DateTime<Utc>>) {
+    /// What has come since; whoever asks is woken when there is more.
+    pub(super) fn take(&self, cx: &Context<'_>) -> Handed<I> {
         let mut state = self.state();
         listen(&mut state.working, cx);
-        let handed = std::mem::take(&mut state.handed);
-        (handed.into_iter().map(|(_, item)| item).collect(), state.due.take())
+        let items = std::mem::take(&mut state.handed).into_iter().map(|(_, item)| item).collect();
+        Handed { items, due: state.due.take(), has_freed: std::mem::take(&mut state.has_freed) }
     }
 
     fn state(&self) -> MutexGuard<'_, State<I, P>> {
@@ -181,15 +199,29 @@ impl<I, P: Clone + Ord> Desk<I, P> {
     }
 }
 
+/// What has come over a desk.
+pub(super) struct Handed<I> {
+    pub(super) items: Vec<I>,
+    /// When something else is due that the loop was told of.
+    pub(super) due: Option<DateTime<Utc>>,
+    /// Whether slots that were reserved are free again.
+    pub(super) has_freed: bool,
+}
+
 impl<I, P: Clone + Ord> State<I, P> {
+    fn free(&self) -> usize {
+        self.slots.saturating_sub(self.occupied + self.claiming)
+    }
+
     fn forget(&mut self) {
-        self.free = self.slots;
+        self.occupied = 0;
+        self.claiming = 0;
         self.shares.clear();
         self.leases = 0;
     }
 
     fn load(&self) -> Load {
-        Load { leases: self.leases, free: self.free }
+        Load { leases: self.leases }
     }
 }
 
@@ -217,7 +249,7 @@ impl<I, P: Clone + Ord> Reserved<'_, I, P> {
             match self.kept.get_mut(party).filter(|kept| is_current && **kept > 0) {
                 Some(kept) => *kept -= 1,
                 None => {
-                    state.free = state.free.saturating_sub(1);
+                    state.occupied += 1;
                     state.shares.take(party, 1);
                 }
             }
@@ -235,7 +267,8 @@ impl<I, P: Clone + Ord> Drop for Reserved<'_, I, P> {
             return;
         }
         for (party, &count) in &self.kept {
-            state.free = (state.free + count).min(state.slots);
+            state.occupied = state.occupied.saturating_sub(count);
+            state.has_freed |= count > 0;
             (0..count).for_each(|_| state.shares.give_back(party));
         }
         // It may have been too little for a claim.
@@ -281,21 +314,25 @@ mod tests {
         of.iter().copied().collect()
     }
 
+    fn free(desk: &Test) -> usize {
+        desk.state().free()
+    }
+
     fn handed(desk: &Test) -> Vec<u8> {
-        desk.take(&Context::from_waker(noop_waker_ref())).0
+        desk.take(&Context::from_waker(noop_waker_ref())).items
     }
 
     #[test]
     fn slots_are_kept_for_whoever_can_have_all_that_is_wanted() {
         let desk = Test::new(10, 5);
 
-        let (reserved, full) = desk.reserve(wanted(&[("a", 6), ("b", 5), ("c", 4), ("d", 2)]));
+        let (reserved, full) = desk.reserve(wanted(&[("a", 6), ("b", 5), ("c", 3), ("d", 2)]));
 
-        assert_eq!((reserved.count(), full), (9, vec!["a", "d"]));
-        assert_eq!(desk.load().free, 1);
+        assert_eq!((reserved.count(), full), (8, vec!["a", "d"]));
+        assert_eq!(free(&desk), 2, "a part is left to what has to be claimed");
         drop(reserved);
-        assert_eq!(desk.load().free, 10);
-        assert_eq!(desk.room(), (5, vec![]));
+        assert_eq!(free(&desk), 10);
+        assert_eq!(desk.claim(), (5, vec![]));
     }
 
     #[test]
@@ -305,14 +342,14 @@ mod tests {
 
         reserved.hand(vec![("a", 1), ("b", 2)]);
 
-        assert_eq!((desk.load().free, desk.load().leases), (8, 2));
+        assert_eq!((free(&desk), desk.load().leases), (8, 2));
         assert_eq!(handed(&desk), [1, 2]);
         assert!(handed(&desk).is_empty());
         desk.landed(&"a");
         desk.landed(&"b");
         desk.settled(2);
-        assert_eq!((desk.load().free, desk.load().leases), (10, 0));
-        assert_eq!(desk.room(), (5, vec![]));
+        assert_eq!((free(&desk), desk.load().leases), (10, 0));
+        assert_eq!(desk.claim(), (5, vec![]));
     }
 
     #[test]
@@ -324,12 +361,12 @@ mod tests {
         desk.begin();
 
         drop(lost);
-        assert_eq!(desk.load().free, 10);
+        assert_eq!(free(&desk), 10);
         late.hand(vec![("b", 7)]);
-        assert_eq!((desk.load().free, desk.load().leases), (9, 1));
+        assert_eq!((free(&desk), desk.load().leases), (9, 1));
         // And once more, before it was taken.
         desk.begin();
-        assert_eq!((desk.load().free, desk.load().leases), (9, 1));
+        assert_eq!((free(&desk), desk.load().leases), (9, 1));
         assert_eq!(handed(&desk), [7]);
     }
 
@@ -356,9 +393,35 @@ mod tests {
         desk.tell(at(3));
         desk.tell(at(5));
 
-        let told = || desk.take(&Context::from_waker(noop_waker_ref())).1;
+        let told = || desk.take(&Context::from_waker(noop_waker_ref())).due;
 
         assert_eq!(told(), Some(at(3)));
         assert_eq!(told(), None);
+    }
+
+    #[test]
+    fn what_a_claim_may_bring_is_not_reserved() {
+        let desk = Test::new(10, 10);
+        let (limit, _) = desk.claim();
+        assert_eq!(limit, 10);
+
+        let (reserved, full) = desk.reserve(wanted(&[("a", 5)]));
+
+        assert_eq!((reserved.count(), full), (0, vec!["a"]));
+        drop(reserved);
+        desk.claimed(["a"; 10].iter());
+        assert_eq!(desk.claim().0, 0);
+        (0..10).for_each(|_| desk.landed(&"a"));
+        desk.claimed([].iter());
+        assert_eq!(free(&desk), 10);
+    }
+
+    #[test]
+    fn whoever_came_first_comes_last_the_next_time() {
+        let desk = Test::new(4, 4);
+        let served = |all: &[(&'static str, usize)]| desk.reserve(wanted(all)).1;
+
+        assert_eq!(served(&[("a", 3), ("b", 3)]), ["b"]);
+        assert_eq!(served(&[("a", 3), ("b", 3)]), ["a"]);
     }
 }

@@ -15,7 +15,7 @@ use futures_util::stream::FuturesUnordered;
 use futures_util::{FutureExt, StreamExt};
 
 use crate::error::{Error, Result};
-use crate::lanes::desk::Desk;
+use crate::lanes::desk::{Desk, Handed};
 use crate::ports::{Clock, Wake, Wakened};
 use crate::primitives::backoff::Backoff;
 use crate::primitives::time::later;
@@ -168,6 +168,9 @@ struct Turn<'a, W: LaneWork, F> {
     is_open: bool,
     /// Whether the store may have work that we have not been told of.
     may_have_work: bool,
+    /// Whether that was heard since the last claim began, and which time was told since then.
+    has_heard: bool,
+    told: Option<DateTime<Utc>>,
     /// Whether it may have some for those who have got nothing, because they were full.
     has_passed_over: bool,
     /// The store is left alone until then.
@@ -203,6 +206,8 @@ impl<'a, W: LaneWork> Turn<'a, W, ()> {
             claiming: None,
             is_open: runner.desk.is_open(),
             may_have_work: true,
+            has_heard: false,
+            told: None,
             has_passed_over: false,
             rest_until: None,
             failures: 0,
@@ -225,10 +230,12 @@ impl<'a, W: LaneWork, F: Future<Output = Landing<W::Outcome>>> Turn<'a, W, F> {
         }
         let claims = self.claiming.is_none() && self.may_have_work && self.deadline.is_none();
         let room = (claims && (self.settled_last || self.landed.is_empty() || self.gathers()))
-            .then(|| self.runner.desk.room())
+            .then(|| self.runner.desk.claim())
             .filter(|(limit, _)| *limit > 0);
         if let Some((limit, full)) = room {
             self.settled_last = false;
+            self.has_heard = false;
+            self.told = None;
             self.asked_at = self.runner.clock.now();
             let for_all = full.is_empty();
             self.claiming = Some((limit, for_all, self.runner.work.claim(limit, full).boxed()));
@@ -266,7 +273,7 @@ impl<'a, W: LaneWork, F: Future<Output = Landing<W::Outcome>>> Turn<'a, W, F> {
         happened |= self.poll_claiming(cx);
         if self.listener.as_mut().poll(cx).is_ready() {
             self.listener = self.runner.wake.listen();
-            self.may_have_work = true;
+            self.may_have_work();
             happened = true;
         }
         // Nothing may wait for a timer that is not there.
@@ -276,14 +283,17 @@ impl<'a, W: LaneWork, F: Future<Output = Landing<W::Outcome>>> Turn<'a, W, F> {
 
     /// Takes what was leased for this loop.
     fn poll_handed(&mut self, cx: &Context<'_>) -> bool {
-        let (handed, due) = self.runner.desk.take(cx);
+        let Handed { items, due, has_freed } = self.runner.desk.take(cx);
         let is_open = self.runner.desk.is_open();
-        let happened = !handed.is_empty() || due.is_some() || is_open != self.is_open;
+        let happened = !items.is_empty() || due.is_some() || has_freed || is_open != self.is_open;
         self.is_open = is_open;
+        if has_freed && self.has_passed_over {
+            self.may_have_work();
+        }
         if let Some(due) = due {
             self.is_due_at(due);
         }
-        for item in handed {
+        for item in items {
             let ticket = self.runner.work.ticket(&item);
             self.launch(item, ticket);
         }
@@ -306,7 +316,9 @@ impl<'a, W: LaneWork, F: Future<Output = Landing<W::Outcome>>> Turn<'a, W, F> {
         }
         let happened = self.landed.len() > before;
         // What has landed makes room in the loop, not in its lane: that is there once it is settled.
-        self.may_have_work |= happened && self.has_passed_over;
+        if happened && self.has_passed_over {
+            self.may_have_work();
+        }
         happened
     }
 
@@ -326,7 +338,7 @@ impl<'a, W: LaneWork, F: Future<Output = Landing<W::Outcome>>> Turn<'a, W, F> {
                 self.singly = self.singly.saturating_sub(1);
                 match next.filter(|&next| next > now) {
                     Some(next) => self.is_due_at(next),
-                    None => self.may_have_work = true,
+                    None => self.may_have_work(),
                 }
             }
             Err(error) => self.settling_failed(outcomes, &error),
@@ -334,8 +346,15 @@ impl<'a, W: LaneWork, F: Future<Output = Landing<W::Outcome>>> Turn<'a, W, F> {
         true
     }
 
+    fn may_have_work(&mut self) {
+        self.may_have_work = true;
+        self.has_heard = true;
+    }
+
     fn is_due_at(&mut self, at: DateTime<Utc>) {
-        self.next_due = Some(self.next_due.map_or(at, |due| due.min(at)));
+        let sooner = |known: Option<DateTime<Utc>>| Some(known.map_or(at, |known| known.min(at)));
+        self.next_due = sooner(self.next_due);
+        self.told = sooner(self.told);
     }
 
     fn settling_failed(&mut self, mut outcomes: Vec<W::Outcome>, error: &Error) {
@@ -371,9 +390,10 @@ impl<'a, W: LaneWork, F: Future<Output = Landing<W::Outcome>>> Turn<'a, W, F> {
         match result {
             Ok(claims) => {
                 self.failures = 0;
-                self.may_have_work = claims.items.len() >= limit;
+                // What was heard while it was under way may have come too late for it.
+                self.may_have_work = claims.items.len() >= limit || self.has_heard;
                 self.has_passed_over = !for_all;
-                self.next_due = claims.next_due;
+                self.next_due = [claims.next_due, self.told].into_iter().flatten().min();
                 let work = self.runner.work;
                 let tickets: Vec<_> = claims.items.iter().map(|item| work.ticket(item)).collect();
                 self.runner.desk.claimed(tickets.iter().map(|ticket| work.party(ticket)));
@@ -382,6 +402,7 @@ impl<'a, W: LaneWork, F: Future<Output = Landing<W::Outcome>>> Turn<'a, W, F> {
                 }
             }
             Err(error) => {
+                self.runner.desk.claimed([].iter());
                 self.runner.work.failed(&error);
                 self.rest();
             }

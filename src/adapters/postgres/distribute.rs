@@ -53,12 +53,17 @@ impl PostgresStore {
 
         let mut session = self.one_statement(STEP).await?;
         let rows = self.write_deliveries(&mut session, wanted, request.now, leasing, known).await?;
-        let Parts { bodies, taken, next_due, leases } = Parts::of(&rows)?;
+        let Parts { bodies, taken, mut next_due, leases } = Parts::of(&rows)?;
         let mut claims = Vec::new();
         if !leases.is_empty() {
             let heads = entries.into_iter().map(|entry| entry.event).collect();
             let events = events(bodies, heads, own)?;
-            claims = self.read_leases(&mut session, leases, &ids, &events, &request).await?;
+            let all;
+            (claims, all) = self.read_leases(&mut session, leases, &ids, &events, &request).await?;
+            if !all {
+                // What was taken back may be due by now.
+                next_due = None;
+            }
         }
         session.end().await?;
         Ok(Distributed::new(taken, claims, next_due))
@@ -90,7 +95,7 @@ impl PostgresStore {
         session.rows(statement).await.map_err(conflicting)
     }
 
-    /// First come the webhooks, then the leases.
+    /// The claims, and whether all that was leased is among them. First come the webhooks, then the leases.
     async fn read_leases(
         &self,
         session: &mut Session,
@@ -98,7 +103,7 @@ impl PostgresStore {
         ids: &[Uuid],
         events: &HashMap<i32, Arc<Event>>,
         request: &ClaimRequest,
-    ) -> Result<Vec<Claim>> {
+    ) -> Result<(Vec<Claim>, bool)> {
         let until = later(request.now, request.lease);
         let lanes = rows.iter().map(|row| row.field("tenant_id")).take_while(is_some).count();
         let (lanes, rows) = rows.split_at(lanes);
@@ -131,7 +136,11 @@ impl PostgresStore {
             let token: i64 = row.field("lease_token")?;
             match given.get(&row.field("named")?).ok_or_else(unknown)? {
                 Ok((webhook, own, brake, version)) => {
-                    let event = events.get(&row.field("event")?).map(Arc::clone).ok_or_else(unknown)?;
+                    let Some(event) = events.get(&row.field("event")?).map(Arc::clone) else {
+                        // Its payload is not where it should be.
+                        unused.wait(id, token, later(request.now, PAUSE));
+                        continue;
+                    };
                     let lease = Lease::new(LeaseToken::new(token.unsigned_abs()), until);
                     let (id, webhook) = (DeliveryId::from_uuid(id), Arc::clone(webhook));
                     let claim = Claim::new(id, Origin::Live, 1, lease, event, webhook, Arc::clone(own));
@@ -140,10 +149,11 @@ impl PostgresStore {
                 Err(until) => unused.wait(id, token, *until),
             }
         }
-        if !unused.is_empty() {
+        let all = unused.is_empty();
+        if !all {
             self.take_back(session, unused, stored_time(request.now)).await?;
         }
-        Ok(claims)
+        Ok((claims, all))
     }
 }
 

@@ -229,7 +229,7 @@ impl LaneWork for Delivering {
         self.board.store_works();
         *self.after.lock().unwrap_or_else(PoisonError::into_inner) = claimed.after;
         self.time.correct(before, claimed.now);
-        Ok(Claims { items: claimed.claims, next_due: claimed.next_due })
+        Ok(Claims { items: claimed.claims, next_due: claimed.next_due.map(|due| self.time.by_the_hub(due)) })
     }
 
     fn ticket(&self, claim: &Claim) -> Claim {
@@ -281,7 +281,7 @@ impl LaneWork for Delivering {
                 self.pronounce(judged, now).await.unwrap_or_else(|error| self.failed(&error));
             }
         }
-        Ok(settled.next_due)
+        Ok(settled.next_due.map(|due| self.time.by_the_hub(due)))
     }
 
     fn failed(&self, error: &Error) {

@@ -39,6 +39,8 @@ const SPARED_FROM: Duration = Duration::from_millis(1);
 /// No event waits longer for others to be taken off the outbox with.
 const LONGEST_GATHERING: Duration = Duration::from_millis(25);
 const LOOK_AGAIN: Duration = Duration::from_secs(1);
+/// Hints that may be about something else than the events that were found are passed on after so long.
+const AT_MOST: Duration = Duration::from_millis(100);
 /// How long the outbox is left to others who were faster with it: each of them takes off all that is there, and reading it as well only
 /// makes both slower.
 const LEFT_TO_OTHERS: Backoff = Backoff::doubling(LONGEST_GATHERING, LOOK_AGAIN);
@@ -49,18 +51,26 @@ impl<'a> Distributing<'a> {
         Self { context, board, time }
     }
 
-    /// Works until `stopped` completes, but never stops in the middle of a batch: what the store has leased is handed over.
+    /// Works until `stopped` completes, but does not stop in the middle of a batch, unless that takes longer than the grace: what the
+    /// store has leased is handed over.
     pub(super) async fn run_until(
         &self,
         desk: &Desk<Claim, TenantId>,
+        grace: Duration,
         stopped: impl Future<Output = ()> + Unpin,
     ) {
+        let clock = &*self.context.clock;
+        let mut over = None;
         let course = Course::default();
         let mut work = std::pin::pin!(self.for_ever(desk, &course));
         let mut stopped = stopped.fuse();
         poll_fn(|cx| {
             if !course.is_over.load(Ordering::Relaxed) && stopped.poll_unpin(cx).is_ready() {
                 course.is_over.store(true, Ordering::Relaxed);
+                over = Some(clock.sleep_until(later(clock.now(), grace)));
+            }
+            if over.as_mut().is_some_and(|over| over.poll_unpin(cx).is_ready()) {
+                return Poll::Ready(());
             }
             let is_done = |course: &Course| {
                 course.is_over.load(Ordering::Relaxed) && !course.is_in_a_batch.load(Ordering::Relaxed)
@@ -83,18 +93,21 @@ impl<'a> Distributing<'a> {
         // Kept from one look to the next: a timer costs more than a look.
         let mut alarm = clock.sleep_until(clock.now() + LOOK_AGAIN);
         let mut hinted = false;
+        // Runners that have nothing to claim are not woken more often.
+        let mut wakes_at = clock.now();
         loop {
-            let most = self.room(desk, &mut pace).await;
             // Before the look, so that an event published during it is not missed.
-            let hint = self.context.wake.listen();
+            let mut hint = self.context.wake.listen();
+            let most = self.room(desk, &mut pace).await;
             let begun = clock.now();
             match course.within(self.leasing_batch(most, desk, &mut pace)).await {
                 Ok(Looked { found: count, taken, is_due }) => {
                     failures = 0;
                     // A hint without an event is about something else that is due, such as a resend. Runners hear of it
                     // from here only: if every published event woke them too, they would ask for what is not yet there.
-                    if is_due || (hinted && count == 0) {
+                    if is_due || (hinted && (count == 0 || clock.now() >= wakes_at)) {
                         hinted = false;
+                        wakes_at = clock.now() + AT_MOST;
                         self.context.due.wake();
                     }
                     if 2 * taken < count {
@@ -106,8 +119,16 @@ impl<'a> Distributing<'a> {
                     if count > 0 && count < WORTH_A_STEP {
                         self.gather(clock.now() - begun).await;
                     }
-                    if count < most {
-                        // An event may have come together with something else: the hint counts until a look finds no event.
+                    if count == most {
+                        hinted |= hint.as_mut().now_or_never().is_some();
+                    } else if hinted {
+                        // The event may have come together with something else.
+                        if let Either::Right(_) = select(hint, clock.sleep_until(wakes_at)).await {
+                            hinted = false;
+                            wakes_at = clock.now() + AT_MOST;
+                            self.context.due.wake();
+                        }
+                    } else {
                         match select(hint, &mut alarm).await {
                             Either::Left(_) => hinted = true,
                             Either::Right(_) => alarm = clock.sleep_until(clock.now() + LOOK_AGAIN),
@@ -212,9 +233,10 @@ impl<'a> Distributing<'a> {
         self.board.fanned_out(taken);
         let leased = claims.len();
         reserved.hand(claims.into_iter().map(|claim| (claim.webhook.tenant.clone(), claim)).collect());
-        let is_due = taken > 0 && leased < wanted && next_due.is_none_or(|due| due <= self.time.now());
+        // What others were faster with may be due as well.
+        let is_due = taken < found || (leased < wanted && next_due.is_none_or(|due| due <= self.time.now()));
         if let Some(due) = next_due.filter(|_| !is_due) {
-            desk.tell(due);
+            desk.tell(self.time.by_the_hub(due));
         }
         pace.after(leased, now - oldest, desk.load());
         Ok(Looked { found, taken, is_due })

@@ -207,7 +207,7 @@ impl Worker {
                 Either::Left(((), _)) | Either::Right((_, _)) => {}
             }
         };
-        join(distributing.run_until(desk, stopped.clone()), chores).await;
+        join(distributing.run_until(desk, self.grace, stopped.clone()), chores).await;
     }
 
     fn share(&self) -> usize {

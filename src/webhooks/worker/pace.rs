@@ -30,7 +30,7 @@ impl Pace {
         if !self.leases || self.is_late {
             return Some(MOST);
         }
-        let room = self.ceiling.saturating_sub(load.leases).min(load.free);
+        let room = self.ceiling.saturating_sub(load.leases);
         (room >= WORTH_A_STEP).then_some(room.min(MOST))
     }
 
@@ -61,7 +61,7 @@ mod tests {
     use super::*;
 
     fn load(leases: usize) -> Load {
-        Load { leases, free: 2_000 }
+        Load { leases }
     }
 
     fn after(leased: usize, load: Load) -> Pace {
@@ -82,14 +82,6 @@ mod tests {
         for (leases, most) in [(500, None), (401, None), (400, Some(100)), (100, Some(400)), (0, Some(500))] {
             assert_eq!(pace.most(load(leases)), most, "{leases}");
         }
-    }
-
-    #[test]
-    fn no_more_is_taken_off_than_there_are_slots() {
-        let pace = after(500, load(500));
-
-        assert_eq!(pace.most(Load { free: 150, ..load(100) }), Some(150));
-        assert_eq!(pace.most(Load { free: 0, ..load(100) }), None);
     }
 
     #[test]

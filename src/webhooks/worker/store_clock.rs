@@ -27,6 +27,12 @@ impl StoreClock {
         self.context.clock.now() + TimeDelta::microseconds(self.offset.load(Ordering::Relaxed))
     }
 
+    /// A time of the store as the hub's clock will tell it.
+    pub(super) fn by_the_hub(&self, due: DateTime<Utc>) -> DateTime<Utc> {
+        let offset = TimeDelta::microseconds(self.offset.load(Ordering::Relaxed));
+        due.checked_sub_signed(offset).unwrap_or(due)
+    }
+
     /// The time, compared with the store's at least once: nothing is leased, made or ended by a clock that nobody has looked at.
     pub(super) async fn compared(&self) -> Result<DateTime<Utc>> {
         if !self.is_compared.load(Ordering::Relaxed) {

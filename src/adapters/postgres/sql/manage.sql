@@ -210,7 +210,7 @@ DECLARE
   v_gone bigint;
 BEGIN
   -- Results that are taken without holding a lane are either there by now, or come after this.
-  PERFORM pg_advisory_xact_lock('"crossdock".queue'::regclass::oid::int, 0);
+  PERFORM pg_advisory_xact_lock('"crossdock".queue'::regclass::oid::int, hashtext(p_tenant));
   SELECT COALESCE(array_agg(e.id), '{}') INTO v_events FROM "crossdock".event e
   WHERE e.tenant_id = p_tenant COLLATE "C" AND e.subject = p_subject COLLATE "C";
   -- A fan-out either is done by now or will see this. In the order in which everybody locks them.

@@ -135,8 +135,8 @@ DECLARE
   v_free int[];
   v_leasing bigint[];
 BEGIN
-  -- Not waited for by those who wait for the lanes. A server that crashes before this is durable has the entries in its outbox again,
-  -- and nothing has come of the deliveries: whoever claims one waits for his own commit, which is durable only together with this.
+  -- Not waited for by those who wait for the lanes. A server that crashes before this is durable has the entries in its outbox again, and
+  -- their events are sent once more, as after any crash amid a request: what a claim or a result has made durable is so together with this.
   PERFORM set_config('synchronous_commit', 'off', true);
   -- Their index gives them in the order in which everybody locks them. An erasure either waits for this or is seen by it.
   WITH taken AS (
@@ -289,11 +289,11 @@ BEGIN
     NULL::int, NULL::timestamptz, NULL::bigint, NULL::int, NULL::bytea, NULL::int, NULL::bigint, LEAST(v_next, '9999-12-31');
   IF v_leasing IS NULL THEN RETURN; END IF;
 
-  UPDATE "crossdock".lane l SET rev = l.rev + 1, next_due_at = LEAST(l.next_due_at, p_until),
-    due_from = CASE WHEN l.next_due_at = 'infinity' THEN p_until ELSE LEAST(l.due_from, p_until) END,
-    lease_from = CASE WHEN l.next_due_at = 'infinity' THEN p_until ELSE LEAST(l.lease_from, p_until) END
-  FROM "crossdock".lanes(v_leasing) n
-  WHERE l.id = n.id AND l.rev = n.rev AND (n.next_due_at > p_until OR n.due_from > p_until OR n.lease_from > p_until);
+  SELECT array_agg(l.id) INTO v_waiting FROM "crossdock".lanes(v_leasing) l
+  WHERE l.next_due_at > p_until OR l.due_from > p_until OR l.lease_from > p_until;
+  IF v_waiting IS NOT NULL THEN
+    PERFORM "crossdock".schedule(v_waiting, p_at, p_until, p_until);
+  END IF;
   RETURN QUERY SELECT NULL::int, u.named::int, l.tenant_id::text, l.webhook_id, l.stamp, t.stamp, l.brake_open_until, l.brake_limit,
       l.brake_openings, l.brake_ramp_at, l.brake_version, NULL::int, NULL::bytea, NULL::int, NULL::bigint, NULL::timestamptz
     FROM unnest(v_named) WITH ORDINALITY AS u(id, named)

@@ -2,7 +2,7 @@
 -- attempts. Answers the places of those whose lease was the present one, and the orders that have lost their head.
 --
 -- Called early, before the lanes are held, it only ends what has gone well, and only while its lease lasts for longer than any statement
--- takes: till then nobody else touches it.
+-- takes: till then nobody else touches it, but for those who set an order right.
 CREATE FUNCTION "crossdock".apply(
   p_at timestamptz, p_early boolean, p_low int, p_high int, p_except int[], v_named bigint[], v_states smallint[], w_tenants text[],
   s_named int[], s_deliveries uuid[], s_tokens bigint[], s_fates smallint[], s_due timestamptz[], s_statuses text[],
@@ -24,7 +24,7 @@ BEGIN
   ), ended AS (
     DELETE FROM "crossdock".queue q USING given g
     WHERE q.delivery_id = g.delivery AND q.lease_token = g.token AND q.lane_id = g.lane_id AND (g.final IS NOT NULL OR q.erased)
-      AND (NOT p_early OR q.due_at > p_at + interval '5 seconds')
+      AND (NOT p_early OR (q.due_at > p_at + interval '5 seconds' AND q.order_key IS NULL))
     RETURNING g.n, g.named, q.order_key, q.delivery_id, COALESCE(g.final, 'skipped.erased') AS final,
       GREATEST(0, q.attempt - (g.fate = 4)::int) AS attempts,
       CASE WHEN g.attempt IS NULL THEN q.last_status ELSE g.code END AS code,
@@ -133,9 +133,10 @@ BEGIN
     SELECT x.id FROM "crossdock".lane x WHERE x.tenant_id = u.tenant COLLATE "C" AND x.webhook_id = u.webhook
     ORDER BY x.rev DESC LIMIT 1
   ) x ON true;
-  -- Most of the work is done while others can claim. Only an erasure must not come in between.
+  -- Most of the work is done while others can claim. Only an erasure of the same tenant must not come in between.
   IF s_disables = '{}' AND 1 = ANY (s_fates) THEN
-    PERFORM pg_advisory_xact_lock_shared('"crossdock".queue'::regclass::oid::int, 0);
+    PERFORM pg_advisory_xact_lock_shared('"crossdock".queue'::regclass::oid::int, t.key)
+    FROM (SELECT DISTINCT hashtext(w.tenant) AS key FROM unnest(w_tenants) AS w(tenant) ORDER BY 1) t;
     SELECT a.places, a.order_lanes, a.orders INTO v_early, v_order_lanes, v_orders
     FROM "crossdock".apply(
       p_at, true, 1, v_count, s_seconds, v_named, '{}', w_tenants, s_named, s_deliveries, s_tokens, s_fates, s_due, s_statuses,

@@ -101,7 +101,7 @@ mod tests {
 
     fn event(number: u16, bytes: usize) -> Arc<Event> {
         let mut dice = [0; 10];
-        dice[..2].copy_from_slice(&number.to_be_bytes());
+        dice[8..].copy_from_slice(&number.to_be_bytes());
         let id = EventId::mint(DateTime::UNIX_EPOCH, dice);
         let tenant = "t".parse().expect("a tenant id");
         let head = EventHead::new(id, tenant, "a".parse().expect("a type"), DateTime::UNIX_EPOCH);

@@ -681,9 +681,10 @@ fn kind<T: Debug>(answer: &crossdock::Result<T>) -> Result<String, crossdock::Er
 }
 
 /// Stores keep times to the microsecond, and may give a token of a rate a microsecond later than it could be given (they round
-/// up, each from the time at which it looked): a world that lives by finer times could not be compared.
+/// up, each from the time at which it looked): a world that lives by finer times could not be compared, nor one that looks at the very
+/// microsecond.
 fn rounded_up(time: DateTime<Utc>) -> DateTime<Utc> {
     const STEP: u32 = 10_000;
     let beyond = time.timestamp_subsec_nanos() % STEP;
-    if beyond == 0 { time } else { time + TimeDelta::nanoseconds(i64::from(STEP - beyond)) }
+    time + TimeDelta::nanoseconds(i64::from(2 * STEP - beyond))
 }

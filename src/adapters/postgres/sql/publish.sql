@@ -135,9 +135,6 @@ DECLARE
   v_free int[];
   v_leasing bigint[];
 BEGIN
-  -- Not waited for by those who wait for the lanes. A server that crashes before this is durable has the entries in its outbox again, and
-  -- their events are sent once more, as after any crash amid a request: what a claim or a result has made durable is so together with this.
-  PERFORM set_config('synchronous_commit', 'off', true);
   -- Their index gives them in the order in which everybody locks them. An erasure either waits for this or is seen by it.
   WITH taken AS (
     DELETE FROM "crossdock".outbox o WHERE o.seq = ANY (p_seqs) RETURNING o.seq, o.event_id, o.tenant_id, o.event_type, o.erased
@@ -287,7 +284,12 @@ BEGIN
   END IF;
   RETURN QUERY SELECT cardinality(v_seqs), NULL::int, NULL::text, NULL::uuid, NULL::bigint, NULL::bigint, NULL::timestamptz, NULL::int,
     NULL::int, NULL::timestamptz, NULL::bigint, NULL::int, NULL::bytea, NULL::int, NULL::bigint, LEAST(v_next, '9999-12-31');
-  IF v_leasing IS NULL THEN RETURN; END IF;
+  IF v_leasing IS NULL THEN
+    -- Not waited for by those who wait for the lanes. A server that crashes before this is durable has the entries in its outbox again,
+    -- and nothing has come of the deliveries: whoever claims one waits for his own commit, which is durable only together with this.
+    PERFORM set_config('synchronous_commit', 'off', true);
+    RETURN;
+  END IF;
 
   SELECT array_agg(l.id) INTO v_waiting FROM "crossdock".lanes(v_leasing) l
   WHERE l.next_due_at > p_until OR l.due_from > p_until OR l.lease_from > p_until;

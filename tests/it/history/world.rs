@@ -301,10 +301,10 @@ impl World {
             let distributed = queue.distribute(entries, request.clone()).await.expect("an answer");
             counts.push(distributed.taken);
             let mut claimed = queue.claim(request.clone()).await.expect("an answer");
-            if distributed.next_due.is_some_and(|next| next > self.now) {
-                if let Some(claim) = claimed.claims.iter().find(|claim| made.contains(&claim.delivery)) {
-                    self.broken = Err(format!("{} said that {} is not due yet", kept.name, claim.delivery));
-                }
+            if distributed.next_due.is_some_and(|next| next > self.now)
+                && let Some(claim) = claimed.claims.iter().find(|claim| made.contains(&claim.delivery))
+            {
+                self.broken = Err(format!("{} said that {} is not due yet", kept.name, claim.delivery));
             }
             claimed.claims.extend(distributed.claims);
             given.push(claimed);

@@ -1,20 +1,27 @@
 //! Damaged records, and records that two statements see differently: whoever has nothing to do with them goes on.
 
-use crossdock::primitives::WebhookId;
+use std::time::Duration;
+
+use crossdock::primitives::{DeliveryId, WebhookId};
 use crossdock::tenancy::TenantId;
+use crossdock::webhooks::fan_out::fan_out;
 use crossdock::webhooks::{
-    Change, DeliveryQueue, Replay, ReplayFilter, Retention, TenantDefaults, Version, WebhookRepository,
+    Change, ClaimRequest, DeliveryQueue, Distribution, Replay, ReplayFilter, Retention, TenantDefaults,
+    Version, WebhookRepository,
 };
 use libtest_mimic::Trial;
 
 use crate::postgres::play::{Outcome, play};
 use crate::postgres::server::{rule_with, server};
-use crate::postgres::world::{DAY, World, at, head, publication, tenant};
+use crate::postgres::world::{DAY, World, at, head, publication, random, tenant};
 
 pub(crate) fn trials() -> Vec<Trial> {
     vec![
         rule_with("postgres::damage::an_unreadable_entry_stays_and_stops_nobody_else", server, |url| {
             play(entry(url))
+        }),
+        rule_with("postgres::damage::what_a_process_has_published_itself_it_need_not_read", server, |url| {
+            play(own(url))
         }),
         rule_with("postgres::damage::an_unreadable_event_ends_its_deliveries_alone", server, |url| {
             play(event(url))
@@ -64,10 +71,12 @@ const OF_ACME: &str = "WHERE tenant_id = 'acme'";
 
 async fn entry(url: String) -> Outcome {
     let (world, [acme, other], _) = two(url).await?;
+    // Whoever has published them itself would not need to read them.
+    let publisher = world.other_process().await?;
     for _ in 0..5 {
-        world.store.publish(vec![publication(head(&acme, at(0))?)], DAY, at(0)).await?;
+        publisher.publish(vec![publication(head(&acme, at(0))?)], DAY, at(0)).await?;
     }
-    world.store.publish(vec![publication(head(&other, at(0))?)], DAY, at(0)).await?;
+    publisher.publish(vec![publication(head(&other, at(0))?)], DAY, at(0)).await?;
     world.run(&format!("CREATE TABLE SCHEMA.kept AS SELECT id, head FROM SCHEMA.event {OF_ACME}")).await?;
     world.run(&format!("UPDATE SCHEMA.event SET head = 'damaged' {OF_ACME}")).await?;
 
@@ -81,6 +90,37 @@ async fn entry(url: String) -> Outcome {
     world.run("UPDATE SCHEMA.event e SET head = k.head FROM SCHEMA.kept k WHERE k.id = e.id").await?;
     world.distribute(at(2)).await?;
     assert_eq!(given(&world, 2).await?, ["acme"; 5]);
+    world.end().await
+}
+
+/// What a process has published itself, it does not read again; but what was erased since it does not send.
+async fn own(url: String) -> Outcome {
+    let (world, [acme, other], _) = two(url).await?;
+    for tenant in [&acme, &acme, &other] {
+        let head = head(tenant, at(0))?.with_subject(tenant.as_str());
+        world.store.publish(vec![publication(head)], DAY, at(0)).await?;
+    }
+    world.run("UPDATE SCHEMA.event SET head = 'damaged'").await?;
+    world.store.erase_subject(&other, other.as_str(), Vec::new(), at(0)).await?;
+    assert_eq!(
+        world.other_process().await?.outbox(9, at(0)).await?.entries.len(),
+        0,
+        "others cannot read them"
+    );
+
+    let outbox = world.store.outbox(9, at(0)).await?;
+    assert_eq!(outbox.entries.len(), 3);
+    let entries = outbox.entries.into_iter().map(|(place, head)| {
+        let mint = || DeliveryId::mint(at(0), random());
+        let wanted = fan_out(&head, &outbox.webhooks[&head.tenant], mint);
+        Distribution::new(place, head, wanted)
+    });
+    let request = ClaimRequest::new(at(0), Duration::from_secs(60), 9);
+    let distributed = world.store.distribute(entries.collect(), request).await?;
+
+    let given: Vec<_> = distributed.claims.iter().map(|claim| claim.event.tenant.as_str()).collect();
+    assert_eq!((distributed.taken, given), (3, vec!["acme"; 2]));
+    assert!(distributed.claims.iter().all(|claim| !claim.event.payload.is_empty()));
     world.end().await
 }
 

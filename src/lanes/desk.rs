@@ -107,7 +107,7 @@ impl<I, P: Clone + Ord> Desk<I, P> {
         self.state().load()
     }
 
-    /// Completes when the loop stands as wanted.
+    /// Completes when the loop stands as wanted. Dropping the future leaves nothing behind.
     pub async fn until(&self, wanted: impl Fn(Load) -> bool) {
         std::future::poll_fn(|cx| {
             let mut state = self.state();

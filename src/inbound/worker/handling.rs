@@ -16,8 +16,8 @@ use crate::inbound::received::{InboundFate, InboundJob, InboundSettlement, Party
 use crate::inbound::store::InboundClaim;
 use crate::inbound::worker::status::Board;
 use crate::inbound::worker::verdict::{Completing, verdict};
-use crate::lanes::runner::{Claims, LaneWork};
 use crate::lanes::schedule::Schedule;
+use crate::lanes::work::{Claims, LaneWork};
 use crate::ports::EntropyExt;
 use crate::primitives::time::later;
 

@@ -7,8 +7,8 @@ use chrono::{DateTime, Utc};
 
 use crate::activity::model::{Activity, ActivityKind};
 use crate::error::{Error, Result};
-use crate::lanes::runner::{Claims, LaneWork};
 use crate::lanes::throttle::Outcome;
+use crate::lanes::work::{Claims, LaneWork};
 use crate::ports::EntropyExt;
 use crate::primitives::id::{AttemptId, WebhookId};
 use crate::tenancy::model::TenantId;

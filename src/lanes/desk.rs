@@ -36,13 +36,6 @@ struct State<I, P> {
     handing: Option<Waker>,
 }
 
-/// How a loop stands, as somebody sees it who wants to hand it more.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub struct Load {
-    /// What was leased by the loop, or for it, and is not settled yet.
-    pub leases: usize,
-}
-
 impl<I, P: Clone + Ord> Desk<I, P> {
     /// The slots of a loop, and how many of them one party may hold. Nobody hands it anything.
     pub fn new(slots: usize, share: usize) -> Self {
@@ -102,16 +95,16 @@ impl<I, P: Clone + Ord> Desk<I, P> {
         (Reserved { desk: self, run: state.run, kept }, full)
     }
 
-    /// How the loop stands.
-    pub fn load(&self) -> Load {
-        self.state().load()
+    /// How much was leased by the loop, or for it, and is not settled yet.
+    pub fn leases(&self) -> usize {
+        self.state().leases
     }
 
-    /// Completes when the loop stands as wanted. Dropping the future leaves nothing behind.
-    pub async fn until(&self, wanted: impl Fn(Load) -> bool) {
+    /// Completes when the number of leases is as wanted. Dropping the future leaves nothing behind.
+    pub async fn until(&self, wanted: impl Fn(usize) -> bool) {
         std::future::poll_fn(|cx| {
             let mut state = self.state();
-            if wanted(state.load()) {
+            if wanted(state.leases) {
                 return Poll::Ready(());
             }
             listen(&mut state.handing, cx);
@@ -181,17 +174,17 @@ impl<I, P: Clone + Ord> Desk<I, P> {
         wake(&mut state.handing);
     }
 
-    pub(super) fn is_open(&self) -> bool {
-        let state = self.state();
-        state.is_open || !state.handed.is_empty()
-    }
-
     /// What has come since; whoever asks is woken when there is more.
     pub(super) fn take(&self, cx: &Context<'_>) -> Handed<I> {
         let mut state = self.state();
         listen(&mut state.working, cx);
         let items = std::mem::take(&mut state.handed).into_iter().map(|(_, item)| item).collect();
-        Handed { items, due: state.due.take(), has_freed: std::mem::take(&mut state.has_freed) }
+        Handed {
+            items,
+            due: state.due.take(),
+            has_freed: std::mem::take(&mut state.has_freed),
+            is_open: state.is_open,
+        }
     }
 
     fn state(&self) -> MutexGuard<'_, State<I, P>> {
@@ -206,6 +199,8 @@ pub(super) struct Handed<I> {
     pub(super) due: Option<DateTime<Utc>>,
     /// Whether slots that were reserved are free again.
     pub(super) has_freed: bool,
+    /// Whether more may come.
+    pub(super) is_open: bool,
 }
 
 impl<I, P: Clone + Ord> State<I, P> {
@@ -218,10 +213,6 @@ impl<I, P: Clone + Ord> State<I, P> {
         self.claiming = 0;
         self.shares.clear();
         self.leases = 0;
-    }
-
-    fn load(&self) -> Load {
-        Load { leases: self.leases }
     }
 }
 
@@ -342,13 +333,13 @@ mod tests {
 
         reserved.hand(vec![("a", 1), ("b", 2)]);
 
-        assert_eq!((free(&desk), desk.load().leases), (8, 2));
+        assert_eq!((free(&desk), desk.leases()), (8, 2));
         assert_eq!(handed(&desk), [1, 2]);
         assert!(handed(&desk).is_empty());
         desk.landed(&"a");
         desk.landed(&"b");
         desk.settled(2);
-        assert_eq!((free(&desk), desk.load().leases), (10, 0));
+        assert_eq!((free(&desk), desk.leases()), (10, 0));
         assert_eq!(desk.claim(), (5, vec![]));
     }
 
@@ -363,26 +354,29 @@ mod tests {
         drop(lost);
         assert_eq!(free(&desk), 10);
         late.hand(vec![("b", 7)]);
-        assert_eq!((free(&desk), desk.load().leases), (9, 1));
+        assert_eq!((free(&desk), desk.leases()), (9, 1));
         // And once more, before it was taken.
         desk.begin();
-        assert_eq!((free(&desk), desk.load().leases), (9, 1));
+        assert_eq!((free(&desk), desk.leases()), (9, 1));
         assert_eq!(handed(&desk), [7]);
     }
 
     #[test]
     fn a_loop_waits_for_whoever_may_hand_something_over() {
         let desk = Test::open(10, 5);
-        assert!(desk.is_open());
         let (reserved, _) = desk.reserve(wanted(&[("a", 1)]));
         reserved.hand(vec![("a", 1)]);
 
+        let take = |desk: &Test| desk.take(&Context::from_waker(noop_waker_ref()));
+        assert!(take(&desk).is_open);
+        let (reserved, _) = desk.reserve(wanted(&[("a", 1)]));
+        reserved.hand(vec![("a", 2)]);
+
         desk.close();
 
-        assert!(desk.is_open(), "something lies there");
-        assert_eq!(handed(&desk), [1]);
-        assert!(!desk.is_open());
-        assert!(!Test::new(1, 1).is_open());
+        let last = take(&desk);
+        assert_eq!((last.items, last.is_open), (vec![2], false), "what lies there comes with it");
+        assert!(!take(&Test::new(1, 1)).is_open);
     }
 
     #[test]

@@ -148,7 +148,8 @@ impl<'a, W: LaneWork> Turn<'a, W, ()> {
             gathers_until: None,
             singly: 0,
             claiming: None,
-            is_open: runner.desk.is_open(),
+            // Until it was asked.
+            is_open: true,
             may_have_work: true,
             has_heard: false,
             told: None,
@@ -227,8 +228,7 @@ impl<'a, W: LaneWork, F: Future<Output = Landing<W::Outcome>>> Turn<'a, W, F> {
 
     /// Takes what was leased for this loop.
     fn poll_handed(&mut self, cx: &Context<'_>) -> bool {
-        let Handed { items, due, has_freed } = self.runner.desk.take(cx);
-        let is_open = self.runner.desk.is_open();
+        let Handed { items, due, has_freed, is_open } = self.runner.desk.take(cx);
         let happened = !items.is_empty() || due.is_some() || has_freed || is_open != self.is_open;
         self.is_open = is_open;
         if has_freed && self.has_passed_over {

@@ -284,7 +284,7 @@ pub trait DeliveryQueue: Debug + Send + Sync + 'static {
     /// Turns outbox entries into deliveries, and may lease some of them at once, where that is cheaper than to write them down as due and
     /// then as leased. Unless a store says otherwise, it leases none.
     async fn distribute(&self, entries: Vec<Distribution>, request: ClaimRequest) -> Result<Distributed> {
-        let entries = entries.into_iter().map(|entry| (entry.sequence, entry.fan_out)).collect();
+        let entries = entries.into_iter().map(Distribution::without_event).collect();
         Ok(Distributed::new(self.fan_out(entries, request.now).await?, Vec::new(), None))
     }
 
@@ -333,6 +333,11 @@ impl Distribution {
     /// What becomes of this entry.
     pub fn new(sequence: Sequence, event: Arc<EventHead>, fan_out: FanOut) -> Self {
         Self { sequence, event, fan_out }
+    }
+
+    /// The entry as [`DeliveryQueue::fan_out`] takes it.
+    pub fn without_event(self) -> (Sequence, FanOut) {
+        (self.sequence, self.fan_out)
     }
 }
 

@@ -132,7 +132,7 @@ relay! { DeliveryQueue for Bent: publish outbox expire advance_replays tidy;
     }
 
     async fn distribute(&self, entries: Vec<Distribution>, request: ClaimRequest) -> Result<Distributed> {
-        let entries = entries.into_iter().map(|entry| (entry.sequence, entry.fan_out)).collect();
+        let entries = entries.into_iter().map(Distribution::without_event).collect();
         let taken = self.fan_out(entries, request.now).await?;
         if !self.locked(|bend| bend.leases_at_once) {
             return Ok(Distributed::new(taken, Vec::new(), None));

@@ -49,25 +49,13 @@ impl PostgresStore {
         for row in rows {
             let tenant: &str = row.field("tenant_id")?;
             let own = defaults.get(tenant);
-            match webhooks.get(&(tenant, uuid_of(row, "webhook_id")?)) {
-                // Without this record nothing can be sent, and it may be mended: everything else goes on.
-                Some(Found::Unreadable) => unused.wait_row(row, later(request.now, PAUSE))?,
-                Some(Found::There(_)) if matches!(own, Some(Found::Unreadable)) => {
-                    unused.wait_row(row, later(request.now, PAUSE))?;
-                }
-                Some(Found::There(webhook)) => {
-                    let own = match own {
-                        Some(Found::There(own)) => Some(own),
-                        _ => None,
-                    };
-                    match read_claim(row, until, webhook, own, &mut events) {
-                        Ok(claim) => claims.push(claim),
-                        Err(error) if error.kind() == ErrorKind::Corrupt => unused.end(row)?,
-                        Err(error) => return Err(error),
-                    }
-                }
-                // Removed since.
-                Some(Found::Missing) | None => unused.wait_row(row, now)?,
+            match sendable(webhooks.get(&(tenant, uuid_of(row, "webhook_id")?)), own, request.now) {
+                Ok((webhook, own)) => match read_claim(row, until, webhook, own, &mut events) {
+                    Ok(claim) => claims.push(claim),
+                    Err(error) if error.kind() == ErrorKind::Corrupt => unused.end(row)?,
+                    Err(error) => return Err(error),
+                },
+                Err(until) => unused.wait(uuid_of(row, "delivery_id")?, row.field("lease_token")?, until),
             }
         }
         let mut next_due: Option<DateTime<Utc>> = first.field("next_due_at")?;
@@ -122,11 +110,6 @@ impl Unused {
         self.push(delivery, token, until, None);
     }
 
-    fn wait_row(&mut self, row: &PgRow, until: DateTime<Utc>) -> Result<()> {
-        self.wait(uuid_of(row, "delivery_id")?, row.field("lease_token")?, until);
-        Ok(())
-    }
-
     /// The delivery itself cannot be read: it ends, because waiting would not help.
     fn end(&mut self, row: &PgRow) -> Result<()> {
         let status = DeliveryStatus::DeadLetter(DeadReason::Unsendable).to_stored()?;
@@ -143,11 +126,29 @@ impl Unused {
     }
 }
 
+/// What a delivery is sent with, or until when it has to wait.
+pub(super) fn sendable<'f>(
+    webhook: Option<&'f Found<Webhook>>,
+    defaults: Option<&Found<TenantDefaults>>,
+    now: DateTime<Utc>,
+) -> std::result::Result<(&'f Arc<Webhook>, Arc<TenantDefaults>), DateTime<Utc>> {
+    match (webhook, defaults) {
+        // Without this record nothing can be sent, and it may be mended: everything else goes on.
+        (Some(Found::Unreadable), _) | (Some(Found::There(_)), Some(Found::Unreadable)) => {
+            Err(later(now, PAUSE))
+        }
+        (Some(Found::There(webhook)), Some(Found::There(own))) => Ok((webhook, Arc::clone(own))),
+        (Some(Found::There(webhook)), _) => Ok((webhook, unset(&webhook.tenant))),
+        // Removed since.
+        (Some(Found::Missing) | None, _) => Err(stored_time(now)),
+    }
+}
+
 fn read_claim(
     row: &PgRow,
     until: DateTime<Utc>,
     webhook: &Arc<Webhook>,
-    defaults: Option<&Arc<TenantDefaults>>,
+    defaults: Arc<TenantDefaults>,
     events: &mut HashMap<Uuid, Arc<Event>>,
 ) -> Result<Claim> {
     let id = uuid_of(row, "event_id")?;
@@ -169,7 +170,7 @@ fn read_claim(
         Lease::new(token, until),
         event,
         Arc::clone(webhook),
-        defaults.cloned().unwrap_or_else(|| unset(&webhook.tenant)),
+        defaults,
     );
     Ok(claim.with_brake(brake, row.field::<i64>("brake_version")?.unsigned_abs()))
 }

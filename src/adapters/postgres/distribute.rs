@@ -9,10 +9,9 @@ use sqlx::postgres::PgRow;
 use uuid::Uuid;
 
 use crate::adapters::postgres::PostgresStore;
-use crate::adapters::postgres::claim::{PAUSE, Unused, read_brake};
+use crate::adapters::postgres::claim::{PAUSE, Unused, read_brake, sendable};
 use crate::adapters::postgres::failure::corrupt;
 use crate::adapters::postgres::names::Names;
-use crate::adapters::postgres::records::{Found, unset};
 use crate::adapters::postgres::rows::{Field, later, number, small, stored_time, told, uuid_of};
 use crate::adapters::postgres::session::Session;
 use crate::error::{Error, ErrorKind, Result};
@@ -112,21 +111,10 @@ impl PostgresStore {
         let mut given = HashMap::with_capacity(lanes.len());
         for row in lanes {
             let tenant: &str = row.field("tenant_id")?;
-            let (own, webhook) = (defaults.get(tenant), webhooks.get(&(tenant, uuid_of(row, "webhook_id")?)));
-            let lane = match (webhook, own) {
-                // Without these records nothing can be sent, and they may be mended: everything else goes on.
-                (Some(Found::Unreadable), _) | (_, Some(Found::Unreadable)) => Err(later(request.now, PAUSE)),
-                (Some(Found::There(webhook)), own) => {
-                    let own = match own {
-                        Some(Found::There(own)) => Arc::clone(own),
-                        _ => unset(&webhook.tenant),
-                    };
-                    Ok((webhook, own, read_brake(row)?, row.field::<i64>("brake_version")?.unsigned_abs()))
-                }
-                // Removed since.
-                _ => Err(stored_time(request.now)),
-            };
-            given.insert(row.field::<i32>("named")?, lane);
+            let webhook = webhooks.get(&(tenant, uuid_of(row, "webhook_id")?));
+            let with = sendable(webhook, defaults.get(tenant), request.now);
+            let brake = (read_brake(row)?, row.field::<i64>("brake_version")?.unsigned_abs());
+            given.insert(row.field::<i32>("named")?, (with, brake));
         }
 
         let mut claims = Vec::with_capacity(rows.len());
@@ -134,15 +122,16 @@ impl PostgresStore {
         for row in rows {
             let id = ids.get(index(row.field("delivery")?)?).copied().ok_or_else(unknown)?;
             let token: i64 = row.field("lease_token")?;
-            match given.get(&row.field("named")?).ok_or_else(unknown)? {
-                Ok((webhook, own, brake, version)) => {
+            let (with, (brake, version)) = given.get(&row.field("named")?).ok_or_else(unknown)?;
+            match with {
+                Ok((webhook, own)) => {
                     let Some(event) = events.get(&row.field("event")?).map(Arc::clone) else {
                         // Its payload is not where it should be.
                         unused.wait(id, token, later(request.now, PAUSE));
                         continue;
                     };
                     let lease = Lease::new(LeaseToken::new(token.unsigned_abs()), until);
-                    let (id, webhook) = (DeliveryId::from_uuid(id), Arc::clone(webhook));
+                    let (id, webhook) = (DeliveryId::from_uuid(id), Arc::clone(*webhook));
                     let claim = Claim::new(id, Origin::Live, 1, lease, event, webhook, Arc::clone(own));
                     claims.push(claim.with_brake(*brake, *version));
                 }

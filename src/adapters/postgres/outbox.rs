@@ -68,23 +68,21 @@ impl PostgresStore {
     /// most: then they are read for themselves.
     async fn heads(&self, session: &mut Session, rows: &[PgRow]) -> Result<Vec<Option<EventHead>>> {
         let own_events = &self.inner.own_events;
+        let ids: Vec<_> = rows.iter().map(|row| uuid_of(row, "event_id")).collect::<Result<_>>()?;
+        let own = own_events.find(&ids);
+        own_events.were(own.iter().flatten().count(), rows.len());
         let mut heads = Vec::with_capacity(rows.len());
-        let (mut own, mut missing) = (0, Vec::new());
-        for row in rows {
-            let id = uuid_of(row, "event_id")?;
-            heads.push(match own_events.get(&id) {
-                Some(event) => {
-                    own += 1;
-                    Some(event.head.clone())
-                }
+        let mut missing = Vec::new();
+        for ((row, id), own) in rows.iter().zip(&ids).zip(own) {
+            heads.push(match own {
+                Some(event) => Some(event.head.clone()),
                 None if row.field::<Option<&str>>("head")?.is_some() => readable(row)?,
                 None => {
-                    missing.push(id);
+                    missing.push(*id);
                     None
                 }
             });
         }
-        own_events.were(own, rows.len());
         if missing.is_empty() {
             return Ok(heads);
         }
@@ -93,8 +91,8 @@ impl PostgresStore {
         for row in session.rows(statement).await? {
             found.insert(uuid_of(&row, "id")?, readable(&row)?);
         }
-        for (head, row) in heads.iter_mut().zip(rows).filter(|(head, _)| head.is_none()) {
-            *head = found.remove(&uuid_of(row, "event_id")?).flatten();
+        for (head, id) in heads.iter_mut().zip(&ids).filter(|(head, _)| head.is_none()) {
+            *head = found.remove(id).flatten();
         }
         Ok(heads)
     }

@@ -42,8 +42,10 @@ impl OwnEvents {
         }
     }
 
-    pub(super) fn get(&self, id: &Uuid) -> Option<Arc<Event>> {
-        self.lock().events.get(id).map(Arc::clone)
+    /// Those of these events that are here.
+    pub(super) fn find(&self, ids: &[Uuid]) -> Vec<Option<Arc<Event>>> {
+        let kept = self.lock();
+        ids.iter().map(|id| kept.events.get(id).map(Arc::clone)).collect()
     }
 
     /// Those of these events that are here; they are not, after that.
@@ -117,11 +119,11 @@ mod tests {
         let own = OwnEvents::default();
         own.remember([event(1, 5), event(2, 5)]);
 
-        assert_eq!(own.get(&id(1)).map(|event| event.payload.len()), Some(5));
+        assert_eq!(own.find(&[id(1)])[0].as_ref().map(|event| event.payload.len()), Some(5));
         assert_eq!(own.take([id(1), id(3)].into_iter()).iter().flatten().count(), 1);
 
-        assert!(own.get(&id(1)).is_none());
-        assert!(own.get(&id(2)).is_some());
+        assert!(own.find(&[id(1)])[0].is_none());
+        assert!(own.find(&[id(2)])[0].is_some());
         assert_eq!(own.lock().bytes, 5 + ABOUT_A_HEAD);
     }
 
@@ -129,8 +131,8 @@ mod tests {
     fn the_oldest_go_when_there_are_too_many_or_too_much() {
         let own = OwnEvents::default();
         own.remember((0..5_000).map(|number| event(number, 1)));
-        assert!(own.get(&id(903)).is_none());
-        assert!(own.get(&id(904)).is_some());
+        assert!(own.find(&[id(903)])[0].is_none());
+        assert!(own.find(&[id(904)])[0].is_some());
         assert_eq!(own.lock().events.len(), MOST);
 
         own.remember((5_000..5_020).map(|number| event(number, 1024 * 1024)));

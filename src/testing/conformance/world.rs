@@ -21,7 +21,7 @@ use crate::webhooks::model::{
     Fate, Include, LaneStop, Ordered, Ordering as Order, Publication, Published, Settlement, Webhook,
     WebhookState,
 };
-use crate::webhooks::queue::{ClaimRequest, Sequence, SettleBatch, Settled};
+use crate::webhooks::queue::{ClaimRequest, Distribution, Sequence, SettleBatch, Settled};
 use crate::webhooks::repository::{Change, Release};
 
 /// A store with nothing in it, and the steps that checks are made of.
@@ -183,11 +183,18 @@ impl World {
 
     /// What fan-out would make of the outbox.
     pub(super) async fn wanted(&self, now: DateTime<Utc>) -> Found<Vec<(Sequence, FanOut)>> {
+        Ok(self.entries(now).await?.into_iter().map(Distribution::without_event).collect())
+    }
+
+    /// The same, with the events.
+    pub(super) async fn entries(&self, now: DateTime<Utc>) -> Found<Vec<Distribution>> {
         let outbox = self.stores.queue.outbox(500, now).await?;
         let mint = || self.delivery_id(now);
         let of = |head: &EventHead| outbox.webhooks.get(&head.tenant).map_or(&[][..], |all| &all[..]);
-        let entries = outbox.entries.iter();
-        Ok(entries.map(|(sequence, head)| (*sequence, fan_out(head, of(head), mint))).collect())
+        let entry = |(sequence, head): &(Sequence, Arc<EventHead>)| {
+            Distribution::new(*sequence, Arc::clone(head), fan_out(head, of(head), mint))
+        };
+        Ok(outbox.entries.iter().map(entry).collect())
     }
 
     /// Publishes so many events of acme's, and makes their deliveries.

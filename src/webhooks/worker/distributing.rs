@@ -146,17 +146,17 @@ impl<'a> Distributing<'a> {
 
     /// Waits until there is room for what may be in the outbox, and says for how much.
     async fn room(&self, desk: &Desk<Claim, TenantId>, pace: &mut Pace) -> usize {
-        if let Some(most) = pace.most(desk.load()) {
+        if let Some(most) = pace.most(desk.leases()) {
             return most;
         }
         let clock = &*self.context.clock;
         let over = clock.sleep_until(later(clock.now(), PATIENCE));
         let known = *pace;
-        let room = std::pin::pin!(desk.until(move |load| known.most(load).is_some()));
+        let room = std::pin::pin!(desk.until(move |leases| known.most(leases).is_some()));
         if let Either::Right(_) = select(room, over).await {
-            pace.waited_in_vain(desk.load());
+            pace.waited_in_vain(desk.leases());
         }
-        pace.most(desk.load()).unwrap_or(MOST)
+        pace.most(desk.leases()).unwrap_or(MOST)
     }
 
     /// Leaves a store alone for twice as long as the last batch took, so that the next one is worth its while; events that come
@@ -184,7 +184,7 @@ impl<'a> Distributing<'a> {
     pub(super) async fn until_empty(&self) {
         loop {
             match self.one_batch().await {
-                Ok(Looked { found: 0, .. }) => return,
+                Ok(0) => return,
                 Ok(_) => {}
                 Err(error) => {
                     let clock = &*self.context.clock;
@@ -200,16 +200,15 @@ impl<'a> Distributing<'a> {
         self.context.queue.outbox(1, now).await.is_ok_and(|outbox| outbox.entries.is_empty())
     }
 
-    async fn one_batch(&self) -> Result<Looked> {
+    /// One batch of which nothing is leased; how much there was.
+    async fn one_batch(&self) -> Result<usize> {
         let Looking { now, entries, .. } = self.look(MOST).await?;
         let found = entries.len();
-        if found == 0 {
-            return Ok(Looked::default());
+        if found > 0 {
+            let entries = entries.into_iter().map(Distribution::without_event).collect();
+            self.board.fanned_out(self.context.queue.fan_out(entries, now).await?);
         }
-        let entries = entries.into_iter().map(|entry| (entry.sequence, entry.fan_out)).collect();
-        let taken = self.context.queue.fan_out(entries, now).await?;
-        self.board.fanned_out(taken);
-        Ok(Looked { found, taken, is_due: taken > 0 })
+        Ok(found)
     }
 
     /// One batch of which the store may lease something to the loop at this desk.
@@ -238,7 +237,7 @@ impl<'a> Distributing<'a> {
         if let Some(due) = next_due.filter(|_| !is_due) {
             desk.tell(self.time.by_the_hub(due));
         }
-        pace.after(leased, now - oldest, desk.load());
+        pace.after(leased, now - oldest, desk.leases());
         Ok(Looked { found, taken, is_due })
     }
 

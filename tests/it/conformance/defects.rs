@@ -277,7 +277,7 @@ relay! { DeliveryQueue for Defective: publish outbox expire advance_replays;
     }
 
     async fn distribute(&self, entries: Vec<Distribution>, mut request: ClaimRequest) -> Result<Distributed> {
-        let entries = entries.into_iter().map(|entry| (entry.sequence, entry.fan_out)).collect();
+        let entries = entries.into_iter().map(Distribution::without_event).collect();
         let taken = self.fan_out(entries, request.now).await?;
         if !self.is(Defect::Greedy) {
             return Ok(Distributed::new(taken, Vec::new(), None));

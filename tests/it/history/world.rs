@@ -283,7 +283,7 @@ impl World {
         let now = self.now;
         let wanted = self.look(limit).await;
         for (kept, entries) in self.kept.iter().zip(wanted) {
-            let entries = entries.into_iter().map(|entry| (entry.sequence, entry.fan_out)).collect();
+            let entries = entries.into_iter().map(Distribution::without_event).collect();
             counts.push(kept.stores.queue.fan_out(entries, now).await.expect("an answer"));
         }
         self.agree("fanned out", &counts);

@@ -61,8 +61,8 @@ BEGIN
   RETURN QUERY SELECT u.n::int, u.id, u.fresh FROM unnest(v_ids, v_fresh) WITH ORDINALITY AS u(id, fresh, n);
 END $$;
 
--- The oldest entries behind this one, with the heads of their events or without. A function, because what it deletes leaves its index full of dead entries at the very end
--- that a planner looks at, for longer than reading takes: here it plans once.
+-- The oldest entries behind this one, with the heads of their events or without. A function, because what it deletes leaves its index
+-- full of dead entries at the very end that a planner looks at, for longer than reading takes: here it plans once.
 CREATE FUNCTION "crossdock".read_outbox(p_most bigint, p_behind bigint, p_except text[], p_bare boolean)
 RETURNS TABLE (seq bigint, event_id uuid, head text)
 LANGUAGE plpgsql SET enable_hashjoin = off SET enable_mergejoin = off SET enable_seqscan = off SET enable_bitmapscan = off SET jit = off SET plan_cache_mode = force_generic_plan AS $$
@@ -88,8 +88,9 @@ END $$;
 -- what may be in flight, but nothing of an order, of a webhook with a rate, or of the tenants in `p_full`. That saves writing each
 -- delivery a second time.
 --
--- Answers bodies, by the place of their event, but for events that the caller knows; then how many entries were still there, with a time before which nothing can be claimed of
--- these webhooks; then the lanes of which something is leased, each with a name, and the leases, by the place of the delivery.
+-- Answers bodies, by the place of their event, but for events that the caller knows; then how many entries were still there, with a
+-- time before which nothing can be claimed of these webhooks; then the lanes of which something is leased, each with a name, and the
+-- leases, by the place of the delivery.
 CREATE FUNCTION "crossdock".fan_out(
   p_at timestamptz, p_seqs bigint[], w_webhooks uuid[], d_places int[], d_named int[], d_ids uuid[], d_orders bigint[], d_skips text[],
   p_until timestamptz, p_cap int, p_full text[], e_known boolean[]

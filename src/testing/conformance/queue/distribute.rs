@@ -10,7 +10,7 @@ use crate::primitives::id::DeliveryId;
 use crate::testing::conformance::world::{LEASE, World, at};
 use crate::testing::conformance::{Check, Failure, StoreHarness, Verdict, holds, same};
 use crate::webhooks::model::{Claim, DeliveryStatus, Fate, SkipReason};
-use crate::webhooks::queue::{ClaimRequest, Distributed, Distribution};
+use crate::webhooks::queue::{ClaimRequest, Distributed};
 
 pub(super) fn checks() -> Vec<Check<dyn StoreHarness>> {
     world_checks!["distribute":
@@ -32,15 +32,8 @@ fn request(limit: usize, now: DateTime<Utc>) -> ClaimRequest {
     ClaimRequest::new(now, LEASE, limit)
 }
 
-async fn entries(world: &World, now: DateTime<Utc>) -> Result<Vec<Distribution>, Failure> {
-    let outbox = world.stores.queue.outbox(500, now).await?;
-    let wanted = world.wanted(now).await?;
-    let entries = outbox.entries.into_iter().zip(wanted);
-    Ok(entries.map(|((place, head), (_, wanted))| Distribution::new(place, head, wanted)).collect())
-}
-
 async fn distribute(world: &World, request: ClaimRequest) -> Result<Distributed, Failure> {
-    let entries = entries(world, request.now).await?;
+    let entries = world.entries(request.now).await?;
     Ok(world.stores.queue.distribute(entries, request).await?)
 }
 
@@ -124,7 +117,7 @@ async fn a_webhook_that_waits_is_leased_nothing_at_once(world: World) -> Verdict
     world.pause(&paused, at(0)).await?;
     let disabled = world.webhook().await?;
     publish(&world, 1, at(0)).await?;
-    let entries = entries(&world, at(0)).await?;
+    let entries = world.entries(at(0)).await?;
     world.disable(&disabled, at(1)).await?;
 
     let given = world.stores.queue.distribute(entries, request(10, at(1))).await?;
@@ -146,7 +139,7 @@ async fn a_rate_is_kept_by_what_is_leased_at_once(world: World) -> Verdict {
 async fn what_was_erased_is_not_leased_at_once(world: World) -> Verdict {
     world.webhook().await?;
     world.publish(vec![world.head(at(0))?.with_subject("ada")], at(0)).await?;
-    let entries = entries(&world, at(0)).await?;
+    let entries = world.entries(at(0)).await?;
     world.stores.repository.erase_subject(&world.acme, "ada", Vec::new(), at(1)).await?;
 
     let given = world.stores.queue.distribute(entries, request(10, at(2))).await?;
@@ -160,7 +153,7 @@ async fn callers_that_race_lease_each_delivery_once(world: World) -> Verdict {
     publish(&world, 20, at(0)).await?;
     let mut racing = Vec::new();
     for _ in 0..4 {
-        racing.push(world.stores.queue.distribute(entries(&world, at(0)).await?, request(50, at(0))));
+        racing.push(world.stores.queue.distribute(world.entries(at(0)).await?, request(50, at(0))));
     }
 
     let (mut taken, mut given) = (0, Vec::new());

@@ -103,6 +103,8 @@ struct Turn<'a, W: LaneWork, F> {
     settling: Option<(DateTime<Utc>, Settling<'a, W::Outcome>)>,
     /// Whether the step before was to settle: the next one is to claim, so that what has landed never keeps what is due waiting.
     settled_last: bool,
+    /// How long settling took the last time.
+    took: Duration,
     /// Until then what has landed waits for more, as long as settling took the last time: half of the time is for the store.
     gathers_until: Option<DateTime<Utc>>,
     /// After a refused batch: how many outcomes are settled one by one, to find the one that is refused.
@@ -145,6 +147,7 @@ impl<'a, W: LaneWork> Turn<'a, W, ()> {
             spare: Vec::new(),
             settling: None,
             settled_last: false,
+            took: Duration::ZERO,
             gathers_until: None,
             singly: 0,
             claiming: None,
@@ -193,6 +196,10 @@ impl<'a, W: LaneWork, F: Future<Output = Landing<W::Outcome>>> Turn<'a, W, F> {
     fn gathers(&self) -> bool {
         let more_to_come = !self.flights.is_empty() && self.landed.len() < WORTH_A_STEP && self.singly == 0;
         self.gathers_until.is_some() && more_to_come && self.deadline.is_none()
+    }
+
+    fn gathers_from(&self, now: DateTime<Utc>) -> Option<DateTime<Utc>> {
+        (self.took >= SPARED_FROM).then(|| later(now, self.took))
     }
 
     fn start_settling(&mut self) {
@@ -259,6 +266,10 @@ impl<'a, W: LaneWork, F: Future<Output = Landing<W::Outcome>>> Turn<'a, W, F> {
             }
         }
         let happened = self.landed.len() > before;
+        // The first of many that are about to land.
+        if happened && before == 0 && self.gathers_until.is_none() && self.flights.len() >= WORTH_A_STEP {
+            self.gathers_until = self.gathers_from(self.runner.clock.now());
+        }
         // What has landed makes room in the loop, not in its lane: that is there once it is settled.
         if happened && self.has_passed_over {
             self.may_have_work();
@@ -271,8 +282,8 @@ impl<'a, W: LaneWork, F: Future<Output = Landing<W::Outcome>>> Turn<'a, W, F> {
         let Poll::Ready((mut outcomes, result)) = settling.as_mut().poll(cx) else { return false };
         let (since, now) = (*since, self.runner.clock.now());
         self.settling = None;
-        let took = (now - since).to_std().unwrap_or_default().min(LONGEST_GATHERING);
-        self.gathers_until = (took >= SPARED_FROM).then(|| later(now, took));
+        self.took = (now - since).to_std().unwrap_or_default().min(LONGEST_GATHERING);
+        self.gathers_until = self.gathers_from(now);
         match result {
             Ok(next) => {
                 self.runner.desk.settled(outcomes.len());

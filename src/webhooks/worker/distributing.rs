@@ -1,6 +1,6 @@
 //! Published events become deliveries.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, VecDeque};
 use std::future::{Future, poll_fn};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -44,6 +44,10 @@ const AT_MOST: Duration = Duration::from_millis(100);
 /// How long the outbox is left to others who were faster with it: each of them takes off all that is there, and reading it as well only
 /// makes both slower.
 const LEFT_TO_OTHERS: Backoff = Backoff::doubling(LONGEST_GATHERING, LOOK_AGAIN);
+/// How many entries are looked at together.
+const LOOKS_AHEAD: usize = 2_000;
+/// What was seen of the outbox and its webhooks is not relied on for longer.
+const KNOWN_FOR: TimeDelta = TimeDelta::milliseconds(250);
 const STORE_BACKOFF: Backoff = Backoff::doubling(Duration::from_millis(50), Duration::from_secs(5));
 
 impl<'a> Distributing<'a> {
@@ -88,6 +92,7 @@ impl<'a> Distributing<'a> {
     async fn for_ever(&self, desk: &Desk<Claim, TenantId>, course: &Course) {
         let clock = &*self.context.clock;
         let mut pace = Pace::new();
+        let mut ahead = Ahead::default();
         let mut failures = 0;
         let mut losses = 0;
         // Kept from one look to the next: a timer costs more than a look.
@@ -100,8 +105,8 @@ impl<'a> Distributing<'a> {
             let mut hint = self.context.wake.listen();
             let most = self.room(desk, &mut pace).await;
             let begun = clock.now();
-            match course.within(self.leasing_batch(most, desk, &mut pace)).await {
-                Ok(Looked { found: count, taken, is_due }) => {
+            match course.within(self.leasing_batch(most, desk, &mut pace, &mut ahead)).await {
+                Ok(Step { count, taken, is_due }) => {
                     failures = 0;
                     // A hint without an event is about something else that is due, such as a resend. Runners hear of it
                     // from here only: if every published event woke them too, they would ask for what is not yet there.
@@ -112,6 +117,7 @@ impl<'a> Distributing<'a> {
                     }
                     if 2 * taken < count {
                         losses += 1;
+                        ahead = Ahead::default();
                         self.leave_to_others(hint, LEFT_TO_OTHERS.after(losses)).await;
                         continue;
                     }
@@ -119,7 +125,7 @@ impl<'a> Distributing<'a> {
                     if count > 0 && count < WORTH_A_STEP {
                         self.gather(clock.now() - begun).await;
                     }
-                    if count == most {
+                    if ahead.has_more() {
                         hinted |= hint.as_mut().now_or_never().is_some();
                     } else if hinted {
                         // The event may have come together with something else.
@@ -137,6 +143,7 @@ impl<'a> Distributing<'a> {
                 }
                 Err(error) => {
                     failures += 1;
+                    ahead = Ahead::default();
                     self.board.store_failed(&error, clock.now());
                     clock.sleep_until(clock.now() + STORE_BACKOFF.after(failures)).await;
                 }
@@ -202,7 +209,7 @@ impl<'a> Distributing<'a> {
 
     /// One batch of which nothing is leased; how much there was.
     async fn one_batch(&self) -> Result<usize> {
-        let Looking { now, entries, .. } = self.look(MOST).await?;
+        let (now, entries) = self.look(MOST).await?;
         let found = entries.len();
         if found > 0 {
             let entries = entries.into_iter().map(Distribution::without_event).collect();
@@ -217,14 +224,25 @@ impl<'a> Distributing<'a> {
         most: usize,
         desk: &Desk<Claim, TenantId>,
         pace: &mut Pace,
-    ) -> Result<Looked> {
-        let Looking { now, entries, deliveries } = self.look(most).await?;
-        let found = entries.len();
-        if found == 0 {
-            return Ok(Looked::default());
+        ahead: &mut Ahead,
+    ) -> Result<Step> {
+        let mut now = self.time.now();
+        if ahead.has_nothing_for(most, now) {
+            let entries;
+            (now, entries) = self.look(LOOKS_AHEAD).await?;
+            *ahead = Ahead::of(entries, now);
+        }
+        let entries = ahead.take(most);
+        let Some(first) = entries.first() else { return Ok(Step::default()) };
+        let (count, oldest) = (entries.len(), first.event.published_at);
+        let mut deliveries = BTreeMap::new();
+        for Distribution { event, fan_out, .. } in &entries {
+            match deliveries.get_mut(&event.tenant) {
+                Some(wanted) => *wanted += fan_out.deliveries.len(),
+                None => drop(deliveries.insert(event.tenant.clone(), fan_out.deliveries.len())),
+            }
         }
         let wanted: usize = deliveries.values().sum();
-        let oldest = entries.first().map_or(now, |entry| entry.event.published_at);
         let (reserved, full) = desk.reserve(deliveries);
         let request = self.time.request(now, reserved.count()).except(full);
 
@@ -233,31 +251,55 @@ impl<'a> Distributing<'a> {
         let leased = claims.len();
         reserved.hand(claims.into_iter().map(|claim| (claim.webhook.tenant.clone(), claim)).collect());
         // What others were faster with may be due as well.
-        let is_due = taken < found || (leased < wanted && next_due.is_none_or(|due| due <= self.time.now()));
+        let is_due = taken < count || (leased < wanted && next_due.is_none_or(|due| due <= self.time.now()));
         if let Some(due) = next_due.filter(|_| !is_due) {
             desk.tell(self.time.by_the_hub(due));
         }
         pace.after(leased, now - oldest, desk.leases());
-        Ok(Looked { found, taken, is_due })
+        Ok(Step { count, taken, is_due })
     }
 
-    /// What stands in the outbox, and what is to become of it.
-    async fn look(&self, most: usize) -> Result<Looking> {
+    /// What stands in the outbox, the oldest first, and what is to become of it.
+    async fn look(&self, most: usize) -> Result<(DateTime<Utc>, Vec<Distribution>)> {
         let now = self.time.compared().await?;
         let Outbox { entries, webhooks } = self.context.queue.outbox(most, now).await?;
         let none: Arc<[Arc<Webhook>]> = Arc::new([]);
-        let mut deliveries = BTreeMap::new();
         let entries = entries.into_iter().map(|(sequence, event)| {
             let mint = || DeliveryId::mint(now, self.context.entropy.bytes());
-            let wanted = fan_out(&event, webhooks.get(&event.tenant).unwrap_or(&none), mint);
-            match deliveries.get_mut(&event.tenant) {
-                Some(count) => *count += wanted.deliveries.len(),
-                None => drop(deliveries.insert(event.tenant.clone(), wanted.deliveries.len())),
-            }
-            Distribution::new(sequence, event, wanted)
+            let fan_out = fan_out(&event, webhooks.get(&event.tenant).unwrap_or(&none), mint);
+            Distribution::new(sequence, event, fan_out)
         });
-        let entries = entries.collect();
-        Ok(Looking { now, entries, deliveries })
+        Ok((now, entries.collect()))
+    }
+}
+
+/// What a look has found beyond the batch that it was for: looking takes as long as making deliveries of what was found, so a loop that
+/// is behind looks at more than it can use at once.
+#[derive(Debug, Default)]
+struct Ahead {
+    entries: VecDeque<Distribution>,
+    /// Whether there may be more behind them.
+    goes_on: bool,
+    looked_at: DateTime<Utc>,
+}
+
+impl Ahead {
+    fn of(entries: Vec<Distribution>, looked_at: DateTime<Utc>) -> Self {
+        Self { goes_on: entries.len() >= LOOKS_AHEAD, entries: entries.into(), looked_at }
+    }
+
+    /// Whether to look again: for what webhooks want by now, or because the rest is not worth a batch.
+    fn has_nothing_for(&self, most: usize, now: DateTime<Utc>) -> bool {
+        self.entries.len() < most.min(WORTH_A_STEP) || now - self.looked_at > KNOWN_FOR
+    }
+
+    fn take(&mut self, most: usize) -> Vec<Distribution> {
+        self.entries.drain(..most.min(self.entries.len())).collect()
+    }
+
+    /// Whether the outbox has more than was taken of it, as far as we know.
+    fn has_more(&self) -> bool {
+        !self.entries.is_empty() || self.goes_on
     }
 }
 
@@ -281,17 +323,10 @@ impl Course {
     }
 }
 
-struct Looking {
-    now: DateTime<Utc>,
-    entries: Vec<Distribution>,
-    /// How many deliveries there are for each tenant.
-    deliveries: BTreeMap<TenantId, usize>,
-}
-
-/// What a look at the outbox has found, how much of it nobody else was faster with, and whether something of it is to be claimed.
+/// How many entries a batch had, how many of them nobody else was faster with, and whether something of them is to be claimed.
 #[derive(Default)]
-struct Looked {
-    found: usize,
+struct Step {
+    count: usize,
     taken: usize,
     is_due: bool,
 }

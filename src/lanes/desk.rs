@@ -28,6 +28,8 @@ struct State<I, P> {
     due: Option<DateTime<Utc>>,
     /// Whether something that was reserved is free again.
     has_freed: bool,
+    /// Whether something was handed over since the last claim: then a claim leaves most of the slots to what comes that way.
+    was_handed: bool,
     /// Who is asked first when there is not enough for all.
     turn: usize,
     /// Whether somebody may still hand something over.
@@ -49,6 +51,7 @@ impl<I, P: Clone + Ord> Desk<I, P> {
             handed: Vec::new(),
             due: None,
             has_freed: false,
+            was_handed: false,
             turn: 0,
             is_open: false,
             working: None,
@@ -79,7 +82,9 @@ impl<I, P: Clone + Ord> Desk<I, P> {
         let first = state.turn.checked_rem(wanted.len()).unwrap_or(0);
         wanted.rotate_left(first);
         state.turn = state.turn.wrapping_add(1);
-        let mut free = state.free().saturating_sub(state.slots / 4);
+        // A claim that is under way has its part already.
+        let left = if state.claiming == 0 { state.slots / 4 } else { 0 };
+        let mut free = state.free().saturating_sub(left);
         for (party, count) in wanted {
             // All that a claim brings may be for this one.
             let held = state.shares.held(&party) + state.claiming;
@@ -139,7 +144,8 @@ impl<I, P: Clone + Ord> Desk<I, P> {
     /// A claim begins: how much it may bring, and for whom nothing.
     pub(super) fn claim(&self) -> (usize, Vec<P>) {
         let mut state = self.state();
-        let (limit, full) = match state.free() {
+        let most = if std::mem::take(&mut state.was_handed) { (state.slots / 4).max(1) } else { state.slots };
+        let (limit, full) = match state.free().min(most) {
             0 => (0, Vec::new()),
             free => state.shares.room(free),
         };
@@ -246,6 +252,7 @@ impl<I, P: Clone + Ord> Reserved<'_, I, P> {
             }
         }
         state.leases += items.len();
+        state.was_handed = true;
         state.handed.extend(items);
         wake(&mut state.working);
     }

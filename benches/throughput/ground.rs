@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
 
 use crossdock::adapters::memory::MemoryStore;
 use crossdock::adapters::postgres::PostgresWake;
@@ -10,7 +11,7 @@ use crossdock::adapters::{EnvelopeVault, PostgresStore, SqliteStore, StaticKeys}
 use crossdock::webhooks::DeliveryQueue;
 use crossdock::{Hub, HubBuilder};
 use sqlx::postgres::PgPoolOptions;
-use sqlx::{PgPool, Row};
+use sqlx::{Connection, PgPool, Row};
 use tempfile::TempDir;
 
 use crate::engine::Failure;
@@ -105,7 +106,7 @@ impl Ground {
     /// A pool of its own, for what is measured without the engine.
     pub(crate) async fn pool(&self) -> Result<Option<PgPool>, Failure> {
         let Some((_, url)) = &self.postgres else { return Ok(None) };
-        Ok(Some(PgPoolOptions::new().max_connections(CONNECTIONS).connect(url).await?))
+        Ok(Some(pool().connect(url).await?))
     }
 
     pub(crate) fn folder(&self) -> &std::path::Path {
@@ -123,7 +124,7 @@ impl Site {
             Self::Memory { history } => builder.store(MemoryStore::builder().history(*history).build()),
             Self::Sqlite(path) => builder.store(SqliteStore::open(path)?).vault(EnvelopeVault::new(keys)),
             Self::Postgres { url, schema, claims } => {
-                let pool = PgPoolOptions::new().max_connections(CONNECTIONS).connect(url).await?;
+                let pool = pool().connect(url).await?;
                 let store = PostgresStore::builder(pool).schema(schema).direct().build()?;
                 let wake = PostgresWake::start(url.parse()?, schema)?;
                 let builder = match claims {
@@ -183,4 +184,17 @@ impl Site {
             _ => return Err(format!("other processes do not reach {name}").into()),
         })
     }
+}
+
+/// As `docs/running.md` advises: who works without a pause need not ask whether the connection still works.
+fn pool() -> PgPoolOptions {
+    let pool = PgPoolOptions::new().max_connections(CONNECTIONS).test_before_acquire(false);
+    pool.before_acquire(|connection, about| {
+        Box::pin(async move {
+            if about.idle_for > Duration::from_secs(1) {
+                connection.ping().await?;
+            }
+            Ok(true)
+        })
+    })
 }

@@ -83,7 +83,7 @@ impl<I, P: Clone + Ord> Desk<I, P> {
         wanted.rotate_left(first);
         state.turn = state.turn.wrapping_add(1);
         // A claim that is under way has its part already.
-        let left = if state.claiming == 0 { state.slots / 4 } else { 0 };
+        let left = if state.claiming == 0 { state.part() } else { 0 };
         let mut free = state.free().saturating_sub(left);
         for (party, count) in wanted {
             // All that a claim brings may be for this one.
@@ -144,7 +144,7 @@ impl<I, P: Clone + Ord> Desk<I, P> {
     /// A claim begins: how much it may bring, and for whom nothing.
     pub(super) fn claim(&self) -> (usize, Vec<P>) {
         let mut state = self.state();
-        let most = if std::mem::take(&mut state.was_handed) { (state.slots / 4).max(1) } else { state.slots };
+        let most = if std::mem::take(&mut state.was_handed) { state.part().max(1) } else { state.slots };
         let (limit, full) = match state.free().min(most) {
             0 => (0, Vec::new()),
             free => state.shares.room(free),
@@ -212,6 +212,11 @@ pub(super) struct Handed<I> {
 impl<I, P: Clone + Ord> State<I, P> {
     fn free(&self) -> usize {
         self.slots.saturating_sub(self.occupied + self.claiming)
+    }
+
+    /// What is left to claims while work is handed over, and to them alone.
+    fn part(&self) -> usize {
+        self.slots / 4
     }
 
     fn forget(&mut self) {
@@ -347,7 +352,22 @@ mod tests {
         desk.landed(&"b");
         desk.settled(2);
         assert_eq!((free(&desk), desk.leases()), (10, 0));
-        assert_eq!(desk.claim(), (5, vec![]));
+    }
+
+    #[test]
+    fn a_claim_leaves_most_to_what_is_handed_over() {
+        let desk = Test::new(12, 12);
+        let (reserved, _) = desk.reserve(wanted(&[("a", 2)]));
+        reserved.hand(vec![("a", 1), ("a", 2)]);
+
+        assert_eq!(desk.claim(), (3, vec![]));
+        // The claim has its part: all the others can be had.
+        let (reserved, full) = desk.reserve(wanted(&[("b", 7)]));
+        assert_eq!((reserved.count(), full), (7, vec![]));
+        drop(reserved);
+
+        desk.claimed([].iter());
+        assert_eq!(desk.claim(), (10, vec![]), "nothing was handed over since");
     }
 
     #[test]

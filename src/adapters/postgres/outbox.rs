@@ -43,7 +43,9 @@ impl PostgresStore {
                 .bind(reading.passed_over.iter().cloned().collect::<Vec<_>>())
                 .bind(self.inner.own_events.are_most());
             let rows = session.rows(statement).await?;
-            let heads = self.heads(&mut session, &rows).await?;
+            // The webhooks of their tenants come behind the entries.
+            let (rows, webhooks) = rows.split_at(entries(&rows)?);
+            let heads = self.heads(&mut session, rows).await?;
             let mut tenants = BTreeSet::new();
             for (row, head) in rows.iter().zip(heads) {
                 behind = row.field("seq")?;
@@ -53,7 +55,7 @@ impl PostgresStore {
                     reading.entries.push((Sequence::new(behind.unsigned_abs()), Arc::new(head)));
                 }
             }
-            self.read_webhooks(&mut session, &mut reading, tenants).await?;
+            self.read_webhooks(&mut session, &mut reading, tenants, webhooks).await?;
             if rows.len() < most {
                 break;
             }
@@ -101,26 +103,21 @@ impl PostgresStore {
         self.inner.outbox_floor.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Read after the entries: whatever was saved before one of them was published is there.
+    /// The webhooks of these tenants, from rows that were read after their entries.
     async fn read_webhooks(
         &self,
         session: &mut Session,
         reading: &mut Reading,
         tenants: BTreeSet<TenantId>,
+        rows: &[PgRow],
     ) -> Result<()> {
-        if tenants.is_empty() {
-            return Ok(());
-        }
-        let names: Vec<_> = tenants.iter().map(|tenant| tenant.as_str().to_owned()).collect();
-        reading.webhooks.extend(tenants.into_iter().map(|tenant| (tenant, Vec::new())));
-        let statement = session.statement(self.sql(STAMPS)).bind(names);
-        let rows = session.rows(statement).await?;
-        let found = self.webhooks_of(session, &rows, "stamp").await?;
-        for row in &rows {
+        let mut read: HashMap<_, Vec<_>> = tenants.into_iter().map(|tenant| (tenant, Vec::new())).collect();
+        let found = self.webhooks_of(session, rows, "stamp").await?;
+        for row in rows {
             let tenant: &str = row.field("tenant_id")?;
             match found.get(&(tenant, row.field("webhook_id")?)) {
                 Some(Found::There(webhook)) => {
-                    reading.webhooks.entry(row.tenant("tenant_id")?).or_default().push(Arc::clone(webhook));
+                    read.entry(row.tenant("tenant_id")?).or_default().push(Arc::clone(webhook));
                 }
                 Some(Found::Unreadable) => {
                     reading.passed_over.insert(tenant.to_owned());
@@ -130,6 +127,8 @@ impl PostgresStore {
             }
         }
         let Reading { entries, webhooks, passed_over } = reading;
+        // Those that were read before, for the entries further ahead, are replaced.
+        webhooks.extend(read);
         entries.retain(|(_, head)| !passed_over.contains(head.tenant.as_str()));
         webhooks.retain(|tenant, _| !passed_over.contains(tenant.as_str()));
         Ok(())
@@ -144,8 +143,16 @@ fn readable(row: &PgRow) -> Result<Option<EventHead>> {
     }
 }
 
+/// How many of these rows are entries.
+fn entries(rows: &[PgRow]) -> Result<usize> {
+    for (place, row) in rows.iter().enumerate() {
+        if row.field::<Option<i64>>("seq")?.is_none() {
+            return Ok(place);
+        }
+    }
+    Ok(rows.len())
+}
+
 const STEP: &str = "read the outbox";
-const OUTBOX: &str = r#"SELECT o.seq, o.event_id, o.head FROM "crossdock".read_outbox($1, $2, $3, $4) AS o"#;
+const OUTBOX: &str = r#"SELECT o.* FROM "crossdock".read_outbox($1, $2, $3, $4) AS o"#;
 const HEADS: &str = r#"SELECT e.id, e.head FROM "crossdock".event e WHERE e.id = ANY ($1)"#;
-const STAMPS: &str = r#"SELECT w.tenant_id, w.id AS webhook_id, w.stamp FROM "crossdock".webhook w
-    WHERE w.tenant_id = ANY ($1) ORDER BY w.tenant_id, w.id"#;

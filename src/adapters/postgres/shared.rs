@@ -272,3 +272,78 @@ const A_CROWD: usize = 4;
 const PATIENCE: Duration = Duration::from_millis(50);
 const MOST_ITEMS: usize = 500;
 const MOST_BYTES: usize = 4 << 20;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Nothing that could be written.
+    struct Nothing;
+
+    impl Together for Nothing {
+        type Answer = ();
+        const STEP: &'static str = "test";
+
+        fn queue(_: &PostgresStore) -> &Queue<Self> {
+            unreachable!("these trials have no store")
+        }
+
+        fn bytes(&self) -> usize {
+            0
+        }
+
+        async fn write<'a>(_: &'a PostgresStore, _: Vec<&'a Self>) -> Result<Vec<()>> {
+            unreachable!("these trials have no store")
+        }
+    }
+
+    fn join(queue: &Queue<Nothing>) {
+        let (answer, _) = oneshot::channel();
+        queue.join(Call { items: vec![Nothing], answer });
+    }
+
+    fn run(story: impl Future<Output = ()>) {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build();
+        runtime.expect("a runtime").block_on(story);
+    }
+
+    const SHORT: Duration = Duration::from_millis(5);
+    const LONG: Duration = Duration::from_secs(3_600);
+
+    #[test]
+    fn whoever_waits_for_a_crowd_goes_on_when_all_are_back() {
+        run(async {
+            let queue = Arc::new(Queue::<Nothing>::default());
+            let waiting = tokio::spawn({
+                let queue = Arc::clone(&queue);
+                async move { queue.until_back(3, LONG).await }
+            });
+            for _ in 0..3 {
+                tokio::task::yield_now().await;
+                assert!(!waiting.is_finished());
+                join(&queue);
+            }
+
+            waiting.await.expect("no panic");
+            assert_eq!(queue.next().map(|calls| calls.len()), Some(3));
+        });
+    }
+
+    #[test]
+    fn those_who_do_not_come_back_are_not_waited_for() {
+        run(async {
+            let queue = Queue::<Nothing>::default();
+            join(&queue);
+
+            queue.until_back(2, SHORT).await;
+
+            // Nobody wants to know of them any more.
+            join(&queue);
+            let begun = Instant::now();
+            queue.until_back(3, SHORT).await;
+            assert!(begun.elapsed() >= SHORT);
+            join(&queue);
+            queue.until_back(3, LONG).await;
+        });
+    }
+}

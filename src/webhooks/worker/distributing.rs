@@ -1,6 +1,6 @@
 //! Published events become deliveries.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::BTreeMap;
 use std::future::{Future, poll_fn};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -22,6 +22,7 @@ use crate::webhooks::context::Context;
 use crate::webhooks::fan_out::fan_out;
 use crate::webhooks::model::{Claim, Webhook};
 use crate::webhooks::queue::{Distributed, Distribution, Outbox};
+use crate::webhooks::worker::ahead::{Ahead, LOOKS_AHEAD};
 use crate::webhooks::worker::pace::{MOST, PATIENCE, Pace, WORTH_A_STEP};
 use crate::webhooks::worker::status::StatusBoard;
 use crate::webhooks::worker::store_clock::StoreClock;
@@ -44,10 +45,6 @@ const AT_MOST: Duration = Duration::from_millis(100);
 /// How long the outbox is left to others who were faster with it: each of them takes off all that is there, and reading it as well only
 /// makes both slower.
 const LEFT_TO_OTHERS: Backoff = Backoff::doubling(LONGEST_GATHERING, LOOK_AGAIN);
-/// How many entries are looked at together.
-const LOOKS_AHEAD: usize = 2_000;
-/// What was seen of the outbox and its webhooks is not relied on for longer.
-const KNOWN_FOR: TimeDelta = TimeDelta::milliseconds(250);
 const STORE_BACKOFF: Backoff = Backoff::doubling(Duration::from_millis(50), Duration::from_secs(5));
 
 impl<'a> Distributing<'a> {
@@ -270,36 +267,6 @@ impl<'a> Distributing<'a> {
             Distribution::new(sequence, event, fan_out)
         });
         Ok((now, entries.collect()))
-    }
-}
-
-/// What a look has found beyond the batch that it was for: looking takes as long as making deliveries of what was found, so a loop that
-/// is behind looks at more than it can use at once.
-#[derive(Debug, Default)]
-struct Ahead {
-    entries: VecDeque<Distribution>,
-    /// Whether there may be more behind them.
-    goes_on: bool,
-    looked_at: DateTime<Utc>,
-}
-
-impl Ahead {
-    fn of(entries: Vec<Distribution>, looked_at: DateTime<Utc>) -> Self {
-        Self { goes_on: entries.len() >= LOOKS_AHEAD, entries: entries.into(), looked_at }
-    }
-
-    /// Whether to look again: for what webhooks want by now, or because the rest is not worth a batch.
-    fn has_nothing_for(&self, most: usize, now: DateTime<Utc>) -> bool {
-        self.entries.len() < most.min(WORTH_A_STEP) || now - self.looked_at > KNOWN_FOR
-    }
-
-    fn take(&mut self, most: usize) -> Vec<Distribution> {
-        self.entries.drain(..most.min(self.entries.len())).collect()
-    }
-
-    /// Whether the outbox has more than was taken of it, as far as we know.
-    fn has_more(&self) -> bool {
-        !self.entries.is_empty() || self.goes_on
     }
 }
 

@@ -7,11 +7,13 @@
 //! | `outcome` | one attempt's verdict becomes a settlement |
 //! | `circuits` | the results of the last minute, per webhook |
 //! | `distributing` | published events become deliveries |
+//! | `ahead` | what is known of the outbox beyond the batch at hand |
 //! | `pace` | how much of the outbox is taken off at once, and when |
 //! | `chores` | replays, notices, expiry, retention |
 //! | `store_clock` | the time as the store tells it |
 //! | `status` | what an operator asks of a running worker |
 
+mod ahead;
 mod chores;
 mod circuits;
 mod delivering;

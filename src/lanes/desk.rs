@@ -82,8 +82,8 @@ impl<I, P: Clone + Ord> Desk<I, P> {
         let first = state.turn.checked_rem(wanted.len()).unwrap_or(0);
         wanted.rotate_left(first);
         state.turn = state.turn.wrapping_add(1);
-        // A claim that is under way has its part already.
-        let left = if state.claiming == 0 { state.part() } else { 0 };
+        // A claim that is under way has some of its part already.
+        let left = state.part().saturating_sub(state.claiming);
         let mut free = state.free().saturating_sub(left);
         for (party, count) in wanted {
             // All that a claim brings may be for this one.
@@ -144,12 +144,13 @@ impl<I, P: Clone + Ord> Desk<I, P> {
     /// A claim begins: how much it may bring, and for whom nothing.
     pub(super) fn claim(&self) -> (usize, Vec<P>) {
         let mut state = self.state();
-        let most = if std::mem::take(&mut state.was_handed) { state.part().max(1) } else { state.slots };
+        let most = if state.was_handed { state.part().max(1) } else { state.slots };
         let (limit, full) = match state.free().min(most) {
             0 => (0, Vec::new()),
             free => state.shares.room(free),
         };
         state.claiming = limit;
+        state.was_handed &= limit == 0;
         (limit, full)
     }
 
@@ -214,7 +215,7 @@ impl<I, P: Clone + Ord> State<I, P> {
         self.slots.saturating_sub(self.occupied + self.claiming)
     }
 
-    /// What is left to claims while work is handed over, and to them alone.
+    /// What is left to claims while work is handed over.
     fn part(&self) -> usize {
         self.slots / 4
     }
@@ -223,6 +224,7 @@ impl<I, P: Clone + Ord> State<I, P> {
         self.occupied = 0;
         self.claiming = 0;
         self.shares.clear();
+        self.was_handed = false;
         self.leases = 0;
     }
 }
@@ -361,13 +363,33 @@ mod tests {
         reserved.hand(vec![("a", 1), ("a", 2)]);
 
         assert_eq!(desk.claim(), (3, vec![]));
-        // The claim has its part: all the others can be had.
+        // The claim has that part already: all the others can be had.
         let (reserved, full) = desk.reserve(wanted(&[("b", 7)]));
         assert_eq!((reserved.count(), full), (7, vec![]));
         drop(reserved);
 
         desk.claimed([].iter());
         assert_eq!(desk.claim(), (10, vec![]), "nothing was handed over since");
+
+        // What lands while a small claim is under way does not all go to what is handed over.
+        desk.claimed(["a"; 9].iter());
+        assert_eq!(desk.claim().0, 1);
+        (0..9).for_each(|_| desk.landed(&"a"));
+        let (reserved, full) = desk.reserve(wanted(&[("b", 7), ("c", 1)]));
+        assert_eq!((reserved.count(), full), (7, vec!["c"]));
+    }
+
+    #[test]
+    fn a_claim_that_finds_no_slot_changes_nothing() {
+        let desk = Test::new(8, 8);
+        let (reserved, _) = desk.reserve(wanted(&[("a", 6)]));
+        reserved.hand(vec![("a", 1); 6]);
+        desk.claimed(["a"; 2].iter());
+
+        assert_eq!(desk.claim(), (0, vec![]));
+        (0..8).for_each(|_| desk.landed(&"a"));
+
+        assert_eq!(desk.claim(), (2, vec![]), "something was handed over since the last one");
     }
 
     #[test]

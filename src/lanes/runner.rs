@@ -316,6 +316,7 @@ impl<'a, W: LaneWork, F: Future<Output = Landing<W::Outcome>>> Turn<'a, W, F> {
         self.runner.work.failed(error);
         // Nothing more is claimed until it succeeds: that would look as if the store were well.
         self.settled_last = false;
+        self.took = Duration::ZERO;
         self.gathers_until = None;
         if error.is_transient() {
             self.rest();

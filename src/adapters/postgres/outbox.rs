@@ -127,7 +127,7 @@ impl PostgresStore {
             }
         }
         let Reading { entries, webhooks, passed_over } = reading;
-        // Those that were read before, for the entries further ahead, are replaced.
+        // What was read in an earlier round is replaced.
         webhooks.extend(read);
         entries.retain(|(_, head)| !passed_over.contains(head.tenant.as_str()));
         webhooks.retain(|tenant, _| !passed_over.contains(tenant.as_str()));
@@ -154,5 +154,6 @@ fn entries(rows: &[PgRow]) -> Result<usize> {
 }
 
 const STEP: &str = "read the outbox";
-const OUTBOX: &str = r#"SELECT o.* FROM "crossdock".read_outbox($1, $2, $3, $4) AS o"#;
+const OUTBOX: &str = r#"SELECT o.seq, o.event_id, o.head, o.tenant_id, o.webhook_id, o.stamp
+    FROM "crossdock".read_outbox($1, $2, $3, $4) AS o"#;
 const HEADS: &str = r#"SELECT e.id, e.head FROM "crossdock".event e WHERE e.id = ANY ($1)"#;

@@ -49,8 +49,8 @@ struct Waiting<T: Together> {
     calls: Vec<Call<T>>,
     /// How many statements are under way.
     under_way: usize,
-    /// Somebody wants to know when so many calls are here.
-    wanted: usize,
+    /// So many calls are waited for before the next statement.
+    wanted: Option<usize>,
 }
 
 struct Call<T: Together> {
@@ -91,7 +91,8 @@ impl PostgresStore {
         answered.await.unwrap_or_else(nobody_came::<T>)
     }
 
-    async fn write_calls<T: Together>(&self, calls: Vec<Call<T>>) {
+    /// Writes what these calls bring, and answers them; says whether all went well.
+    async fn write_calls<T: Together>(&self, calls: Vec<Call<T>>) -> bool {
         match T::write(self, calls.iter().flat_map(|call| &call.items).collect()).await {
             Ok(written) => {
                 let mut written = written.into_iter();
@@ -99,6 +100,7 @@ impl PostgresStore {
                     let own = written.by_ref().take(call.items.len()).collect();
                     call.answer(Ok(own));
                 }
+                return true;
             }
             // Nobody knows whether it was written, so it must not be tried again.
             Err(error) if error.is_transient() => {
@@ -119,12 +121,13 @@ impl PostgresStore {
                 }
             },
         }
+        false
     }
 }
 
 impl<T: Together> Default for Queue<T> {
     fn default() -> Self {
-        let waiting = Mutex::new(Waiting { calls: Vec::new(), under_way: 0, wanted: usize::MAX });
+        let waiting = Mutex::new(Waiting { calls: Vec::new(), under_way: 0, wanted: None });
         Self { waiting, all_are_back: Notify::new() }
     }
 }
@@ -134,9 +137,12 @@ impl<T: Together> Queue<T> {
     fn join(&self, call: Call<T>) -> bool {
         let mut waiting = self.lock();
         waiting.calls.push(call);
-        if waiting.calls.len() >= waiting.wanted {
-            waiting.wanted = usize::MAX;
-            self.all_are_back.notify_one();
+        if let Some(wanted) = waiting.wanted {
+            if waiting.calls.len() >= wanted {
+                waiting.wanted = None;
+                self.all_are_back.notify_one();
+            }
+            return false;
         }
         let begins = match waiting.under_way {
             0 => true,
@@ -150,22 +156,28 @@ impl<T: Together> Queue<T> {
     fn begins_beside(&self) -> bool {
         let mut waiting = self.lock();
         let begins = !waiting.calls.is_empty() && waiting.under_way < MOST_UNDER_WAY;
+        if begins {
+            waiting.wanted = None;
+        }
         waiting.under_way += usize::from(begins);
         begins
     }
 
-    /// Waits until so many calls are here, but not for long.
+    /// Waits until so many calls are here, but not for long, and only if nobody else does. Whoever waits is not counted as under way:
+    /// should this never go on, others do.
     async fn until_back(&self, wanted: usize, patience: Duration) {
+        let wanted = wanted.min(WORTH_ANOTHER);
         {
             let mut waiting = self.lock();
-            if waiting.calls.len() >= wanted {
+            if waiting.wanted.is_some() || waiting.calls.len() >= wanted {
                 return;
             }
-            waiting.wanted = wanted;
+            waiting.wanted = Some(wanted);
+            waiting.under_way -= 1;
         }
+        let _counted_again = Back(self);
         // Whoever does not come has something else to do.
         let _ = timeout(patience, self.all_are_back.notified()).await;
-        self.lock().wanted = usize::MAX;
     }
 
     /// What goes into the next statement; none if nobody waits.
@@ -192,6 +204,17 @@ impl<T: Together> Queue<T> {
     }
 }
 
+/// Counts a statement that has waited for a crowd as under way again.
+struct Back<'a, T: Together>(&'a Queue<T>);
+
+impl<T: Together> Drop for Back<'_, T> {
+    fn drop(&mut self) {
+        let mut waiting = self.0.lock();
+        waiting.wanted = None;
+        waiting.under_way += 1;
+    }
+}
+
 /// The right to write what waits. If it ends before its time it is given back; whoever waits then hears that nobody will come.
 struct Turn<T: Together> {
     store: PostgresStore,
@@ -211,9 +234,9 @@ impl<T: Together> Turn<T> {
         let queue = T::queue(&self.store);
         while let Some(calls) = queue.next() {
             let (answered, begun) = (calls.len(), Instant::now());
-            self.store.write_calls(calls).await;
-            if answered >= A_CROWD {
-                queue.until_back(answered, begun.elapsed() / 4).await;
+            let went_well = self.store.write_calls(calls).await;
+            if went_well && answered >= A_CROWD {
+                queue.until_back(answered, (begun.elapsed() / 4).min(LONGEST)).await;
             }
         }
         self.is_over = true;
@@ -227,7 +250,7 @@ impl<T: Together> Drop for Turn<T> {
         }
         let mut waiting = T::queue(&self.store).lock();
         waiting.under_way -= 1;
-        if waiting.under_way == 0 {
+        if waiting.under_way == 0 && waiting.wanted.is_none() {
             waiting.calls.clear();
         }
     }
@@ -265,9 +288,11 @@ const MOST_UNDER_WAY: usize = 2;
 /// So many calls are worth a statement beside the one under way; fewer cost less in the next one: 64 tasks that published one by one
 /// got a tenth more done by it.
 const WORTH_ANOTHER: usize = 64;
-/// When so many have been answered at once, the next statement waits for them to come back, a quarter of the time that this one took.
-/// Else whoever comes back first goes alone, and every second statement, with a commit of its own, carries next to nothing.
+/// When so many have been answered at once, the next statement waits for them to come back, a quarter of the time that this one took, but
+/// not longer than that. Else whoever comes back first goes alone, and every second statement, with a commit of its own, carries next to
+/// nothing.
 const A_CROWD: usize = 4;
+const LONGEST: Duration = Duration::from_millis(10);
 /// Whoever has waited for so long does not wait for the one under way any longer.
 const PATIENCE: Duration = Duration::from_millis(50);
 const MOST_ITEMS: usize = 500;
@@ -275,6 +300,8 @@ const MOST_BYTES: usize = 4 << 20;
 
 #[cfg(test)]
 mod tests {
+    use futures_util::FutureExt;
+
     use super::*;
 
     /// Nothing that could be written.
@@ -297,9 +324,10 @@ mod tests {
         }
     }
 
-    fn join(queue: &Queue<Nothing>) {
+    /// Says whether whoever joins has to begin a statement.
+    fn join(queue: &Queue<Nothing>) -> bool {
         let (answer, _) = oneshot::channel();
-        queue.join(Call { items: vec![Nothing], answer });
+        queue.join(Call { items: vec![Nothing], answer })
     }
 
     fn run(story: impl Future<Output = ()>) {
@@ -314,6 +342,8 @@ mod tests {
     fn whoever_waits_for_a_crowd_goes_on_when_all_are_back() {
         run(async {
             let queue = Arc::new(Queue::<Nothing>::default());
+            assert!(join(&queue));
+            assert!(queue.next().is_some());
             let waiting = tokio::spawn({
                 let queue = Arc::clone(&queue);
                 async move { queue.until_back(3, LONG).await }
@@ -321,11 +351,13 @@ mod tests {
             for _ in 0..3 {
                 tokio::task::yield_now().await;
                 assert!(!waiting.is_finished());
-                join(&queue);
+                assert!(!join(&queue), "they are waited for");
             }
 
             waiting.await.expect("no panic");
             assert_eq!(queue.next().map(|calls| calls.len()), Some(3));
+            assert!(queue.next().is_none());
+            assert!(join(&queue), "nothing is under way");
         });
     }
 
@@ -334,16 +366,38 @@ mod tests {
         run(async {
             let queue = Queue::<Nothing>::default();
             join(&queue);
-
-            queue.until_back(2, SHORT).await;
-
-            // Nobody wants to know of them any more.
+            queue.next();
             join(&queue);
             let begun = Instant::now();
+
             queue.until_back(3, SHORT).await;
+
             assert!(begun.elapsed() >= SHORT);
             join(&queue);
-            queue.until_back(3, LONG).await;
+            queue.until_back(2, LONG).await;
+            assert_eq!(queue.next().map(|calls| calls.len()), Some(2), "they are here already");
+        });
+    }
+
+    #[test]
+    fn what_waits_for_a_crowd_and_never_goes_on_stops_nobody() {
+        run(async {
+            let queue = Queue::<Nothing>::default();
+            join(&queue);
+            queue.next();
+            {
+                let mut stuck = std::pin::pin!(queue.until_back(9, LONG));
+                assert!(stuck.as_mut().now_or_never().is_none());
+                assert!(!join(&queue));
+
+                assert!(queue.begins_beside(), "after a while");
+                assert_eq!(queue.next().map(|calls| calls.len()), Some(1));
+                assert!(queue.next().is_none());
+                assert!(join(&queue), "nobody is waited for any more");
+                queue.next();
+            }
+            // It has ended after all, and is counted.
+            assert_eq!(queue.lock().under_way, 2);
         });
     }
 }

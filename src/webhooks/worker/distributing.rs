@@ -22,7 +22,7 @@ use crate::webhooks::context::Context;
 use crate::webhooks::fan_out::fan_out;
 use crate::webhooks::model::{Claim, Webhook};
 use crate::webhooks::queue::{Distributed, Distribution, Outbox};
-use crate::webhooks::worker::ahead::{Ahead, LOOKS_AHEAD};
+use crate::webhooks::worker::ahead::Ahead;
 use crate::webhooks::worker::pace::{MOST, PATIENCE, Pace, WORTH_A_STEP};
 use crate::webhooks::worker::status::StatusBoard;
 use crate::webhooks::worker::store_clock::StoreClock;
@@ -97,12 +97,16 @@ impl<'a> Distributing<'a> {
         let mut hinted = false;
         // Runners that have nothing to claim are not woken more often.
         let mut wakes_at = clock.now();
+        let mut hint = self.context.wake.listen();
         loop {
-            // Before the look, so that an event published during it is not missed.
-            let mut hint = self.context.wake.listen();
             let most = self.room(desk, &mut pace).await;
             let begun = clock.now();
-            match course.within(self.leasing_batch(most, desk, &mut pace, &mut ahead)).await {
+            let looks = ahead.to_look_for(begun);
+            if looks.is_some() {
+                // Before the look, so that an event published during it is not missed.
+                hint = self.context.wake.listen();
+            }
+            match course.within(self.leasing_batch(looks, most, desk, &mut pace, &mut ahead)).await {
                 Ok(Step { count, taken, is_due }) => {
                     failures = 0;
                     // A hint without an event is about something else that is due, such as a resend. Runners hear of it
@@ -116,6 +120,7 @@ impl<'a> Distributing<'a> {
                         losses += 1;
                         ahead = Ahead::default();
                         self.leave_to_others(hint, LEFT_TO_OTHERS.after(losses)).await;
+                        hint = self.context.wake.listen();
                         continue;
                     }
                     losses = 0;
@@ -123,16 +128,20 @@ impl<'a> Distributing<'a> {
                         self.gather(clock.now() - begun).await;
                     }
                     if ahead.has_more() {
-                        hinted |= hint.as_mut().now_or_never().is_some();
+                        if hint.as_mut().now_or_never().is_some() {
+                            hinted = true;
+                            ahead.more_has_come();
+                            hint = self.context.wake.listen();
+                        }
                     } else if hinted {
                         // The event may have come together with something else.
-                        if let Either::Right(_) = select(hint, clock.sleep_until(wakes_at)).await {
+                        if let Either::Right(_) = select(&mut hint, clock.sleep_until(wakes_at)).await {
                             hinted = false;
                             wakes_at = clock.now() + AT_MOST;
                             self.context.due.wake();
                         }
                     } else {
-                        match select(hint, &mut alarm).await {
+                        match select(&mut hint, &mut alarm).await {
                             Either::Left(_) => hinted = true,
                             Either::Right(_) => alarm = clock.sleep_until(clock.now() + LOOK_AGAIN),
                         }
@@ -218,16 +227,17 @@ impl<'a> Distributing<'a> {
     /// One batch of which the store may lease something to the loop at this desk.
     async fn leasing_batch(
         &self,
+        looks: Option<usize>,
         most: usize,
         desk: &Desk<Claim, TenantId>,
         pace: &mut Pace,
         ahead: &mut Ahead,
     ) -> Result<Step> {
         let mut now = self.time.now();
-        if ahead.has_nothing_for(most, now) {
+        if let Some(asked) = looks {
             let entries;
-            (now, entries) = self.look(LOOKS_AHEAD).await?;
-            *ahead = Ahead::of(entries, now);
+            (now, entries) = self.look(asked).await?;
+            *ahead = Ahead::of(entries, asked, self.context.clock.now());
         }
         let entries = ahead.take(most);
         let Some(first) = entries.first() else { return Ok(Step::default()) };

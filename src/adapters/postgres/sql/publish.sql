@@ -61,7 +61,7 @@ BEGIN
   RETURN QUERY SELECT u.n::int, u.id, u.fresh FROM unnest(v_ids, v_fresh) WITH ORDINALITY AS u(id, fresh, n);
 END $$;
 
--- The oldest entries behind this one, with the heads of their events or without; then the webhooks of their tenants, with what names
+-- The oldest entries behind this one, in their order, with the heads of their events or without; then the webhooks of their tenants, with what names
 -- the state that each is in. A function, because what it deletes leaves its index full of dead entries at the very end that a planner
 -- looks at, for longer than reading takes: here it plans once.
 CREATE FUNCTION "crossdock".read_outbox(p_most bigint, p_behind bigint, p_except text[], p_bare boolean)
@@ -73,21 +73,24 @@ DECLARE
   v_events uuid[];
   v_tenants text[];
 BEGIN
-  SELECT array_agg(o.seq), array_agg(o.event_id), array_agg(DISTINCT o.tenant_id::text) INTO v_seqs, v_events, v_tenants
+  SELECT array_agg(o.seq ORDER BY o.seq), array_agg(o.event_id ORDER BY o.seq), array_agg(o.tenant_id::text)
+  INTO v_seqs, v_events, v_tenants
   FROM (
     SELECT o.seq, o.event_id, o.tenant_id FROM "crossdock".outbox o
     WHERE o.seq > p_behind AND o.tenant_id <> ALL (p_except) ORDER BY o.seq LIMIT p_most
   ) o;
   IF v_seqs IS NULL THEN RETURN; END IF;
   IF p_bare THEN
-    RETURN QUERY SELECT u.seq, u.event_id, NULL::text, NULL::text, NULL::uuid, NULL::bigint FROM unnest(v_seqs, v_events) AS u(seq, event_id);
+    RETURN QUERY SELECT u.seq, u.event_id, NULL::text, NULL::text, NULL::uuid, NULL::bigint FROM unnest(v_seqs, v_events) AS u(seq, event_id)
+      ORDER BY u.seq;
   ELSE
     RETURN QUERY SELECT u.seq, u.event_id, e.head, NULL::text, NULL::uuid, NULL::bigint FROM unnest(v_seqs, v_events) AS u(seq, event_id)
-      CROSS JOIN LATERAL (SELECT e.head FROM "crossdock".event e WHERE e.id = u.event_id OFFSET 0) e;
+      CROSS JOIN LATERAL (SELECT e.head FROM "crossdock".event e WHERE e.id = u.event_id OFFSET 0) e
+      ORDER BY u.seq;
   END IF;
   -- A statement of its own, behind the one for the entries: whatever was saved before one of them was published is there.
   RETURN QUERY SELECT NULL::bigint, NULL::uuid, NULL::text, w.tenant_id::text, w.id, w.stamp FROM "crossdock".webhook w
-    WHERE w.tenant_id = ANY (v_tenants) ORDER BY w.tenant_id, w.id;
+    WHERE w.tenant_id = ANY (ARRAY(SELECT DISTINCT t.name FROM unnest(v_tenants) AS t(name))) ORDER BY w.tenant_id, w.id;
 END $$;
 
 -- Turns outbox entries into deliveries. Webhooks are named once; each delivery says at which place of `p_seqs` its event stands, and at

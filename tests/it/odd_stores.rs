@@ -11,7 +11,7 @@ use crossdock::primitives::PageRequest;
 use crossdock::tenancy::{Actor, TenantId};
 use crossdock::testing::{ManualClock, ScriptedTransport};
 use crossdock::webhooks::{
-    ClaimRequest, DeliveryFilter, DeliveryQueue, DeliveryRecord, DeliveryStatus, Include, NewWebhook,
+    ClaimRequest, DeliveryFilter, DeliveryQueue, DeliveryRecord, DeliveryStatus, Include, NewWebhook, Outbox,
     WebhookRepository,
 };
 use crossdock::{Hub, Result};
@@ -27,6 +27,7 @@ pub(crate) fn trials() -> Vec<Trial> {
         story("a_batch_that_is_too_much_for_the_store_is_settled_one_by_one", too_much),
         story("what_a_store_leases_at_once_is_sent_without_a_claim", at_once),
         story("what_is_leased_while_the_worker_stops_is_given_back_at_once", at_the_end),
+        story("what_is_published_beside_what_was_seen_before_waits_for_no_alarm", beside_the_rest),
         story("whoever_comes_too_late_leaves_the_outbox_to_others_for_a_while", too_late),
     ]
 }
@@ -140,6 +141,40 @@ async fn at_the_end() -> Told {
     let again = store.inner.claim(request).await?.claims;
     assert_eq!(again.len(), 5, "whoever comes next need not wait for a lease to end");
     assert!(again.iter().all(|claim| claim.attempt == 1), "nothing was begun");
+    Ok(())
+}
+
+async fn beside_the_rest() -> Told {
+    let (store, clock) = (Bent::default(), ManualClock::new());
+    let hub = shop(&store, &clock, 1_200).await?;
+    let (late, again) = (hub.clone(), store.clone());
+    // A look for 500, and one further ahead: of its 700 this is the first batch, and the rest is taken without another look.
+    store.lease_at_once(move || async move {
+        again.lease_at_once(move || async move {
+            let event = NewEvent::new("t".parse().expect("a tenant"), "order.placed", "A-8");
+            late.publish(event.expect("an event")).await.expect("a publication");
+        });
+    });
+    let taken_off = std::pin::pin!(async {
+        for _ in 0..10_000 {
+            tokio::task::yield_now().await;
+            let is_empty = |outbox: Outbox| outbox.entries.is_empty();
+            if store.inner.outbox(1, clock.now()).await.is_ok_and(is_empty) {
+                return true;
+            }
+        }
+        false
+    });
+
+    let worker = hub.worker();
+    let works = std::pin::pin!(worker.run_until(std::future::pending()));
+    let ended = select(taken_off, works).await;
+
+    assert!(matches!(ended, Either::Left((true, _))), "no time has passed, and nobody publishes again");
+    let page = PageRequest::first(1);
+    let newest =
+        store.inner.deliveries(&"t".parse()?, &DeliveryFilter::default(), Include::default(), page).await?;
+    assert_eq!(newest.items.len(), 1);
     Ok(())
 }
 

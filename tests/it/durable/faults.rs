@@ -9,6 +9,7 @@ use crossdock::adapters::PostgresStore;
 use crossdock::adapters::postgres::PostgresWake;
 use crossdock::ports::Wake;
 use crossdock::{Error, ErrorKind};
+use futures_util::future::join;
 use libtest_mimic::Trial;
 use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
 use sqlx::{Connection, PgConnection, PgPool};
@@ -100,17 +101,24 @@ async fn cut(schemas: Arc<Schemas>) -> Outcome {
     let (mut accepted, mut cuts, mut number) = (BTreeSet::new(), 0, 0);
     // How many connections are open, and so are cut at a time, is up to the machine's load.
     while number < 60 || (cuts < 10 && number < 600) {
-        let published = match number % 2 {
-            0 => shop.hub.publish(shipped()?).await.map_err(Failure::from),
-            _ => ground.order(&shop, shipped()?, Ending::Commit).await,
+        let event = shipped()?;
+        let publishes = async {
+            match number % 2 {
+                0 => shop.hub.publish(event).await.map_err(Failure::from),
+                _ => ground.order(&shop, event, Ending::Commit).await,
+            }
         };
+        let cuts_amid_it = async {
+            match number % 3 {
+                0 => sqlx::query_scalar::<_, i64>(knife).bind(&place.schema).fetch_one(&mut admin).await,
+                _ => Ok(0),
+            }
+        };
+        let (published, cut) = join(publishes, cuts_amid_it).await;
+        cuts += cut?;
         // What is refused was cut; it may have been committed all the same, and is then delivered as well.
         if let Ok(published) = published {
             accepted.insert(published.event.to_string());
-        }
-        if number % 3 == 0 {
-            let cut: i64 = sqlx::query_scalar(knife).bind(&place.schema).fetch_one(&mut admin).await?;
-            cuts += cut;
         }
         number += 1;
         tokio::time::sleep(Duration::from_millis(2)).await;

@@ -143,6 +143,15 @@ impl Engine {
         self.rest().await
     }
 
+    /// Ends at once, whatever is under way.
+    pub(crate) async fn abandon(mut self) {
+        if let Some(working) = self.working.take() {
+            working.worker.abort();
+            // Whether it was aborted or had ended by itself is all the same.
+            let _ = working.worker.await;
+        }
+    }
+
     /// Publishes so many events, in calls of this size and as many at once as there are tasks; answers how long that took.
     pub(crate) async fn pile_up(
         &self,

@@ -14,33 +14,54 @@ use crate::speed::Limit;
 const WEBHOOKS: usize = 10;
 const HEALTHY: usize = WEBHOOKS - 1;
 const MAX_IN_FLIGHT: u32 = 8;
+const TENTHS: [Tenth; 3] = [Tenth::Answers, Tenth::IsSilent, Tenth::Hangs];
 
+/// What the tenth webhook does.
+#[derive(Clone, Copy, Debug)]
+enum Tenth {
+    Answers,
+    /// It has no events at all, and so leaves its share to the others.
+    IsSilent,
+    Hangs,
+}
+
+/// Every measurement has an engine and a place of its own, and no two engines exist at once: what they share, such as SQLite's
+/// memory for pages, would make the one slower whose turn it is after the other's.
 pub(crate) async fn measure(options: &Options, ground: &Ground, limit: Limit) -> Result<Report, Failure> {
-    let sound = start(options, ground, Manner::Answers).await?;
-    let ailing = start(options, ground, Manner::Hangs).await?;
-    let (time, rounds) = options.hanging;
-    for engine in [&sound, &ailing] {
-        watch(engine, WEBHOOKS, time / 2).await?;
-    }
     let mut seen = Vec::new();
-    for _ in 0..rounds {
-        let with_ten = watch(&sound, WEBHOOKS, time).await?;
-        let with_nine = watch(&sound, HEALTHY, time).await?;
-        let with_hanging = watch(&ailing, WEBHOOKS, time).await?;
-        seen.push([with_ten, with_nine, with_hanging]);
+    for round in 0..options.hanging.1 {
+        let mut of_round = [Health::default(); TENTHS.len()];
+        for turn in 0..TENTHS.len() {
+            // Nobody is always the first.
+            let index = (round + turn) % TENTHS.len();
+            of_round[index] = beside(TENTHS[index], options, ground).await?;
+        }
+        seen.push(of_round);
     }
-    // Its flights hang, so it is not asked to end what it has begun.
-    drop(ailing);
-    sound.stop().await?;
     Ok(report(options, limit, &seen))
 }
 
 /// How the healthy nine do.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, Default)]
 struct Health {
     rate: f64,
     p50: Duration,
     p99: Duration,
+}
+
+async fn beside(tenth: Tenth, options: &Options, ground: &Ground) -> Result<Health, Failure> {
+    let (manner, sources) = match tenth {
+        Tenth::Answers => (Manner::Answers, WEBHOOKS),
+        Tenth::IsSilent => (Manner::Answers, HEALTHY),
+        Tenth::Hangs => (Manner::Hangs, WEBHOOKS),
+    };
+    let time = options.hanging.0;
+    let engine = start(options, ground, manner).await?;
+    watch(&engine, sources, time / 2).await?;
+    let health = watch(&engine, sources, time).await?;
+    // What hangs is not asked to end what it has begun.
+    engine.abandon().await;
+    Ok(health)
 }
 
 async fn start(options: &Options, ground: &Ground, tenth: Manner) -> Result<Engine, Failure> {
@@ -69,7 +90,7 @@ async fn watch(engine: &Engine, sources: usize, time: Duration) -> Result<Health
     Ok(Health { rate, p50: engine.percentile(HEALTHY, 500), p99: engine.percentile(HEALTHY, 990) })
 }
 
-fn report(options: &Options, limit: Limit, rounds: &[[Health; 3]]) -> Report {
+fn report(options: &Options, limit: Limit, rounds: &[[Health; TENTHS.len()]]) -> Report {
     let title = format!(
         "A hanging receiver: 10 webhooks in a closed loop, one of them answers after {} s; {} rounds of {:.1} s",
         HANGS_FOR.as_secs(),
@@ -78,8 +99,9 @@ fn report(options: &Options, limit: Limit, rounds: &[[Health; 3]]) -> Report {
     );
     let mut report = Report::new("hanging", title, options);
     report.header(["of the healthy nine", "deliveries/s", "p50 ms", "p99 ms", "rate", "p99"]);
-    let middle =
-        |of: &dyn Fn(&[Health; 3]) -> f64| median(&rounds.iter().map(of).collect::<Vec<_>>()).unwrap_or(0.0);
+    let middle = |of: &dyn Fn(&[Health; TENTHS.len()]) -> f64| {
+        median(&rounds.iter().map(of).collect::<Vec<_>>()).unwrap_or(0.0)
+    };
     for (index, name) in ["all ten answer", "the tenth is silent", "the tenth hangs"].into_iter().enumerate()
     {
         let kept = middle(&|round| round[index].rate / round[0].rate);

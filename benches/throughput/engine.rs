@@ -144,12 +144,16 @@ impl Engine {
     }
 
     /// Ends at once, whatever is under way.
-    pub(crate) async fn abandon(mut self) {
+    pub(crate) async fn abandon(mut self) -> Result<(), Failure> {
         if let Some(working) = self.working.take() {
             working.worker.abort();
             // Whether it was aborted or had ended by itself is all the same.
             let _ = working.worker.await;
+            for other in working.others {
+                other.kill().await?;
+            }
         }
+        Ok(())
     }
 
     /// Publishes so many events, in calls of this size and as many at once as there are tasks; answers how long that took.

@@ -60,7 +60,7 @@ async fn beside(tenth: Tenth, options: &Options, ground: &Ground) -> Result<Heal
     watch(&engine, sources, time / 2).await?;
     let health = watch(&engine, sources, time).await?;
     // What hangs is not asked to end what it has begun.
-    engine.abandon().await;
+    engine.abandon().await?;
     Ok(health)
 }
 

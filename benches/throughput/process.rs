@@ -32,6 +32,13 @@ impl Process {
         Ok(Self(child))
     }
 
+    /// Ends it at once.
+    pub(crate) async fn kill(mut self) -> Result<(), Failure> {
+        self.0.kill()?;
+        tokio::task::spawn_blocking(move || self.0.wait()).await??;
+        Ok(())
+    }
+
     /// Asks it to end; it finishes what it is sending.
     pub(crate) async fn stop(mut self) -> Result<(), Failure> {
         drop(self.0.stdin.take());

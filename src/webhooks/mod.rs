@@ -51,7 +51,7 @@ pub use host_transaction::{HostTransaction, Pick, Publications};
 pub use model::*;
 pub use notice::{Notice, NoticeKind, NoticeStream};
 pub use queue::{
-    Advanced, ClaimRequest, Claimed, DeliveryQueue, Distributed, Distribution, Examination, Expired,
+    Advanced, ClaimRequest, Claimed, DeliveryQueue, Distributed, Distribution, Examination, Expired, Half,
     HealthMoved, Judged, JudgedStep, Outbox, Retention, Sequence, SettleBatch, Settled,
 };
 pub use repository::{

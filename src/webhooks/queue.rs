@@ -32,6 +32,16 @@ pub struct Outbox {
     pub webhooks: HashMap<TenantId, Arc<[Arc<Webhook>]>>,
 }
 
+/// One half of the tenants, by a hash of their names that all processes on a store work out alike: so two that take events off the same
+/// outbox can keep out of each other's way.
+#[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
+pub enum Half {
+    /// Tenants with an even hash.
+    Even,
+    /// Tenants with an odd hash.
+    Odd,
+}
+
 /// How much a worker wants, and where it goes on.
 #[derive(Clone, Debug)]
 #[non_exhaustive]
@@ -219,6 +229,9 @@ pub struct Examination {
 ///   `publications[index].idempotency_key`) if it is not; also when two callers race, or one call uses a key twice. An older
 ///   key counts as absent. An event's id that exists is `Conflict`.
 /// - `outbox` lists the oldest events first and changes nothing. A webhook saved before an event was published is listed with it.
+/// - `outbox_half` lists a tenant's events in one of the two halves, always the same one, whichever process asks; both together are what
+///   `outbox` lists, but where very many of the other half stand before them. A store that answers `None` for one half does so for the
+///   other.
 /// - `fan_out` takes each entry off the outbox once: an entry that is no longer there is ignored, with its deliveries. A
 ///   delivery to a webhook that is disabled by now is recorded as skipped; one that is deleted by now, or of an event that was
 ///   erased by now, likewise. A delivery's id that exists is `Conflict`, and nothing is taken.
@@ -277,6 +290,13 @@ pub trait DeliveryQueue: Debug + Send + Sync + 'static {
 
     /// The oldest events that are not fanned out yet, at most so many.
     async fn outbox(&self, limit: usize, now: DateTime<Utc>) -> Result<Outbox>;
+
+    /// The same of one half of the tenants. Only workers that get in each other's way ask for that; `None` if the store does not divide its
+    /// outbox, as it does unless it says otherwise.
+    async fn outbox_half(&self, half: Half, limit: usize, now: DateTime<Utc>) -> Result<Option<Outbox>> {
+        let _ = (half, limit, now);
+        Ok(None)
+    }
 
     /// Turns outbox entries into deliveries; answers how many entries were still there.
     async fn fan_out(&self, entries: Vec<(Sequence, FanOut)>, now: DateTime<Utc>) -> Result<usize>;

@@ -8,7 +8,7 @@ use std::sync::{Arc, Mutex};
 
 use chrono::{DateTime, Utc};
 use crossdock::adapters::memory::MemoryStore;
-use crossdock::webhooks::{Distributed, Distribution, Examination};
+use crossdock::webhooks::{Distributed, Distribution, Examination, Half};
 use crossdock::{Error, ErrorKind, Result};
 
 use crate::relay::relay;
@@ -36,6 +36,8 @@ struct Bend {
     before_lease: Option<Interruption>,
     /// How often somebody else was faster with the outbox, if somebody is.
     lost: Option<usize>,
+    /// Which halves of the outbox were asked for; the tenant `t` is in the even one, and others in the odd one.
+    halves: Vec<Half>,
 }
 
 impl Bent {
@@ -87,6 +89,11 @@ impl Bent {
         self.locked(|bend| bend.lost.take()).unwrap_or_default()
     }
 
+    /// Which halves of the outbox were asked for.
+    pub(crate) fn halves(&self) -> Vec<Half> {
+        self.locked(|bend| bend.halves.clone())
+    }
+
     /// It tells a doctor something else.
     pub(crate) fn examined_as(&self, change: impl Fn(&mut Examination) + Send + 'static) {
         self.locked(|bend| bend.examination = Some(Box::new(change)));
@@ -124,6 +131,14 @@ impl fmt::Debug for Bent {
 relay! { ActivityStore for Bent }
 
 relay! { DeliveryQueue for Bent: publish outbox expire advance_replays tidy;
+    async fn outbox_half(&self, half: Half, limit: usize, now: DateTime<Utc>) -> Result<Option<Outbox>> {
+        self.locked(|bend| bend.halves.push(half));
+        let mut outbox = self.ask()?.outbox(usize::MAX, now).await?;
+        outbox.entries.retain(|(_, event)| (event.tenant.as_str() == "t") == (half == Half::Even));
+        outbox.entries.truncate(limit);
+        Ok(Some(outbox))
+    }
+
     async fn fan_out(&self, entries: Vec<(Sequence, FanOut)>, now: DateTime<Utc>) -> Result<usize> {
         if self.locked(|bend| bend.lost.as_mut().map(|lost| *lost += 1)).is_some() {
             return Ok(0);

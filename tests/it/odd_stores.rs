@@ -11,8 +11,8 @@ use crossdock::primitives::PageRequest;
 use crossdock::tenancy::{Actor, TenantId};
 use crossdock::testing::{ManualClock, ScriptedTransport};
 use crossdock::webhooks::{
-    ClaimRequest, DeliveryFilter, DeliveryQueue, DeliveryRecord, DeliveryStatus, Include, NewWebhook, Outbox,
-    WebhookRepository,
+    ClaimRequest, DeliveryFilter, DeliveryQueue, DeliveryRecord, DeliveryStatus, Half, Include, NewWebhook,
+    Outbox, WebhookRepository,
 };
 use crossdock::{Hub, Result};
 use futures_util::future::{Either, select};
@@ -29,6 +29,7 @@ pub(crate) fn trials() -> Vec<Trial> {
         story("what_is_leased_while_the_worker_stops_is_given_back_at_once", at_the_end),
         story("what_is_published_beside_what_was_seen_before_waits_for_no_alarm", beside_the_rest),
         story("whoever_comes_too_late_leaves_the_outbox_to_others_for_a_while", too_late),
+        story("whoever_loses_many_events_keeps_to_a_half_and_leaves_nothing_behind", by_halves),
     ]
 }
 
@@ -202,5 +203,58 @@ async fn too_late() -> Told {
     hub.worker().run_until_idle().await;
     let made = records(&store).await?;
     assert!(made.iter().all(|record| record.delivery.status == DeliveryStatus::Delivered));
+    Ok(())
+}
+
+async fn by_halves() -> Told {
+    let (store, clock) = (Bent::default(), ManualClock::new());
+    let hub = shop(&store, &clock, 150).await?;
+    let other: TenantId = "u".parse()?;
+    let webhooks = hub.admin(Actor::org_admin(other.clone(), "ada")).webhooks();
+    webhooks.create(NewWebhook::to("https://erp.example.com/").events(["*"])).await?;
+    for _ in 0..150 {
+        hub.publish(NewEvent::new(other.clone(), "order.placed", "A-7")?).await?;
+    }
+    store.others_are_faster();
+
+    let settle = async |time: Duration| {
+        for _ in 0..time.as_millis() / 10 {
+            clock.advance(Duration::from_millis(10));
+            for _ in 0..10 {
+                tokio::task::yield_now().await;
+            }
+        }
+    };
+    let (worker, mut at_once, mut left) = (hub.worker(), Vec::new(), Vec::new());
+    let story = async {
+        for _ in 0..100 {
+            tokio::task::yield_now().await;
+        }
+        at_once = store.halves();
+        // For so long that it asks but once a second.
+        settle(Duration::from_secs(20)).await;
+        store.others_are_gone();
+        settle(Duration::from_secs(3)).await;
+        left.push(store.examine(clock.now()).await);
+        // And what comes for one half alone, whichever it keeps to.
+        for tenant in ["t".parse()?, other] {
+            hub.publish(NewEvent::new(tenant, "order.placed", "A-8")?).await?;
+            settle(Duration::from_secs(1)).await;
+            left.push(store.examine(clock.now()).await);
+        }
+        Ok::<_, Box<dyn StdError>>(())
+    };
+    let mut told = Ok(());
+    worker.run_until(async { told = story.await.map_err(|error| error.to_string()) }).await;
+
+    told?;
+    assert!(!at_once.is_empty(), "others were faster with the first batch");
+    let asked = store.halves();
+    assert!((5..100).contains(&asked.len()), "halves were asked for {} times", asked.len());
+    assert!(asked.contains(&Half::Even) && asked.contains(&Half::Odd));
+    for found in left {
+        let found = found?;
+        assert_eq!((found.outbox, found.oldest_due, found.live_leases), (0, None, 0));
+    }
     Ok(())
 }

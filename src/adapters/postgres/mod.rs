@@ -83,7 +83,7 @@ use std::sync::{Arc, Mutex};
 
 use sqlx::PgPool;
 
-use crate::adapters::postgres::outbox_floor::OutboxFloor;
+use crate::adapters::postgres::outbox_floor::OutboxFloors;
 use crate::adapters::postgres::own_events::OwnEvents;
 use crate::adapters::postgres::publish::At;
 use crate::adapters::postgres::received::NewRow;
@@ -145,7 +145,7 @@ struct Inner {
     records: Records,
     publishing: Queue<(Publication, At)>,
     accepting: Queue<NewRow>,
-    outbox_floor: Mutex<OutboxFloor>,
+    outbox_floors: Mutex<OutboxFloors>,
     own_events: OwnEvents,
     /// Whether the schema was found to be the one that this version knows.
     is_checked: AtomicBool,
@@ -170,7 +170,7 @@ impl PostgresStore {
             row_level_security: false,
             records: Records::default(),
             publishing: Queue::default(),
-            outbox_floor: Mutex::default(),
+            outbox_floors: Mutex::default(),
             own_events: OwnEvents::default(),
             accepting: Queue::default(),
             is_checked: AtomicBool::new(false),
@@ -224,7 +224,7 @@ impl PostgresStoreBuilder {
             row_level_security: self.row_level_security,
             records: Records::default(),
             publishing: Queue::default(),
-            outbox_floor: Mutex::default(),
+            outbox_floors: Mutex::default(),
             own_events: OwnEvents::default(),
             accepting: Queue::default(),
             is_checked: AtomicBool::new(false),

@@ -7,7 +7,7 @@ use chrono::{DateTime, Utc};
 use sqlx::postgres::PgRow;
 
 use crate::adapters::postgres::PostgresStore;
-use crate::adapters::postgres::outbox_floor::OutboxFloor;
+use crate::adapters::postgres::outbox_floor::OutboxFloors;
 use crate::adapters::postgres::records::Found;
 use crate::adapters::postgres::rows::{Field, read_head, uuid_of};
 use crate::adapters::postgres::session::Session;
@@ -15,7 +15,7 @@ use crate::error::{ErrorKind, Result};
 use crate::events::model::EventHead;
 use crate::tenancy::model::TenantId;
 use crate::webhooks::model::Webhook;
-use crate::webhooks::queue::{Outbox, Sequence};
+use crate::webhooks::queue::{Half, Outbox, Sequence};
 
 /// What has been read so far.
 #[derive(Default)]
@@ -29,10 +29,15 @@ struct Reading {
 impl PostgresStore {
     /// The oldest entries. One that cannot be read is passed over and stays, and so are those of a tenant of whose webhooks one
     /// cannot be read: they neither stand in others' way nor are lost.
-    pub(super) async fn read_outbox(&self, limit: usize, now: DateTime<Utc>) -> Result<Outbox> {
+    pub(super) async fn read_outbox(
+        &self,
+        half: Option<Half>,
+        limit: usize,
+        now: DateTime<Utc>,
+    ) -> Result<Outbox> {
         let mut session = self.one_statement(STEP).await?;
         let mut reading = Reading::default();
-        let mut behind = self.outbox_floor().begin(now);
+        let mut behind = self.outbox_floors().of(half).begin(now);
         let mut first = None;
         while reading.entries.len() < limit {
             let most = limit - reading.entries.len();
@@ -40,6 +45,7 @@ impl PostgresStore {
                 .statement(self.sql(OUTBOX))
                 .bind(i64::try_from(most).unwrap_or(i64::MAX))
                 .bind(behind)
+                .bind(half.map(|half| i32::from(half == Half::Odd)))
                 .bind(reading.passed_over.iter().cloned().collect::<Vec<_>>())
                 .bind(self.inner.own_events.are_most());
             let rows = session.rows(statement).await?;
@@ -61,7 +67,7 @@ impl PostgresStore {
             }
         }
         session.end().await?;
-        self.outbox_floor().read(first.map(|first| (first, behind)), now);
+        self.outbox_floors().of(half).read(first.map(|first| (first, behind)), now);
         let webhooks = reading.webhooks.into_iter().map(|(tenant, all)| (tenant, all.into())).collect();
         Ok(Outbox::new(reading.entries, webhooks))
     }
@@ -99,8 +105,8 @@ impl PostgresStore {
         Ok(heads)
     }
 
-    fn outbox_floor(&self) -> MutexGuard<'_, OutboxFloor> {
-        self.inner.outbox_floor.lock().unwrap_or_else(PoisonError::into_inner)
+    fn outbox_floors(&self) -> MutexGuard<'_, OutboxFloors> {
+        self.inner.outbox_floors.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// The webhooks of these tenants, from rows that were read after their entries.
@@ -155,5 +161,5 @@ fn entries(rows: &[PgRow]) -> Result<usize> {
 
 const STEP: &str = "read the outbox";
 const OUTBOX: &str = r#"SELECT o.seq, o.event_id, o.head, o.tenant_id, o.webhook_id, o.stamp
-    FROM "crossdock".read_outbox($1, $2, $3, $4) AS o"#;
+    FROM "crossdock".read_outbox($1, $2, $3, $4, $5) AS o"#;
 const HEADS: &str = r#"SELECT e.id, e.head FROM "crossdock".event e WHERE e.id = ANY ($1)"#;

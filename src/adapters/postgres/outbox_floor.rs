@@ -8,7 +8,27 @@ use std::collections::VecDeque;
 
 use chrono::{DateTime, TimeDelta, Utc};
 
-/// What one process knows of the outbox.
+use crate::webhooks::queue::Half;
+
+/// What one process knows of the outbox, and of its halves: what is read of the one says nothing of the other.
+#[derive(Debug, Default)]
+pub(super) struct OutboxFloors {
+    whole: OutboxFloor,
+    even: OutboxFloor,
+    odd: OutboxFloor,
+}
+
+impl OutboxFloors {
+    pub(super) const fn of(&mut self, half: Option<Half>) -> &mut OutboxFloor {
+        match half {
+            None => &mut self.whole,
+            Some(Half::Even) => &mut self.even,
+            Some(Half::Odd) => &mut self.odd,
+        }
+    }
+}
+
+/// What one process knows of it.
 #[derive(Debug, Default)]
 pub(super) struct OutboxFloor {
     /// Nothing is expected at this place or before.
@@ -64,6 +84,19 @@ mod tests {
 
     fn second(second: i64) -> DateTime<Utc> {
         DateTime::UNIX_EPOCH + TimeDelta::seconds(second)
+    }
+
+    #[test]
+    fn what_was_read_of_a_half_says_nothing_of_the_other_one() {
+        let mut floors = OutboxFloors::default();
+        for time in 0..8 {
+            floors.of(Some(Half::Odd)).begin(second(time));
+            floors.of(Some(Half::Odd)).read(Some((10 * time + 1, 10 * time + 10)), second(time));
+        }
+
+        let begins = [Some(Half::Odd), Some(Half::Even), None].map(|half| floors.of(half).begin(second(7)));
+
+        assert_eq!(begins, [20, 0, 0]);
     }
 
     #[test]

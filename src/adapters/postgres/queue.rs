@@ -12,8 +12,8 @@ use crate::primitives::id::DeliveryId;
 use crate::webhooks::fan_out::FanOut;
 use crate::webhooks::model::{Publication, Published};
 use crate::webhooks::queue::{
-    Advanced, ClaimRequest, Claimed, DeliveryQueue, Distributed, Distribution, Examination, Expired, Outbox,
-    Retention, Sequence, SettleBatch, Settled,
+    Advanced, ClaimRequest, Claimed, DeliveryQueue, Distributed, Distribution, Examination, Expired, Half,
+    Outbox, Retention, Sequence, SettleBatch, Settled,
 };
 
 #[async_trait]
@@ -39,7 +39,11 @@ impl DeliveryQueue for PostgresStore {
     }
 
     async fn outbox(&self, limit: usize, now: DateTime<Utc>) -> Result<Outbox> {
-        self.read_outbox(limit, now).await
+        self.read_outbox(None, limit, now).await
+    }
+
+    async fn outbox_half(&self, half: Half, limit: usize, now: DateTime<Utc>) -> Result<Option<Outbox>> {
+        Ok(Some(self.read_outbox(Some(half), limit, now).await?))
     }
 
     async fn fan_out(&self, entries: Vec<(Sequence, FanOut)>, now: DateTime<Utc>) -> Result<usize> {

@@ -21,9 +21,10 @@ use crate::tenancy::model::TenantId;
 use crate::webhooks::context::Context;
 use crate::webhooks::fan_out::fan_out;
 use crate::webhooks::model::{Claim, Webhook};
-use crate::webhooks::queue::{Distributed, Distribution, Outbox};
+use crate::webhooks::queue::{Distributed, Distribution, Half, Outbox};
 use crate::webhooks::worker::ahead::Ahead;
 use crate::webhooks::worker::pace::{MOST, PATIENCE, Pace, WORTH_A_STEP};
+use crate::webhooks::worker::sharing::{Sharing, Verdict};
 use crate::webhooks::worker::status::StatusBoard;
 use crate::webhooks::worker::store_clock::StoreClock;
 
@@ -42,9 +43,6 @@ const LONGEST_GATHERING: Duration = Duration::from_millis(25);
 const LOOK_AGAIN: Duration = Duration::from_secs(1);
 /// Hints that may be about something else than the events that were found are passed on after so long.
 const AT_MOST: Duration = Duration::from_millis(100);
-/// How long the outbox is left to others who were faster with it: each of them takes off all that is there, and reading it as well only
-/// makes both slower.
-const LEFT_TO_OTHERS: Backoff = Backoff::doubling(LONGEST_GATHERING, LOOK_AGAIN);
 const STORE_BACKOFF: Backoff = Backoff::doubling(Duration::from_millis(50), Duration::from_secs(5));
 
 impl<'a> Distributing<'a> {
@@ -91,7 +89,7 @@ impl<'a> Distributing<'a> {
         let mut pace = Pace::new();
         let mut ahead = Ahead::default();
         let mut failures = 0;
-        let mut losses = 0;
+        let mut sharing = Sharing::new();
         // Kept from one look to the next: a timer costs more than a look.
         let mut alarm = clock.sleep_until(clock.now() + LOOK_AGAIN);
         let mut hinted = false;
@@ -101,14 +99,17 @@ impl<'a> Distributing<'a> {
         loop {
             let most = self.room(desk, &mut pace).await;
             let begun = clock.now();
-            let looks = ahead.to_look_for(begun);
+            let looks = ahead.to_look_for(begun).map(|most| Look { half: sharing.half(begun), most });
             if looks.is_some() {
                 // Before the look, so that an event published during it is not missed.
                 hint = self.context.wake.listen();
             }
             match course.within(self.leasing_batch(looks, most, desk, &mut pace, &mut ahead)).await {
-                Ok(Step { count, taken, is_due }) => {
+                Ok(Step { count, taken, is_due, is_not_divided }) => {
                     failures = 0;
+                    if is_not_divided {
+                        sharing.is_not_divided();
+                    }
                     // A hint without an event is about something else that is due, such as a resend. Runners hear of it
                     // from here only: if every published event woke them too, they would ask for what is not yet there.
                     if is_due || (hinted && (count == 0 || clock.now() >= wakes_at)) {
@@ -116,14 +117,20 @@ impl<'a> Distributing<'a> {
                         wakes_at = clock.now() + AT_MOST;
                         self.context.due.wake();
                     }
-                    if 2 * taken < count {
-                        losses += 1;
-                        ahead = Ahead::default();
-                        self.leave_to_others(hint, LEFT_TO_OTHERS.after(losses)).await;
-                        hint = self.context.wake.listen();
-                        continue;
+                    match sharing.after(count, taken, clock.now(), || self.toss()) {
+                        Verdict::GoesOn => {}
+                        Verdict::LooksAgain => {
+                            ahead = Ahead::default();
+                            hinted |= hint.as_mut().now_or_never().is_some();
+                            continue;
+                        }
+                        Verdict::LeavesToOthers(time) => {
+                            ahead = Ahead::default();
+                            self.leave_to_others(hint, time).await;
+                            hint = self.context.wake.listen();
+                            continue;
+                        }
                     }
-                    losses = 0;
                     if count > 0 && count < WORTH_A_STEP {
                         self.gather(clock.now() - begun).await;
                     }
@@ -141,6 +148,10 @@ impl<'a> Distributing<'a> {
                             self.context.due.wake();
                         }
                     } else {
+                        if let Some(until) = sharing.kept_until() {
+                            // The other half may be nobody's.
+                            alarm = clock.sleep_until(until);
+                        }
                         match select(&mut hint, &mut alarm).await {
                             Either::Left(_) => hinted = true,
                             Either::Right(_) => alarm = clock.sleep_until(clock.now() + LOOK_AGAIN),
@@ -215,7 +226,7 @@ impl<'a> Distributing<'a> {
 
     /// One batch of which nothing is leased; how much there was.
     async fn one_batch(&self) -> Result<usize> {
-        let (now, entries) = self.look(MOST).await?;
+        let Found { now, entries, .. } = self.look(Look { half: None, most: MOST }).await?;
         let found = entries.len();
         if found > 0 {
             let entries = entries.into_iter().map(Distribution::without_event).collect();
@@ -227,20 +238,24 @@ impl<'a> Distributing<'a> {
     /// One batch of which the store may lease something to the loop at this desk.
     async fn leasing_batch(
         &self,
-        looks: Option<usize>,
+        looks: Option<Look>,
         most: usize,
         desk: &Desk<Claim, TenantId>,
         pace: &mut Pace,
         ahead: &mut Ahead,
     ) -> Result<Step> {
         let mut now = self.time.now();
-        if let Some(asked) = looks {
-            let entries;
-            (now, entries) = self.look(asked).await?;
-            *ahead = Ahead::of(entries, asked, self.context.clock.now());
+        let mut is_not_divided = false;
+        if let Some(look) = looks {
+            let found = self.look(look).await?;
+            now = found.now;
+            is_not_divided = found.is_not_divided;
+            *ahead = Ahead::of(found.entries, look.most, self.context.clock.now());
         }
         let entries = ahead.take(most);
-        let Some(first) = entries.first() else { return Ok(Step::default()) };
+        let Some(first) = entries.first() else {
+            return Ok(Step { is_not_divided, ..Step::default() });
+        };
         let (count, oldest) = (entries.len(), first.event.published_at);
         let mut deliveries = BTreeMap::new();
         for Distribution { event, fan_out, .. } in &entries {
@@ -263,21 +278,50 @@ impl<'a> Distributing<'a> {
             desk.tell(self.time.by_the_hub(due));
         }
         pace.after(leased, now - oldest, desk.leases());
-        Ok(Step { count, taken, is_due })
+        Ok(Step { count, taken, is_due, is_not_divided })
     }
 
     /// What stands in the outbox, the oldest first, and what is to become of it.
-    async fn look(&self, most: usize) -> Result<(DateTime<Utc>, Vec<Distribution>)> {
+    async fn look(&self, Look { half, most }: Look) -> Result<Found> {
         let now = self.time.compared().await?;
-        let Outbox { entries, webhooks } = self.context.queue.outbox(most, now).await?;
+        let queue = &self.context.queue;
+        let of_half = match half {
+            Some(half) => queue.outbox_half(half, most, now).await?,
+            None => None,
+        };
+        let is_not_divided = half.is_some() && of_half.is_none();
+        let Outbox { entries, webhooks } = match of_half {
+            Some(outbox) => outbox,
+            None => queue.outbox(most, now).await?,
+        };
         let none: Arc<[Arc<Webhook>]> = Arc::new([]);
         let entries = entries.into_iter().map(|(sequence, event)| {
             let mint = || DeliveryId::mint(now, self.context.entropy.bytes());
             let fan_out = fan_out(&event, webhooks.get(&event.tenant).unwrap_or(&none), mint);
             Distribution::new(sequence, event, fan_out)
         });
-        Ok((now, entries.collect()))
+        Ok(Found { now, entries: entries.collect(), is_not_divided })
     }
+
+    fn toss(&self) -> Half {
+        let [byte] = self.context.entropy.bytes();
+        if byte & 1 == 0 { Half::Even } else { Half::Odd }
+    }
+}
+
+/// What is to be looked at, and how much of it.
+#[derive(Clone, Copy, Debug)]
+struct Look {
+    half: Option<Half>,
+    most: usize,
+}
+
+/// What a look has found, and when.
+struct Found {
+    now: DateTime<Utc>,
+    entries: Vec<Distribution>,
+    /// Whether a half was wanted, and the store has none.
+    is_not_divided: bool,
 }
 
 /// Whether the work is to end, and whether it may.
@@ -306,4 +350,5 @@ struct Step {
     count: usize,
     taken: usize,
     is_due: bool,
+    is_not_divided: bool,
 }

@@ -9,6 +9,7 @@
 //! | `distributing` | published events become deliveries |
 //! | `ahead` | what is known of the outbox beyond the batch at hand |
 //! | `pace` | how much of the outbox is taken off at once, and when |
+//! | `sharing` | which part of it, while others take off events as well |
 //! | `chores` | replays, notices, expiry, retention |
 //! | `store_clock` | the time as the store tells it |
 //! | `status` | what an operator asks of a running worker |
@@ -20,6 +21,7 @@ mod delivering;
 mod distributing;
 mod outcome;
 mod pace;
+mod sharing;
 mod spread;
 mod status;
 mod store_clock;

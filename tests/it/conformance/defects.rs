@@ -12,7 +12,7 @@ use crossdock::lanes::Lease;
 use crossdock::primitives::{DeliveryId, WebhookId};
 use crossdock::tenancy::TenantId;
 use crossdock::testing::conformance::{StoreHarness, Stores, store_suite};
-use crossdock::webhooks::{Claimed, Distributed, Distribution, Fate, Settlement};
+use crossdock::webhooks::{Claimed, Distributed, Distribution, Fate, Half, Settlement};
 use libtest_mimic::Trial;
 
 use super::run;
@@ -79,6 +79,11 @@ pub(super) fn trials() -> Vec<Trial> {
                 "distribute::no_more_is_leased_at_once_than_is_asked_for",
                 "distribute::who_is_excepted_is_leased_nothing_at_once",
             ],
+        ),
+        (
+            "a_store_whose_halves_overlap_is_found",
+            Defect::Undivided,
+            &["publish::a_half_of_the_outbox_has_all_of_some_tenants_and_nothing_of_the_others"],
         ),
         (
             "a_store_that_tells_too_late_what_is_due_is_found",
@@ -170,6 +175,8 @@ enum Defect {
     /// It gives also what was excepted.
     NoExcept,
     Greedy,
+    /// All of its outbox is in either half.
+    Undivided,
     Promises,
     /// It saves however many webhooks there are.
     NoCondition,
@@ -266,6 +273,13 @@ impl Defective {
 }
 
 relay! { DeliveryQueue for Defective: publish outbox expire advance_replays;
+    async fn outbox_half(&self, _half: Half, limit: usize, now: DateTime<Utc>) -> Result<Option<Outbox>> {
+        Ok(match self.defect {
+            Defect::Undivided => Some(self.inner.outbox(limit, now).await?),
+            _ => None,
+        })
+    }
+
     async fn fan_out(&self, mut entries: Vec<(Sequence, FanOut)>, now: DateTime<Utc>) -> Result<usize> {
         if self.is(Defect::NoOrder) {
             entries

@@ -1,12 +1,15 @@
 //! `publish` and `outbox`.
 
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use futures_util::future::join_all;
 
 use crate::error::ErrorKind;
+use crate::tenancy::model::TenantId;
 use crate::testing::conformance::world::{REMEMBERED, World, at, just_before, keyed, pattern, publication};
-use crate::testing::conformance::{Check, StoreHarness, Verdict, holds, refused, same, there};
+use crate::testing::conformance::{Check, Failure, StoreHarness, Verdict, holds, refused, same, there};
+use crate::webhooks::queue::Half;
 
 pub(super) fn checks() -> Vec<Check<dyn StoreHarness>> {
     world_checks!["publish":
@@ -22,6 +25,7 @@ pub(super) fn checks() -> Vec<Check<dyn StoreHarness>> {
         the_outbox_lists_the_oldest_events_first_and_changes_nothing,
         the_outbox_brings_all_webhooks_of_its_tenants_and_no_others,
         a_webhook_saved_before_an_event_is_listed_with_it,
+        a_half_of_the_outbox_has_all_of_some_tenants_and_nothing_of_the_others,
     ]
 }
 
@@ -219,4 +223,48 @@ async fn a_webhook_saved_before_an_event_is_listed_with_it(world: World) -> Verd
     let named = |id| webhooks.iter().find(|webhook| webhook.id == id).map(|webhook| webhook.name.as_str());
     same(named(changed.id), Some("after"), "a change is seen")?;
     same(named(new.id), Some(""), "a new webhook is seen")
+}
+
+async fn a_half_of_the_outbox_has_all_of_some_tenants_and_nothing_of_the_others(world: World) -> Verdict {
+    let mut webhooks = BTreeMap::new();
+    for number in 0..16 {
+        let tenant: TenantId = format!("org_{number}").parse().map_err(|_| Failure("a tenant".into()))?;
+        let webhook = world.insert(world.webhook_of(&tenant, at(0))?).await?;
+        webhooks.insert(tenant, webhook.id);
+    }
+    for second in 0..2 {
+        for tenant in webhooks.keys() {
+            world.publish(vec![world.head_of(tenant, at(second))?], at(second)).await?;
+        }
+    }
+    let queue = &world.stores.queue;
+    let whole = queue.outbox(50, at(2)).await?.entries;
+
+    let even = queue.outbox_half(Half::Even, 50, at(2)).await?;
+    let odd = queue.outbox_half(Half::Odd, 50, at(2)).await?;
+
+    let (even, odd) = match (even, odd) {
+        (None, None) => return Ok(()),
+        (Some(even), Some(odd)) => (even, odd),
+        _ => return Err(Failure("a store that has one half has the other one".into())),
+    };
+    let mut both = Vec::new();
+    for (half, name) in [(&even, Half::Even), (&odd, Half::Odd)] {
+        let tenants: BTreeSet<_> = half.entries.iter().map(|(_, head)| head.tenant.clone()).collect();
+        holds(!tenants.is_empty(), "of many tenants, some are in each half")?;
+        holds(half.entries.is_sorted_by_key(|&(sequence, _)| sequence), "a half begins with the oldest")?;
+        same(half.webhooks.keys().cloned().collect(), tenants, "a half brings its own tenants only")?;
+        for (tenant, listed) in &half.webhooks {
+            let ids = listed.iter().map(|webhook| webhook.id).collect();
+            same(ids, vec![webhooks[tenant]], "all of their webhooks are brought")?;
+        }
+        let first = there(queue.outbox_half(name, 1, at(2)).await?, "the half")?.entries;
+        same(first.len(), 1, "at most as many as asked for")?;
+        same(first[0].0, half.entries[0].0, "the oldest one")?;
+        both.extend(half.entries.iter().map(|(sequence, head)| (*sequence, head.id)));
+    }
+    holds(even.webhooks.keys().all(|tenant| !odd.webhooks.contains_key(tenant)), "no tenant is in both")?;
+    both.sort_by_key(|&(sequence, _)| sequence);
+    let whole = whole.iter().map(|(sequence, head)| (*sequence, head.id)).collect();
+    same(both, whole, "both together are all, and looking changes nothing")
 }

@@ -96,7 +96,7 @@ mod tests {
 
         let begins = [Some(Half::Odd), Some(Half::Even), None].map(|half| floors.of(half).begin(second(7)));
 
-        assert_eq!(begins, [20, 0, 0]);
+        assert_eq!(begins, [30, 0, 0]);
     }
 
     #[test]

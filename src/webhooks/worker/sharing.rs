@@ -176,10 +176,10 @@ mod tests {
         assert_eq!(sharing.after(500, 0, at(2), || Half::Odd), Verdict::LooksAgain);
         let left = |millis| Verdict::LeavesToOthers(Duration::from_millis(millis));
         assert_eq!(sharing.after(500, 0, at(3), || Half::Even), left(25));
-        assert_eq!(sharing.after(500, 0, at(4), || Half::Even), left(50));
-        assert_eq!(sharing.after(500, 500, at(5), unasked), Verdict::GoesOn);
-        assert_eq!(sharing.after(500, 0, at(6), unasked), Verdict::LooksAgain);
-        assert_eq!(sharing.half(at(6)), Some(Half::Even), "it was somebody who had looked at everything");
+        assert_eq!(sharing.after(500, 0, at(28), || Half::Even), left(50));
+        assert_eq!(sharing.after(500, 500, at(78), unasked), Verdict::GoesOn);
+        assert_eq!(sharing.after(500, 0, at(79), unasked), Verdict::LooksAgain);
+        assert_eq!(sharing.half(at(79)), Some(Half::Even), "it was somebody who had looked at everything");
     }
 
     #[test]

@@ -153,6 +153,7 @@ DECLARE
   v_free_lanes bigint[];
   v_free int[];
   v_leasing bigint[];
+  v_turned bigint[];
 BEGIN
   -- Their index gives them in the order in which everybody locks them. An erasure either waits for this or is seen by it.
   WITH taken AS (
@@ -310,10 +311,12 @@ BEGIN
     RETURN;
   END IF;
 
-  SELECT array_agg(l.id) INTO v_waiting FROM "crossdock".lanes(v_leasing) l
-  WHERE l.next_due_at > p_until OR l.due_from > p_until OR l.lease_from > p_until;
+  -- Behind what was leased of the live lane it is the other one's turn, as behind a claim.
+  SELECT array_agg(l.id), COALESCE(array_agg(l.id ORDER BY l.id) FILTER (WHERE l.replayed_last), '{}') INTO v_waiting, v_turned
+  FROM "crossdock".lanes(v_leasing) l
+  WHERE l.next_due_at > p_until OR l.due_from > p_until OR l.lease_from > p_until OR l.replayed_last;
   IF v_waiting IS NOT NULL THEN
-    PERFORM "crossdock".schedule(v_waiting, p_at, p_until, p_until);
+    PERFORM "crossdock".schedule(v_waiting, p_at, p_until, p_until, v_turned, array_fill(false, ARRAY[cardinality(v_turned)]));
   END IF;
   RETURN QUERY SELECT NULL::int, u.named::int, l.tenant_id::text, l.webhook_id, l.stamp, t.stamp, l.brake_open_until, l.brake_limit,
       l.brake_openings, l.brake_ramp_at, l.brake_version, NULL::int, NULL::bytea, NULL::int, NULL::bigint, NULL::timestamptz

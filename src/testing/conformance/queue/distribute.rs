@@ -25,6 +25,7 @@ pub(super) fn checks() -> Vec<Check<dyn StoreHarness>> {
         callers_that_race_lease_each_delivery_once,
         what_was_leased_at_once_comes_back_when_its_lease_ends,
         when_something_is_due_is_never_told_too_late,
+        behind_what_is_leased_at_once_it_is_the_resends_turn,
     ]
 }
 
@@ -203,4 +204,28 @@ async fn when_something_is_due_is_never_told_too_late(world: World) -> Verdict {
     publish(&world, 1, at(31)).await?;
     let told = distribute(&world, request(0, at(31))).await?.next_due;
     holds(told.is_none_or(|due| due <= at(30) + LEASE), "what has no slot may have one when the lease ends")
+}
+
+async fn behind_what_is_leased_at_once_it_is_the_resends_turn(world: World) -> Verdict {
+    world.webhook_with(|webhook| webhook.max_in_flight = Some(1)).await?;
+    world.send(1, at(0)).await?;
+    let past = world.claim_one(at(0)).await?;
+    world.settle(&past, Fate::Delivered, at(0)).await?;
+    let resend = async |now| {
+        let id = world.delivery_id(now);
+        world.stores.repository.resend(&world.acme, past.delivery, id, Vec::new(), now).await?;
+        Ok::<_, Failure>(id)
+    };
+    resend(at(1)).await?;
+    world.settle(&world.claim_one(at(1)).await?, Fate::Delivered, at(1)).await?;
+    publish(&world, 1, at(2)).await?;
+    let mut given = distribute(&world, request(10, at(2))).await?.claims;
+    given.extend(world.claim(10, at(2)).await?);
+    same(given.len(), 1, "the new one is given")?;
+    let resent = resend(at(3)).await?;
+    world.send(1, at(3)).await?;
+
+    world.settle(&given[0], Fate::Delivered, at(4)).await?;
+
+    same(world.claim_one(at(4)).await?.delivery, resent, "the two lanes take turns")
 }

@@ -291,8 +291,8 @@ pub trait DeliveryQueue: Debug + Send + Sync + 'static {
     /// The oldest events that are not fanned out yet, at most so many.
     async fn outbox(&self, limit: usize, now: DateTime<Utc>) -> Result<Outbox>;
 
-    /// The same of one half of the tenants. Only workers that get in each other's way ask for that; `None` if the store does not divide its
-    /// outbox, as it does unless it says otherwise.
+    /// The same of one half of the tenants. Only workers that get in each other's way ask for that; `None`, the default, if the store does
+    /// not divide its outbox.
     async fn outbox_half(&self, half: Half, limit: usize, now: DateTime<Utc>) -> Result<Option<Outbox>> {
         let _ = (half, limit, now);
         Ok(None)

@@ -1,6 +1,7 @@
 //! The store in PostgreSQL, and the servers that its trials need.
 
 mod account;
+mod at_once;
 mod chores;
 mod cluster;
 mod damage;

@@ -1,12 +1,15 @@
 //! The store keeps every contract: on the server itself, with and without transactions around single statements, and through a
 //! transaction-mode pooler.
 
+use std::sync::Arc;
+
 use crossdock::testing::conformance::{
     Check, InboundStoreHarness, KeyStoreHarness, StoreHarness, inbound_store_suite, key_store_suite,
     store_suite,
 };
 use libtest_mimic::Trial;
 
+use crate::postgres::at_once::AtOnce;
 use crate::postgres::play::play;
 use crate::postgres::schemas::{Schemas, Way};
 use crate::postgres::server::{pooler, rule_with, server};
@@ -18,6 +21,7 @@ pub(crate) fn trials() -> Vec<Trial> {
         suite("postgres_pooled", pooler, Way::Pooled),
         suite("postgres_with_row_level_security", server, Way::WithPolicies),
         suite("postgres_behind_a_snapshot", server, Way::Crowded),
+        suite_at_once(),
         key_suite("postgres", server, Way::Direct),
         key_suite("postgres_pooled", pooler, Way::Pooled),
         key_suite("postgres_with_row_level_security", server, Way::WithPolicies),
@@ -45,6 +49,18 @@ fn suite(name: &str, need: fn() -> Result<String, String>, way: Way) -> Vec<Tria
     store_suite().into_iter().filter(|check| is_wanted(check.name())).map(trial).collect()
 }
 
+fn suite_at_once() -> Vec<Trial> {
+    let trial = |check: Check<dyn StoreHarness>| {
+        rule_with(&format!("conformance::postgres_at_once::{}", check.name()), server, move |url| {
+            play(Schemas::lend(url, Way::Direct, async move |schemas| {
+                Ok(check.run(Arc::new(AtOnce(schemas))).await?)
+            }))
+        })
+    };
+    let is_wanted = |name: &str| !AT_ONCE_BY_NATURE.contains(&name);
+    store_suite().into_iter().filter(|check| is_wanted(check.name())).map(trial).collect()
+}
+
 fn key_suite(name: &str, need: fn() -> Result<String, String>, way: Way) -> Vec<Trial> {
     let trial = |check: Check<dyn KeyStoreHarness>| {
         rule_with(&format!("conformance::{name}::{}", check.name()), need, move |url| {
@@ -63,6 +79,15 @@ fn inbound_suite(name: &str, need: fn() -> Result<String, String>, way: Way) -> 
     inbound_store_suite().into_iter().map(trial).collect()
 }
 
+/// What fan-out that waits for a claim cannot keep: it does not say how much was still there, makes deliveries when they are claimed,
+/// and gives them in the order of the outbox.
+const AT_ONCE_BY_NATURE: [&str; 5] = [
+    "fan_out::each_entry_is_taken_off_the_outbox_once",
+    "fan_out::fan_outs_that_race_make_each_delivery_once",
+    "fan_out::an_id_names_one_delivery",
+    "claim::what_is_due_first_goes_first",
+    "fairness::each_tenant_gets_its_share_before_any_gets_a_second_one",
+];
 /// What is claimed in another way then.
 const CLAIMING: [&str; 2] = ["claim::", "fairness::"];
 /// What policies could break: whatever says whose rows it wants, and the engine beside it.

@@ -5,11 +5,12 @@
 use chrono::{DateTime, Utc};
 use futures_util::future::join_all;
 
+use crate::error::ErrorKind;
 use crate::lanes::throttle::RateLimit;
 use crate::primitives::id::DeliveryId;
 use crate::testing::conformance::world::{LEASE, World, at};
-use crate::testing::conformance::{Check, Failure, StoreHarness, Verdict, holds, same};
-use crate::webhooks::model::{Claim, DeliveryStatus, Fate, SkipReason};
+use crate::testing::conformance::{Check, Failure, StoreHarness, Verdict, holds, refused, same};
+use crate::webhooks::model::{Claim, DeliveryStatus, Fate, NewDelivery, SkipReason};
 use crate::webhooks::queue::{ClaimRequest, Distributed};
 
 pub(super) fn checks() -> Vec<Check<dyn StoreHarness>> {
@@ -26,6 +27,7 @@ pub(super) fn checks() -> Vec<Check<dyn StoreHarness>> {
         what_was_leased_at_once_comes_back_when_its_lease_ends,
         when_something_is_due_is_never_told_too_late,
         behind_what_is_leased_at_once_it_is_the_resends_turn,
+        an_id_names_one_delivery,
     ]
 }
 
@@ -228,4 +230,27 @@ async fn behind_what_is_leased_at_once_it_is_the_resends_turn(world: World) -> V
     world.settle(&given[0], Fate::Delivered, at(4)).await?;
 
     same(world.claim_one(at(4)).await?.delivery, resent, "the two lanes take turns")
+}
+
+async fn an_id_names_one_delivery(world: World) -> Verdict {
+    let webhook = world.webhook().await?;
+    publish(&world, 1, at(0)).await?;
+    let claim = distribute(&world, request(10, at(0))).await?.claims.pop();
+    let claim = match claim {
+        Some(claim) => claim,
+        None => world.claim_one(at(0)).await?,
+    };
+    world.settle(&claim, Fate::Delivered, at(1)).await?;
+    publish(&world, 1, at(2)).await?;
+    let mut entries = world.entries(at(2)).await?;
+    entries[0].fan_out.deliveries = vec![NewDelivery::new(claim.delivery, webhook.id, None)];
+
+    let answer = world.stores.queue.distribute(entries, request(10, at(2))).await;
+
+    refused(answer, ErrorKind::Conflict, "there is a delivery with this id")?;
+    same(
+        world.stores.queue.outbox(10, at(2)).await?.entries.len(),
+        1,
+        "the entry is still there: nothing is lost",
+    )
 }

@@ -132,5 +132,6 @@ fn bytes_go_on_behind_a_number_that_memory_refuses() {
     let failed = outcome(&document, &json!({"n": 2}));
 
     assert_eq!(refused, Err("E-NUMBER-MEMORY".to_owned()));
-    assert!(failed.is_err_and(|error| error.contains("`rows`, step 1 (each): E-TYPE")));
+    let error = failed.expect_err("a number is no list");
+    assert!(error.contains("`rows` from `n`, step 1 (each): E-TYPE"), "{error}");
 }

@@ -110,7 +110,7 @@ BEGIN
     WHERE e.id < "crossdock".first_id(p_history + interval '1 day') AND e.published_at < p_history
       AND NOT EXISTS (SELECT 1 FROM "crossdock".outbox o WHERE o.event_id = e.id)
       AND NOT EXISTS (SELECT 1 FROM "crossdock".delivery d WHERE d.event_id = e.id)
-      AND NOT EXISTS (SELECT 1 FROM "crossdock".bundle b WHERE e.id = ANY (b.events))
+      AND e.id <> ALL (ARRAY(SELECT b.event_id FROM "crossdock".bundled() b))
     ORDER BY e.id LIMIT p_most
   ) x;
   IF v_ids IS NOT NULL THEN
@@ -120,7 +120,7 @@ BEGIN
     ) p;
     DELETE FROM "crossdock".event e USING unnest(v_ids) AS u(id)
     WHERE e.id = u.id AND NOT EXISTS (SELECT 1 FROM "crossdock".delivery d WHERE d.event_id = e.id)
-      AND NOT EXISTS (SELECT 1 FROM "crossdock".bundle b WHERE e.id = ANY (b.events))
+      AND e.id <> ALL (ARRAY(SELECT b.event_id FROM "crossdock".bundled() b))
       AND (e.id = ANY (v_locked) OR NOT EXISTS (SELECT 1 FROM "crossdock".payload p WHERE p.event_id = e.id));
     GET DIAGNOSTICS v_count = ROW_COUNT;
     v_gone := v_gone + v_count;
@@ -134,14 +134,14 @@ BEGIN
       AND NOT EXISTS (SELECT 1 FROM "crossdock".outbox o WHERE o.event_id = p.event_id)
       AND NOT EXISTS (
         SELECT 1 FROM "crossdock".delivery d JOIN "crossdock".queue q ON q.delivery_id = d.id WHERE d.event_id = p.event_id)
-      AND NOT EXISTS (SELECT 1 FROM "crossdock".bundle b WHERE p.event_id = ANY (b.events))
+      AND p.event_id <> ALL (ARRAY(SELECT b.event_id FROM "crossdock".bundled() b))
     ORDER BY p.event_id LIMIT p_most FOR UPDATE OF p SKIP LOCKED
   ) x;
   IF v_ids IS NOT NULL THEN
     SELECT array_agg(u.id) INTO v_ids FROM unnest(v_ids) AS u(id)
     WHERE NOT EXISTS (
       SELECT 1 FROM "crossdock".delivery d JOIN "crossdock".queue q ON q.delivery_id = d.id WHERE d.event_id = u.id)
-      AND NOT EXISTS (SELECT 1 FROM "crossdock".bundle b WHERE u.id = ANY (b.events));
+      AND u.id <> ALL (ARRAY(SELECT b.event_id FROM "crossdock".bundled() b));
     DELETE FROM "crossdock".payload p USING unnest(v_ids) AS u(id) WHERE p.event_id = u.id;
     GET DIAGNOSTICS v_count = ROW_COUNT;
     v_gone := v_gone + v_count;

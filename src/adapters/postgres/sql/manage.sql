@@ -223,19 +223,23 @@ BEGIN
   PERFORM 1 FROM "crossdock".payload p WHERE p.event_id = ANY (v_events) ORDER BY p.event_id FOR UPDATE;
   DELETE FROM "crossdock".payload p WHERE p.event_id = ANY (v_events);
   GET DIAGNOSTICS v_gone = ROW_COUNT;
+  -- Those whose lease lasts before the lanes are held, as everybody else; what was leased since then behind it.
+  PERFORM "crossdock".unbundle(u.tokens, u.ids) FROM (
+    SELECT array_agg(b.token) AS tokens, array_agg(b.id) AS ids FROM "crossdock".bundled() b
+    WHERE b.tenant_id = p_tenant COLLATE "C" AND b.event_id = ANY (v_events) AND b.next_attempt_at > p_at + interval '5 seconds'
+  ) u WHERE u.tokens IS NOT NULL;
   SELECT array_agg(l.id) INTO v_lanes FROM (
     SELECT l.id FROM "crossdock".lane l
     WHERE l.id IN (
       SELECT x.id FROM "crossdock".delivery d JOIN "crossdock".lane x ON x.tenant_id = d.tenant_id AND x.webhook_id = d.webhook_id
       WHERE d.event_id = ANY (v_events)
       UNION ALL
-      SELECT b.lane_id FROM "crossdock".bundle b WHERE b.tenant_id = p_tenant COLLATE "C" AND b.events && v_events
+      SELECT b.lane_id FROM "crossdock".bundled() b WHERE b.tenant_id = p_tenant COLLATE "C" AND b.event_id = ANY (v_events)
     ) ORDER BY l.id FOR NO KEY UPDATE
   ) l;
   PERFORM "crossdock".unbundle(u.tokens, u.ids) FROM (
-    SELECT array_agg(b.token) AS tokens, array_agg(m.id) AS ids FROM "crossdock".bundle b
-    CROSS JOIN LATERAL unnest(b.ids, b.events) AS m(id, event_id)
-    WHERE b.tenant_id = p_tenant COLLATE "C" AND b.events && v_events AND m.event_id = ANY (v_events)
+    SELECT array_agg(b.token) AS tokens, array_agg(b.id) AS ids FROM "crossdock".bundled() b
+    WHERE b.tenant_id = p_tenant COLLATE "C" AND b.event_id = ANY (v_events)
   ) u WHERE u.tokens IS NOT NULL;
   PERFORM "crossdock".forget_contents(v_events);
   UPDATE "crossdock".queue q SET erased = true

@@ -24,14 +24,16 @@ CREATE FUNCTION "crossdock".is_idle(l "crossdock".lane, p_at timestamptz) RETURN
     AND ((l).held_until IS NULL OR (l).held_until <= p_at) AND ((l).brake_open_until IS NULL OR (l).brake_open_until <= p_at);
 $$;
 
--- What lies in bundles, as people list it.
+-- What lies in bundles, as people list it. By way of the lanes: while somebody holds a snapshot no bundle that has gone goes away, and
+-- a lane knows where those begin that have not.
 CREATE FUNCTION "crossdock".bundled() RETURNS TABLE (
   id uuid, tenant_id text, webhook_id uuid, event_id uuid, event_type text, kind smallint, status text, origin text, attempts int,
-  created_at timestamptz, updated_at timestamptz, next_attempt_at timestamptz, last_status int, last_error text, dead boolean
+  created_at timestamptz, updated_at timestamptz, next_attempt_at timestamptz, last_status int, last_error text, dead boolean, lane_id bigint, token bigint
 ) LANGUAGE sql STABLE AS $$
   SELECT u.id, b.tenant_id, b.webhook_id, u.event_id, u.event_type, 0::smallint, 'pending', 'live', 1, b.made_at, b.made_at, b.until,
-    NULL::int, NULL::text, false
-  FROM "crossdock".bundle b CROSS JOIN LATERAL unnest(b.ids, b.events, b.types) AS u(id, event_id, event_type);
+    NULL::int, NULL::text, false, b.lane_id, b.token
+  FROM "crossdock".lane l JOIN "crossdock".bundle b ON b.lane_id = l.id AND b.until >= l.lease_from AND b.tenant_id = l.tenant_id
+  CROSS JOIN LATERAL unnest(b.ids, b.events, b.types) AS u(id, event_id, event_type);
 $$;
 
 -- How many of this lane lie in bundles whose leases last.

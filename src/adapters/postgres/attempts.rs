@@ -116,9 +116,7 @@ fn cut(text: &[u8]) -> &[u8] {
 
 const END: u16 = u16::MAX;
 const OF: &str = r#"SELECT a.delivery_id, a.fenced, a.is_last, a.record, a.contents
-    FROM "crossdock".attempt a WHERE a.delivery_id = ANY ($1)
-    UNION ALL
-    SELECT d.id, false, true, d.record, d.contents FROM "crossdock".delivery d WHERE d.id = ANY ($1) AND d.record IS NOT NULL"#;
+    FROM "crossdock".attempt a WHERE a.delivery_id = ANY ($1)"#;
 
 #[cfg(test)]
 mod tests {

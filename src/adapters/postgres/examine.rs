@@ -37,17 +37,14 @@ const EXAMINE: &str = r#"SELECT
     (SELECT count(*) FROM "crossdock".outbox) AS outbox,
     (SELECT e.published_at FROM "crossdock".outbox o JOIN "crossdock".event e ON e.id = o.event_id ORDER BY o.seq LIMIT 1)
         AS oldest_in_outbox,
-    LEAST((SELECT min(d.due_at) FROM "crossdock".lane l CROSS JOIN (VALUES (0::smallint), (1::smallint)) k(kind) CROSS JOIN LATERAL (
+    (SELECT min(d.due_at) FROM "crossdock".lane l CROSS JOIN (VALUES (0::smallint), (1::smallint)) k(kind) CROSS JOIN LATERAL (
         SELECT q.due_at FROM "crossdock".queue q
         WHERE q.lane_id = l.id AND q.kind = k.kind AND q.offered AND q.due_at <= $1 ORDER BY q.due_at LIMIT 1
-    ) d), (SELECT min(b.until) FROM "crossdock".bundle b WHERE b.until <= $1)) AS oldest_due,
-    (SELECT count(*) FROM "crossdock".queue q WHERE q.state = 1 AND q.due_at > $1)
-        + (SELECT count(*) FROM "crossdock".bundled() b WHERE b.next_attempt_at > $1) AS live_leases,
+    ) d) AS oldest_due,
+    (SELECT count(*) FROM "crossdock".queue q WHERE q.state = 1 AND q.due_at > $1) AS live_leases,
     (SELECT count(*) FROM "crossdock".lapse p WHERE p.ended_at > $1 - interval '1 minute')
         + (SELECT count(*) FROM "crossdock".queue q
-            WHERE q.state = 1 AND q.due_at <= $1 AND q.due_at > $1 - interval '1 minute')
-        + (SELECT count(*) FROM "crossdock".bundled() b
-            WHERE b.next_attempt_at <= $1 AND b.next_attempt_at > $1 - interval '1 minute') AS expired_leases,
+            WHERE q.state = 1 AND q.due_at <= $1 AND q.due_at > $1 - interval '1 minute') AS expired_leases,
     clock_timestamp() AS store_clock,
     -- Usually none; whoever has more than this many need not know how many.
     (SELECT count(*) FROM (

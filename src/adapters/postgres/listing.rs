@@ -226,43 +226,24 @@ const KINDS: [StatusKind; 5] = [
     StatusKind::Skipped,
     StatusKind::Stopped,
 ];
-/// Of a table `d` of deliveries, those that are asked for, newest first.
-macro_rules! asked_for {
-    ($table:literal) => {
-        concat!(
-            "(SELECT d.id, d.tenant_id, d.webhook_id, d.event_id, d.event_type, d.status, d.origin, d.attempts, d.created_at, \
-             d.updated_at, d.next_attempt_at, d.last_status, d.last_error FROM ",
-            $table,
-            r#" d
+const LIST: &str = concat!(
+    "SELECT ",
+    delivery_columns!(),
+    r#" FROM (
+    SELECT * FROM "crossdock".delivery d
     WHERE d.tenant_id = $1 AND ($2::uuid IS NULL OR d.id < $2) AND ($4::uuid IS NULL OR d.webhook_id = $4)
         AND ($5::uuid IS NULL OR d.event_id = $5) AND ($6::timestamptz IS NULL OR d.created_at >= $6)
         AND ($7::timestamptz IS NULL OR d.created_at < $7) AND ($8::text[] IS NULL OR d.event_type = ANY ($8))
         AND (NOT $9 OR d.dead) AND ($10::smallint[] IS NULL OR d.kind = ANY ($10))
         AND ($6::timestamptz IS NULL OR d.id >= "crossdock".first_id($6 - interval '1 day'))
         AND ($7::timestamptz IS NULL OR d.id < "crossdock".first_id($7 + interval '1 day'))
-    ORDER BY d.id DESC LIMIT $3)"#
-        )
-    };
-}
-const LIST: &str = concat!(
-    "SELECT ",
-    delivery_columns!(),
-    " FROM (SELECT * FROM (",
-    asked_for!(r#""crossdock".delivery"#),
-    " UNION ALL ",
-    asked_for!(r#""crossdock".bundled()"#),
-    r#") d ORDER BY d.id DESC LIMIT $3) d LEFT JOIN "crossdock".queue q ON q.delivery_id = d.id ORDER BY d.id DESC"#
+    ORDER BY d.id DESC LIMIT $3
+) d LEFT JOIN "crossdock".queue q ON q.delivery_id = d.id ORDER BY d.id DESC"#
 );
 const ONE: &str = concat!(
     "SELECT ",
     delivery_columns!(),
-    r#" FROM (
-    SELECT d.id, d.tenant_id, d.webhook_id, d.event_id, d.event_type, d.status, d.origin, d.attempts, d.created_at, d.updated_at,
-        d.next_attempt_at, d.last_status, d.last_error FROM "crossdock".delivery d WHERE d.tenant_id = $1 AND d.id = $2
-    UNION ALL
-    SELECT b.id, b.tenant_id, b.webhook_id, b.event_id, b.event_type, b.status, b.origin, b.attempts, b.created_at, b.updated_at,
-        b.next_attempt_at, b.last_status, b.last_error FROM "crossdock".bundled() b WHERE b.tenant_id = $1 AND b.id = $2
-) d LEFT JOIN "crossdock".queue q ON q.delivery_id = d.id"#
+    r#" FROM "crossdock".delivery d LEFT JOIN "crossdock".queue q ON q.delivery_id = d.id WHERE d.tenant_id = $1 AND d.id = $2"#
 );
 const PAYLOADS: &str = r#"SELECT p.event_id, p.body FROM "crossdock".payload p WHERE p.event_id = ANY ($1)"#;
 const EVENT: &str = r#"SELECT e.head, p.body FROM "crossdock".event e LEFT JOIN "crossdock".payload p ON p.event_id = e.id

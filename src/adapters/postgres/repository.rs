@@ -352,9 +352,7 @@ const BACKLOG: &str = r#"SELECT COALESCE(sum(f.count), 0)::bigint AS undelivered
     max(CASE WHEN $2::uuid IS NOT NULL AND l.state <> 0 AND GREATEST(l.held_until, l.brake_open_until) > $3
         THEN GREATEST(l.held_until, l.brake_open_until) END) AS held_until
     FROM "crossdock".lane l CROSS JOIN LATERAL (
-        SELECT count(q.lane_id) + bundled.count AS count, LEAST(min(q.created_at), bundled.oldest) AS oldest FROM (
-            SELECT COALESCE(sum(cardinality(b.ids)), 0) AS count, min(b.made_at) AS oldest FROM "crossdock".bundle b WHERE b.lane_id = l.id
-        ) bundled LEFT JOIN "crossdock".queue q ON q.lane_id = l.id GROUP BY bundled.count, bundled.oldest
+        SELECT count(*) AS count, min(q.created_at) AS oldest FROM "crossdock".queue q WHERE q.lane_id = l.id
     ) f
     WHERE l.tenant_id = $1 AND ($2::uuid IS NULL OR l.webhook_id = $2)"#;
 const RESEND: &str = r#"SELECT "crossdock".resend($1, $2, $3, $4) AS answer"#;

@@ -2,6 +2,7 @@
 //! and becomes one step with that. So whatever holds of a lease holds of one that never stood in the queue.
 
 use std::collections::BTreeMap;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use async_trait::async_trait;
@@ -16,14 +17,32 @@ use crate::relay::relay;
 
 /// Lends schemas of which what is claimed right behind its fan-out is leased at once.
 #[derive(Debug)]
-pub(super) struct AtOnce(pub(super) Arc<Schemas>);
+pub(super) struct AtOnce {
+    schemas: Arc<Schemas>,
+    leased: Arc<AtomicUsize>,
+}
+
+impl AtOnce {
+    pub(super) fn new(schemas: Arc<Schemas>) -> Self {
+        Self { schemas, leased: Arc::default() }
+    }
+
+    /// How much was leased at once so far.
+    pub(super) fn leased(&self) -> usize {
+        self.leased.load(Ordering::Relaxed)
+    }
+}
 
 #[async_trait]
 impl StoreHarness for AtOnce {
     async fn fresh(&self) -> Result<Stores> {
-        let mut stores = StoreHarness::fresh(&*self.0).await?;
+        let mut stores = StoreHarness::fresh(&*self.schemas).await?;
         let Stores { repository, queue, activity, .. } = stores.clone();
-        let waiting = Arc::new(Waiting { queue: Arc::clone(&queue), state: Mutex::default() });
+        let waiting = Arc::new(Waiting {
+            queue: Arc::clone(&queue),
+            state: Mutex::default(),
+            leased: Arc::clone(&self.leased),
+        });
         stores.repository = Arc::new(Before { inner: repository, waiting: Arc::clone(&waiting) });
         stores.queue = Arc::new(Before { inner: queue, waiting: Arc::clone(&waiting) });
         stores.activity = Arc::new(Before { inner: activity, waiting });
@@ -36,6 +55,7 @@ impl StoreHarness for AtOnce {
 struct Waiting {
     queue: Arc<dyn DeliveryQueue>,
     state: Mutex<State>,
+    leased: Arc<AtomicUsize>,
 }
 
 #[derive(Debug, Default)]
@@ -139,6 +159,7 @@ relay! { DeliveryQueue for Before<dyn DeliveryQueue>: settle expire advance_repl
             return self.inner.claim(request).await;
         }
         let mut claims = self.inner.distribute(entries, request.clone()).await?.claims;
+        self.waiting.leased.fetch_add(claims.len(), Ordering::Relaxed);
         let mut rest = request;
         rest.limit -= claims.len();
         let mut claimed = self.inner.claim(rest).await?;

@@ -79,7 +79,7 @@ async fn own_policies(url: String) -> Outcome {
     let error = store.outbox(1, at(0)).await.map(|_| ()).expect_err("a refusal");
 
     let cause = error.source().and_then(|cause| cause.downcast_ref::<SchemaMismatch>());
-    assert!(matches!(cause, Some(SchemaMismatch::Unguarded { tables: 18 })), "{error:?}");
+    assert!(matches!(cause, Some(SchemaMismatch::Unguarded { tables: 17 })), "{error:?}");
     assert_eq!(error.kind(), ErrorKind::Unconfigured);
     assert!(error.problems()[0].fix.contains("policies()"), "{error}");
     for _ in 0..2 {

@@ -27,12 +27,10 @@ BEGIN
         WHERE q.lane_id = l.id AND q.state = 1 AND q.due_at >= l.lease_from AND q.due_at <= p_at AND q.erased)
       OR l.state IN (0, 3) AND EXISTS (
         SELECT 1 FROM "crossdock".queue q WHERE q.lane_id = l.id AND NOT (q.state = 1 AND q.due_at > p_at))
-      OR EXISTS (SELECT 1 FROM "crossdock".bundle b WHERE b.lane_id = l.id AND b.until <= p_at)
       OR l.id IN (SELECT o.lane_id FROM "crossdock".overdue(p_before, p_at, p_most) o)
     ORDER BY l.id LIMIT p_most FOR NO KEY UPDATE
   ) l;
   IF v_lanes IS NULL THEN RETURN; END IF;
-  PERFORM "crossdock".unbundle_lapsed(v_lanes, p_at);
 
   SELECT array_agg(x.delivery_id), array_agg(x.status) INTO v_ids, v_statuses FROM (
     SELECT q.delivery_id,
@@ -86,8 +84,7 @@ BEGIN
   );
   GET DIAGNOSTICS v_count = ROW_COUNT;
   v_gone := v_gone + v_count;
-  DELETE FROM "crossdock".lane l WHERE l.state = 0 AND NOT EXISTS (SELECT 1 FROM "crossdock".queue q WHERE q.lane_id = l.id)
-    AND NOT EXISTS (SELECT 1 FROM "crossdock".bundle b WHERE b.lane_id = l.id);
+  DELETE FROM "crossdock".lane l WHERE l.state = 0 AND NOT EXISTS (SELECT 1 FROM "crossdock".queue q WHERE q.lane_id = l.id);
 
   -- An id is as old as its record, to within what two clocks may differ by.
   SELECT array_agg(x.id) INTO v_ids FROM (
@@ -110,7 +107,6 @@ BEGIN
     WHERE e.id < "crossdock".first_id(p_history + interval '1 day') AND e.published_at < p_history
       AND NOT EXISTS (SELECT 1 FROM "crossdock".outbox o WHERE o.event_id = e.id)
       AND NOT EXISTS (SELECT 1 FROM "crossdock".delivery d WHERE d.event_id = e.id)
-      AND e.id <> ALL (ARRAY(SELECT b.event_id FROM "crossdock".bundled() b))
     ORDER BY e.id LIMIT p_most
   ) x;
   IF v_ids IS NOT NULL THEN
@@ -120,7 +116,6 @@ BEGIN
     ) p;
     DELETE FROM "crossdock".event e USING unnest(v_ids) AS u(id)
     WHERE e.id = u.id AND NOT EXISTS (SELECT 1 FROM "crossdock".delivery d WHERE d.event_id = e.id)
-      AND e.id <> ALL (ARRAY(SELECT b.event_id FROM "crossdock".bundled() b))
       AND (e.id = ANY (v_locked) OR NOT EXISTS (SELECT 1 FROM "crossdock".payload p WHERE p.event_id = e.id));
     GET DIAGNOSTICS v_count = ROW_COUNT;
     v_gone := v_gone + v_count;
@@ -134,14 +129,12 @@ BEGIN
       AND NOT EXISTS (SELECT 1 FROM "crossdock".outbox o WHERE o.event_id = p.event_id)
       AND NOT EXISTS (
         SELECT 1 FROM "crossdock".delivery d JOIN "crossdock".queue q ON q.delivery_id = d.id WHERE d.event_id = p.event_id)
-      AND p.event_id <> ALL (ARRAY(SELECT b.event_id FROM "crossdock".bundled() b))
     ORDER BY p.event_id LIMIT p_most FOR UPDATE OF p SKIP LOCKED
   ) x;
   IF v_ids IS NOT NULL THEN
     SELECT array_agg(u.id) INTO v_ids FROM unnest(v_ids) AS u(id)
     WHERE NOT EXISTS (
-      SELECT 1 FROM "crossdock".delivery d JOIN "crossdock".queue q ON q.delivery_id = d.id WHERE d.event_id = u.id)
-      AND u.id <> ALL (ARRAY(SELECT b.event_id FROM "crossdock".bundled() b));
+      SELECT 1 FROM "crossdock".delivery d JOIN "crossdock".queue q ON q.delivery_id = d.id WHERE d.event_id = u.id);
     DELETE FROM "crossdock".payload p USING unnest(v_ids) AS u(id) WHERE p.event_id = u.id;
     GET DIAGNOSTICS v_count = ROW_COUNT;
     v_gone := v_gone + v_count;
@@ -209,17 +202,13 @@ BEGIN
       v_high := "crossdock".first_id(v_day + CASE v_table WHEN 'attempt' THEN interval '2 days' ELSE interval '1 day' END);
       v_question := CASE v_table
         -- An attempt is not older than its delivery, but for clocks that differ: without any this old, nobody asks for it.
-        WHEN 'attempt' THEN 'SELECT EXISTS (SELECT 1 FROM "crossdock".delivery d WHERE d.id < $2)
-          OR EXISTS (SELECT 1 FROM "crossdock".bundled() b WHERE b.id < $2)'
-        WHEN 'delivery' THEN 'SELECT EXISTS (SELECT 1 FROM "crossdock".queue q WHERE q.delivery_id >= $1 AND q.delivery_id < $2)
-          OR EXISTS (SELECT 1 FROM "crossdock".bundled() b WHERE b.id >= $1 AND b.id < $2)'
+        WHEN 'attempt' THEN 'SELECT EXISTS (SELECT 1 FROM "crossdock".delivery d WHERE d.id < $2)'
+        WHEN 'delivery' THEN 'SELECT EXISTS (SELECT 1 FROM "crossdock".queue q WHERE q.delivery_id >= $1 AND q.delivery_id < $2)'
         -- While a delivery is listed, its payload goes row by row, together with what attempts have logged.
         WHEN 'payload' THEN format('SELECT EXISTS (SELECT 1 FROM "crossdock".%I) AND (
           EXISTS (SELECT 1 FROM "crossdock".delivery d WHERE d.event_id >= $1 AND d.event_id < $2)
-          OR EXISTS (SELECT 1 FROM "crossdock".bundled() b WHERE b.event_id >= $1 AND b.event_id < $2)
           OR EXISTS (SELECT 1 FROM "crossdock".outbox o WHERE o.event_id >= $1 AND o.event_id < $2))', v_name)
         ELSE 'SELECT EXISTS (SELECT 1 FROM "crossdock".outbox o WHERE o.event_id >= $1 AND o.event_id < $2)
-          OR EXISTS (SELECT 1 FROM "crossdock".bundled() b WHERE b.event_id >= $1 AND b.event_id < $2)
           OR EXISTS (SELECT 1 FROM "crossdock".delivery d WHERE d.event_id >= $1 AND d.event_id < $2)' END;
       BEGIN
         EXECUTE v_question INTO v_needed USING v_low, v_high;

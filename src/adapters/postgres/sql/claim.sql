@@ -22,8 +22,7 @@ BEGIN
   END IF;
   SELECT array_agg(l.id) INTO v_lanes FROM (
     SELECT l.id FROM "crossdock".lane l
-    WHERE l.state = 1 AND (EXISTS (SELECT 1 FROM "crossdock".queue q WHERE q.lane_id = l.id)
-      OR EXISTS (SELECT 1 FROM "crossdock".bundle b WHERE b.lane_id = l.id)) ORDER BY l.id FOR NO KEY UPDATE
+    WHERE l.state = 1 AND EXISTS (SELECT 1 FROM "crossdock".queue q WHERE q.lane_id = l.id) ORDER BY l.id FOR NO KEY UPDATE
   ) l;
   PERFORM "crossdock".schedule(v_lanes, p_at);
   RETURN v_lanes IS NOT NULL;
@@ -186,7 +185,6 @@ BEGIN
     END IF;
     v_holds := true;
 
-    PERFORM "crossdock".unbundle_lapsed(v_locked, p_at);
     -- What was erased while it was claimed is not given again.
     SELECT array_agg(q.delivery_id) INTO v_erased
     FROM "crossdock".lanes(v_locked) l JOIN "crossdock".queue q ON q.lane_id = l.id
@@ -209,8 +207,7 @@ BEGIN
           AND (l.held_until IS NULL OR l.held_until <= p_at) AND (l.brake_open_until IS NULL OR l.brake_open_until <= p_at)
       ) b
       CROSS JOIN LATERAL (
-        SELECT (count(*) + "crossdock".bundled_in(b.id, p_at, b.lease_from))::int AS live,
-          (count(*) FILTER (WHERE q.kind = 1))::int AS replays
+        SELECT count(*)::int AS live, (count(*) FILTER (WHERE q.kind = 1))::int AS replays
         FROM "crossdock".queue q WHERE q.lane_id = b.id AND q.state = 1 AND q.due_at > p_at AND q.due_at >= b.lease_from
       ) f
     ), lined AS (
@@ -341,17 +338,8 @@ DECLARE
   v_ids uuid[];
   v_ends text[];
 BEGIN
-  -- Those whose lease lasts, as whoever settles them: before the lanes are held.
-  PERFORM "crossdock".unbundle(u.tokens, u.ids) FROM (
-    SELECT array_agg(b.token) AS tokens, array_agg(u.id) AS ids FROM unnest(p_ids, p_tokens) AS u(id, token)
-    JOIN "crossdock".bundle b ON b.token = u.token AND b.until > p_at + interval '5 seconds'
-  ) u WHERE u.tokens IS NOT NULL;
-  SELECT array_agg(DISTINCT x.lane_id) INTO v_lanes FROM (
-    SELECT q.lane_id FROM "crossdock".queue q WHERE q.delivery_id = ANY (p_ids)
-    UNION ALL SELECT b.lane_id FROM "crossdock".bundle b WHERE b.token = ANY (p_tokens)
-  ) x;
+  SELECT array_agg(DISTINCT q.lane_id) INTO v_lanes FROM "crossdock".queue q WHERE q.delivery_id = ANY (p_ids);
   PERFORM "crossdock".hold(v_lanes);
-  PERFORM "crossdock".unbundle(p_tokens, p_ids);
   UPDATE "crossdock".queue q
   SET state = 0, due_at = u.due, lease_token = NULL, attempt = GREATEST(0, q.attempt - 1), updated_at = p_at
   FROM unnest(p_ids, p_tokens, p_due, p_statuses) AS u(id, token, due, status)

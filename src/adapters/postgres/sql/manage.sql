@@ -63,11 +63,11 @@ BEGIN
   WITH made AS (
     INSERT INTO "crossdock".delivery (id, tenant_id, webhook_id, event_id, event_type, kind, status, origin, created_at, updated_at, next_attempt_at)
     SELECT u.id, d.tenant_id, d.webhook_id, d.event_id, d.event_type, 0, 'pending', p_origin, p_at, p_at, p_at
-    FROM unnest(p_past, p_ids) AS u(past, id) CROSS JOIN LATERAL "crossdock".known_delivery(u.past) d
+    FROM unnest(p_past, p_ids) AS u(past, id) JOIN "crossdock".delivery d ON d.id = u.past
   )
   INSERT INTO "crossdock".queue (delivery_id, lane_id, kind, offered, seq, due_at, event_id, created_at, updated_at)
   SELECT u.id, p_lane, 1, true, 0, p_at, d.event_id, p_at, p_at
-  FROM unnest(p_past, p_ids) WITH ORDINALITY AS u(past, id, n) CROSS JOIN LATERAL "crossdock".known_delivery(u.past) d ORDER BY u.n;
+  FROM unnest(p_past, p_ids) WITH ORDINALITY AS u(past, id, n) JOIN "crossdock".delivery d ON d.id = u.past ORDER BY u.n;
   PERFORM "crossdock".schedule(ARRAY[p_lane], p_at);
 END $$;
 
@@ -80,8 +80,8 @@ DECLARE
   v_state smallint;
   v_kept boolean;
 BEGIN
-  SELECT d.event_id, d.webhook_id INTO v_event, v_webhook FROM "crossdock".known_delivery(p_past) d
-  WHERE d.tenant_id = p_tenant COLLATE "C";
+  SELECT d.event_id, d.webhook_id INTO v_event, v_webhook FROM "crossdock".delivery d
+  WHERE d.id = p_past AND d.tenant_id = p_tenant COLLATE "C";
   IF NOT FOUND THEN RETURN 'missing'; END IF;
   PERFORM 1 FROM "crossdock".payload p WHERE p.event_id = v_event FOR KEY SHARE;
   v_kept := FOUND;
@@ -90,7 +90,7 @@ BEGIN
   IF NOT FOUND OR v_state = 0 THEN RETURN 'missing'; END IF;
   IF v_state = 3 THEN RETURN 'disabled'; END IF;
   IF NOT v_kept THEN RETURN 'missing'; END IF;
-  IF EXISTS (SELECT 1 FROM "crossdock".known_delivery(p_id)) THEN RETURN 'taken'; END IF;
+  IF EXISTS (SELECT 1 FROM "crossdock".delivery d WHERE d.id = p_id) THEN RETURN 'taken'; END IF;
   PERFORM "crossdock".send_again(v_lane, ARRAY[p_past], ARRAY[p_id], 'resend', p_at);
   RETURN 'made';
 END $$;
@@ -99,11 +99,7 @@ END $$;
 CREATE FUNCTION "crossdock".replayed(
   p_tenant text, p_webhook uuid, p_from timestamptz, p_to timestamptz, p_kinds smallint[], p_types text[], p_behind uuid
 ) RETURNS TABLE (id uuid, event_id uuid) LANGUAGE sql STABLE AS $$
-  SELECT d.id, d.event_id FROM (
-    SELECT d.id, d.tenant_id, d.webhook_id, d.event_id, d.event_type, d.kind, d.origin, d.created_at FROM "crossdock".delivery d
-    UNION ALL
-    SELECT b.id, b.tenant_id, b.webhook_id, b.event_id, b.event_type, b.kind, b.origin, b.created_at FROM "crossdock".bundled() b
-  ) d
+  SELECT d.id, d.event_id FROM "crossdock".delivery d
   WHERE d.tenant_id = p_tenant COLLATE "C" AND d.webhook_id = p_webhook AND d.origin = 'live'
     AND d.id > COALESCE(p_behind, '00000000-0000-0000-0000-000000000000')
     AND p_from <= d.created_at AND d.created_at < p_to
@@ -140,7 +136,7 @@ BEGIN
     WHERE r.state = 0 AND r.next_at <= p_at
   ) ORDER BY l.id FOR NO KEY UPDATE;
   SELECT COALESCE(array_agg(u.id ORDER BY u.n), '{}') INTO v_ids FROM unnest(p_ids) WITH ORDINALITY AS u(id, n)
-  WHERE NOT EXISTS (SELECT 1 FROM "crossdock".known_delivery(u.id));
+  WHERE NOT EXISTS (SELECT 1 FROM "crossdock".delivery d WHERE d.id = u.id);
 
   FOR v_replay IN
     SELECT r.*, l.id AS lane_id FROM "crossdock".replay r
@@ -223,24 +219,13 @@ BEGIN
   PERFORM 1 FROM "crossdock".payload p WHERE p.event_id = ANY (v_events) ORDER BY p.event_id FOR UPDATE;
   DELETE FROM "crossdock".payload p WHERE p.event_id = ANY (v_events);
   GET DIAGNOSTICS v_gone = ROW_COUNT;
-  -- Those whose lease lasts before the lanes are held, as everybody else; what was leased since then behind it.
-  PERFORM "crossdock".unbundle(u.tokens, u.ids) FROM (
-    SELECT array_agg(b.token) AS tokens, array_agg(b.id) AS ids FROM "crossdock".bundled() b
-    WHERE b.tenant_id = p_tenant COLLATE "C" AND b.event_id = ANY (v_events) AND b.next_attempt_at > p_at + interval '5 seconds'
-  ) u WHERE u.tokens IS NOT NULL;
   SELECT array_agg(l.id) INTO v_lanes FROM (
     SELECT l.id FROM "crossdock".lane l
     WHERE l.id IN (
       SELECT x.id FROM "crossdock".delivery d JOIN "crossdock".lane x ON x.tenant_id = d.tenant_id AND x.webhook_id = d.webhook_id
       WHERE d.event_id = ANY (v_events)
-      UNION ALL
-      SELECT b.lane_id FROM "crossdock".bundled() b WHERE b.tenant_id = p_tenant COLLATE "C" AND b.event_id = ANY (v_events)
     ) ORDER BY l.id FOR NO KEY UPDATE
   ) l;
-  PERFORM "crossdock".unbundle(u.tokens, u.ids) FROM (
-    SELECT array_agg(b.token) AS tokens, array_agg(b.id) AS ids FROM "crossdock".bundled() b
-    WHERE b.tenant_id = p_tenant COLLATE "C" AND b.event_id = ANY (v_events)
-  ) u WHERE u.tokens IS NOT NULL;
   PERFORM "crossdock".forget_contents(v_events);
   UPDATE "crossdock".queue q SET erased = true
   FROM "crossdock".delivery d WHERE d.event_id = ANY (v_events) AND q.delivery_id = d.id;
@@ -258,5 +243,4 @@ CREATE FUNCTION "crossdock".forget_contents(p_events uuid[]) RETURNS void
 LANGUAGE sql SET enable_hashjoin = off SET enable_mergejoin = off SET enable_seqscan = off SET enable_bitmapscan = off SET jit = off SET plan_cache_mode = force_generic_plan AS $$
   UPDATE "crossdock".attempt a SET contents = NULL
   FROM "crossdock".delivery d WHERE d.event_id = ANY (p_events) AND a.delivery_id = d.id AND a.contents IS NOT NULL;
-  UPDATE "crossdock".delivery d SET contents = NULL WHERE d.event_id = ANY (p_events) AND d.contents IS NOT NULL;
 $$;

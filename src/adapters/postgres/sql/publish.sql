@@ -147,9 +147,6 @@ DECLARE
   q_orders bigint[];
   q_deliveries int[];
   q_places int[];
-  q_types text[];
-  -- Which may be leased; they are written when it is known which are.
-  q_mine boolean[];
   q_tokens bigint[];
   -- What may be leased: by name, as it looked before the lanes were held; the lanes, and how much of each.
   v_idle boolean[];
@@ -224,35 +221,24 @@ BEGIN
         ELSE 'pending' END) AS status
     FROM unnest(d_places, d_named, d_ids, d_orders, d_skips) WITH ORDINALITY AS d(place, named, id, order_key, skip, n)
     WHERE v_events[d.place] IS NOT NULL
-  ), judged AS MATERIALIZED (
-    SELECT w.*, w.status = 'pending' AND w.order_key IS NULL AND COALESCE(v_idle[w.named], false) AS mine FROM wanted w
   ), made AS (
     INSERT INTO "crossdock".delivery (id, tenant_id, webhook_id, event_id, event_type, kind, status, origin, created_at, updated_at, next_attempt_at)
     SELECT w.id, w.tenant_id, w_webhooks[w.named], w.event_id, w.event_type,
       CASE WHEN w.status = 'pending' THEN 0 ELSE "crossdock".kind_of(w.status) END, w.status, 'live', p_at, p_at,
-      CASE WHEN w.status = 'pending' THEN p_at END FROM judged w WHERE NOT w.mine
+      CASE WHEN w.status = 'pending' THEN p_at END FROM wanted w
   )
   SELECT array_agg(w.id), array_agg(w.named), array_agg(w.seq), array_agg(w.event_id), array_agg(w.order_key), array_agg(w.n::int),
-    array_agg(w.place), array_agg(w.event_type), array_agg(w.mine)
-  INTO q_ids, q_named, q_seqs, q_events, q_orders, q_deliveries, q_places, q_types, q_mine
-  FROM (SELECT * FROM judged w WHERE w.status = 'pending' ORDER BY w.seq, w.n) w;
+    array_agg(w.place)
+  INTO q_ids, q_named, q_seqs, q_events, q_orders, q_deliveries, q_places
+  FROM (SELECT * FROM wanted w WHERE w.status = 'pending' ORDER BY w.seq, w.n) w;
 
   IF true = ANY (v_idle) THEN
     RETURN QUERY SELECT NULL::int, NULL::int, NULL::text, NULL::uuid, NULL::bigint, NULL::bigint, NULL::timestamptz, NULL::int,
         NULL::int, NULL::timestamptz, NULL::bigint, e.place, p.body, NULL::int, NULL::bigint, NULL::timestamptz
       FROM (
-        SELECT DISTINCT u.place FROM unnest(q_places, q_mine) AS u(place, mine) WHERE u.mine AND e_known[u.place] IS NOT TRUE
+        SELECT DISTINCT u.place FROM unnest(q_named, q_places, q_orders) AS u(named, place, order_key)
+        WHERE v_idle[u.named] AND u.order_key IS NULL AND e_known[u.place] IS NOT TRUE
       ) e CROSS JOIN LATERAL (SELECT p.body FROM "crossdock".payload p WHERE p.event_id = v_events[e.place] OFFSET 0) p;
-    -- What is bundled meets the index of deliveries only when it ends. Ids are as old as their records, so that few are passed over.
-    IF EXISTS (
-      SELECT 1 FROM (
-        SELECT d.id FROM "crossdock".delivery d, (
-          SELECT (array_agg(u.id ORDER BY u.id))[1] AS first, (array_agg(u.id ORDER BY u.id DESC))[1] AS last FROM unnest(q_ids) AS u(id)
-        ) r WHERE d.id BETWEEN r.first AND r.last OFFSET 0
-      ) d WHERE d.id = ANY (q_ids) AND NOT EXISTS (SELECT 1 FROM unnest(q_ids, q_mine) AS u(id, mine) WHERE u.id = d.id AND NOT u.mine)
-    ) THEN
-      RAISE EXCEPTION 'there is a delivery with this id' USING ERRCODE = 'unique_violation';
-    END IF;
     IF NOT v_ordered THEN PERFORM "crossdock".hold(v_lanes); END IF;
     SELECT array_agg(l.id ORDER BY l.id), array_agg(l.cap - f.live ORDER BY l.id) INTO v_free_lanes, v_free
     FROM (
@@ -260,51 +246,28 @@ BEGIN
       FROM "crossdock".lanes(ARRAY(SELECT u.id FROM unnest(v_named, v_idle) AS u(id, idle) WHERE u.idle)) l
       WHERE "crossdock".is_idle(l, p_at)
     ) l CROSS JOIN LATERAL (
-      SELECT (count(*) + "crossdock".bundled_in(l.id, p_at, l.lease_from))::int AS live FROM "crossdock".queue q
+      SELECT count(*)::int AS live FROM "crossdock".queue q
       WHERE q.lane_id = l.id AND q.state = 1 AND q.due_at > p_at AND q.due_at >= l.lease_from
     ) f;
     IF v_free_lanes IS NOT NULL THEN
-      WITH lined AS MATERIALIZED (
-        SELECT r.*, max(r.first_token) OVER (PARTITION BY r.lane_id, r.part) AS token
+      SELECT array_agg(CASE WHEN r.k <= r.free THEN nextval('"crossdock".lease_token') END ORDER BY r.n),
+        array_agg(DISTINCT r.lane_id) FILTER (WHERE r.k <= r.free)
+      INTO q_tokens, v_leasing
+      FROM (
+        SELECT q.n, q.lane_id, row_number() OVER (PARTITION BY q.lane_id ORDER BY q.n) AS k,
+          CASE WHEN v_free_lanes[q.place] = q.lane_id AND q.order_key IS NULL THEN v_free[q.place] END AS free
         FROM (
-          SELECT r.*, CASE WHEN r.part IS NOT NULL AND row_number() OVER (PARTITION BY r.lane_id, r.part ORDER BY r.n) = 1
-            THEN nextval('"crossdock".lease_token') END AS first_token,
-            CASE WHEN r.part IS NOT NULL THEN nextval('"crossdock".queue_arrival_seq') END AS arrival
-          FROM (
-            SELECT r.*, CASE WHEN r.k <= r.free THEN (r.k - 1) / 64 END AS part
-            FROM (
-              SELECT q.*, row_number() OVER (PARTITION BY q.lane_id ORDER BY q.n) AS k,
-                CASE WHEN q.mine AND v_free_lanes[q.place] = q.lane_id THEN v_free[q.place] END AS free
-              FROM (
-                SELECT u.*, v_named[u.named] AS lane_id, width_bucket(v_named[u.named], v_free_lanes) AS place
-                FROM unnest(q_ids, q_named, q_events, q_types, q_mine) WITH ORDINALITY AS u(id, named, event_id, event_type, mine, n) OFFSET 0
-              ) q
-            ) r
-          ) r
-        ) r
-      ), bundled AS (
-        INSERT INTO "crossdock".bundle (token, lane_id, tenant_id, webhook_id, until, made_at, ids, events, types, arrivals)
-        SELECT r.token, r.lane_id, l.tenant_id, l.webhook_id, p_until, p_at, r.ids, r.events, r.types, r.arrivals
-        FROM (
-          SELECT r.token, r.lane_id, array_agg(r.id ORDER BY r.n) AS ids, array_agg(r.event_id ORDER BY r.n) AS events,
-            array_agg(r.event_type ORDER BY r.n) AS types, array_agg(r.arrival ORDER BY r.arrival) AS arrivals
-          FROM lined r WHERE r.part IS NOT NULL GROUP BY r.token, r.lane_id
-        ) r CROSS JOIN LATERAL (
-          SELECT x.tenant_id, x.webhook_id FROM "crossdock".lane x WHERE x.id = r.lane_id ORDER BY x.rev DESC LIMIT 1
-        ) l
-      )
-      SELECT array_agg(CASE WHEN r.part IS NOT NULL THEN r.token END ORDER BY r.n), array_agg(DISTINCT r.lane_id) FILTER (WHERE r.part IS NOT NULL)
-      INTO q_tokens, v_leasing FROM lined r;
+          SELECT u.n, u.order_key, v_named[u.named] AS lane_id, width_bucket(v_named[u.named], v_free_lanes) AS place
+          FROM unnest(q_named, q_orders) WITH ORDINALITY AS u(named, order_key, n) OFFSET 0
+        ) q
+      ) r;
     END IF;
-    -- What found no room.
-    INSERT INTO "crossdock".delivery (id, tenant_id, webhook_id, event_id, event_type, kind, status, origin, created_at, updated_at, next_attempt_at)
-    SELECT u.id, v_tenants[u.place], w_webhooks[u.named], u.event_id, u.event_type, 0, 'pending', 'live', p_at, p_at, p_at
-    FROM unnest(q_ids, q_named, q_places, q_events, q_types, q_mine, q_tokens) AS u(id, named, place, event_id, event_type, mine, token)
-    WHERE u.mine AND u.token IS NULL;
   END IF;
-  INSERT INTO "crossdock".queue (delivery_id, lane_id, kind, offered, order_key, seq, due_at, event_id, created_at, updated_at)
-  SELECT u.id, v_named[u.named], 0, u.order_key IS NULL, u.order_key, u.seq, p_at, u.event_id, p_at, p_at
-  FROM unnest(q_ids, q_named, q_seqs, q_events, q_orders, q_tokens) AS u(id, named, seq, event_id, order_key, token) WHERE u.token IS NULL;
+  INSERT INTO "crossdock".queue (
+    delivery_id, lane_id, kind, state, offered, order_key, seq, due_at, lease_token, attempt, event_id, created_at, updated_at)
+  SELECT u.id, v_named[u.named], 0, CASE WHEN u.token IS NULL THEN 0 ELSE 1 END, u.order_key IS NULL, u.order_key, u.seq,
+    CASE WHEN u.token IS NULL THEN p_at ELSE p_until END, u.token, CASE WHEN u.token IS NULL THEN 0 ELSE 1 END, u.event_id, p_at, p_at
+  FROM unnest(q_ids, q_named, q_seqs, q_events, q_orders, q_tokens) AS u(id, named, seq, event_id, order_key, token);
   IF v_ordered THEN
     PERFORM "crossdock".reoffer(
       (SELECT array_agg(v_named[u.named]) FROM unnest(q_named, q_orders) AS u(named, order_key) WHERE u.order_key IS NOT NULL),

@@ -24,83 +24,6 @@ CREATE FUNCTION "crossdock".is_idle(l "crossdock".lane, p_at timestamptz) RETURN
     AND ((l).held_until IS NULL OR (l).held_until <= p_at) AND ((l).brake_open_until IS NULL OR (l).brake_open_until <= p_at);
 $$;
 
--- What lies in bundles, as people list it. By way of the lanes: while somebody holds a snapshot no bundle that has gone goes away, and
--- a lane knows where those begin that have not.
-CREATE FUNCTION "crossdock".bundled() RETURNS TABLE (
-  id uuid, tenant_id text, webhook_id uuid, event_id uuid, event_type text, kind smallint, status text, origin text, attempts int,
-  created_at timestamptz, updated_at timestamptz, next_attempt_at timestamptz, last_status int, last_error text, dead boolean, lane_id bigint, token bigint
-) LANGUAGE sql STABLE AS $$
-  SELECT u.id, b.tenant_id, b.webhook_id, u.event_id, u.event_type, 0::smallint, 'pending', 'live', 1, b.made_at, b.made_at, b.until,
-    NULL::int, NULL::text, false, b.lane_id, b.token
-  FROM "crossdock".lane l JOIN "crossdock".bundle b ON b.lane_id = l.id AND b.until >= l.lease_from AND b.tenant_id = l.tenant_id
-  CROSS JOIN LATERAL unnest(b.ids, b.events, b.types) AS u(id, event_id, event_type);
-$$;
-
--- How many of this lane lie in bundles whose leases last.
-CREATE FUNCTION "crossdock".bundled_in(p_lane bigint, p_at timestamptz, p_from timestamptz) RETURNS bigint LANGUAGE sql STABLE AS $$
-  SELECT COALESCE(sum(cardinality(b.ids)), 0) FROM "crossdock".bundle b WHERE b.lane_id = p_lane AND b.until > p_at AND b.until >= p_from;
-$$;
-
--- This delivery as it is listed, wherever it lies.
-CREATE FUNCTION "crossdock".known_delivery(p_id uuid) RETURNS TABLE (tenant_id text, webhook_id uuid, event_id uuid, event_type text)
-LANGUAGE sql STABLE AS $$
-  SELECT d.tenant_id, d.webhook_id, d.event_id, d.event_type FROM "crossdock".delivery d WHERE d.id = p_id
-  UNION ALL
-  SELECT b.tenant_id, b.webhook_id, b.event_id, b.event_type FROM "crossdock".bundled() b WHERE b.id = p_id;
-$$;
-
--- Takes deliveries out of their bundles, each named by its lease and itself, as the rows that they would have been in the queue and in
--- what people list.
-CREATE FUNCTION "crossdock".unbundle(p_tokens bigint[], p_ids uuid[]) RETURNS void
-LANGUAGE plpgsql SET enable_hashjoin = on SET enable_mergejoin = off SET enable_seqscan = off SET enable_bitmapscan = off SET enable_nestloop = off SET jit = off SET plan_cache_mode = force_generic_plan AS $$
-DECLARE
-  v_tokens bigint[];
-BEGIN
-  SELECT array_agg(b.token) INTO v_tokens FROM (
-    SELECT b.token FROM "crossdock".bundle b WHERE b.token = ANY (p_tokens) ORDER BY b.token FOR UPDATE
-  ) b;
-  IF v_tokens IS NULL THEN RETURN; END IF;
-  WITH member AS MATERIALIZED (
-    SELECT b.token, b.lane_id, b.tenant_id, b.webhook_id, b.until, b.made_at, u.id, u.event_id, u.event_type, u.arrival, u.n,
-      w.id IS NOT NULL AS wanted
-    FROM "crossdock".bundle b
-    CROSS JOIN LATERAL unnest(b.ids, b.events, b.types, b.arrivals) WITH ORDINALITY AS u(id, event_id, event_type, arrival, n)
-    LEFT JOIN (SELECT DISTINCT w.token, w.id FROM unnest(p_tokens, p_ids) AS w(token, id)) w ON w.token = b.token AND w.id = u.id
-    WHERE b.token = ANY (v_tokens)
-  ), kept AS MATERIALIZED (
-    SELECT m.token, array_agg(m.id ORDER BY m.n) AS ids, array_agg(m.event_id ORDER BY m.n) AS events,
-      array_agg(m.event_type ORDER BY m.n) AS types, array_agg(m.arrival ORDER BY m.n) AS arrivals FROM member m WHERE NOT m.wanted GROUP BY m.token
-  ), shrunk AS (
-    UPDATE "crossdock".bundle b SET ids = k.ids, events = k.events, types = k.types, arrivals = k.arrivals FROM kept k
-    WHERE b.token = k.token AND cardinality(b.ids) > cardinality(k.ids)
-  ), gone AS (
-    DELETE FROM "crossdock".bundle b WHERE b.token = ANY (v_tokens) AND NOT EXISTS (SELECT 1 FROM kept k WHERE k.token = b.token)
-  ), listed AS (
-    INSERT INTO "crossdock".delivery (id, tenant_id, webhook_id, event_id, event_type, kind, status, origin, created_at, updated_at, next_attempt_at)
-    SELECT m.id, m.tenant_id, m.webhook_id, m.event_id, m.event_type, 0, 'pending', 'live', m.made_at, m.made_at, m.made_at
-    FROM member m WHERE m.wanted
-  )
-  INSERT INTO "crossdock".queue (
-    delivery_id, lane_id, kind, state, offered, seq, arrival, due_at, lease_token, attempt, event_id, created_at, updated_at)
-  SELECT m.id, m.lane_id, 0, 1, true, 0, m.arrival, m.until, m.token, 1, m.event_id, m.made_at, m.made_at
-  FROM member m WHERE m.wanted;
-END $$;
-
--- Takes out what nobody has ended in its time, so that it can be claimed like everything else. Of bundles whose lease lasts, only those
--- who settle them take anything out, without holding their lanes; so this leaves alone what may still be settled.
-CREATE FUNCTION "crossdock".unbundle_lapsed(p_lanes bigint[], p_at timestamptz) RETURNS void
-LANGUAGE plpgsql SET enable_hashjoin = off SET enable_mergejoin = off SET enable_seqscan = off SET enable_bitmapscan = off SET jit = off SET plan_cache_mode = force_generic_plan AS $$
-DECLARE
-  v_tokens bigint[];
-  v_ids uuid[];
-BEGIN
-  SELECT array_agg(b.token), array_agg(m.id) INTO v_tokens, v_ids
-  FROM "crossdock".lanes(p_lanes) l
-  JOIN "crossdock".bundle b ON b.lane_id = l.id AND b.until >= l.lease_from AND b.until <= p_at
-  CROSS JOIN LATERAL unnest(b.ids) AS m(id);
-  IF v_tokens IS NOT NULL THEN PERFORM "crossdock".unbundle(v_tokens, v_ids); END IF;
-END $$;
-
 -- Offers the head of each of these orders, and nothing else of it.
 CREATE FUNCTION "crossdock".reoffer(p_lanes bigint[], p_orders bigint[]) RETURNS void
 LANGUAGE plpgsql SET enable_hashjoin = off SET enable_mergejoin = off SET enable_seqscan = off SET enable_bitmapscan = off SET jit = off SET plan_cache_mode = force_generic_plan AS $$
@@ -163,34 +86,24 @@ BEGIN
       ) k
     ) b
     CROSS JOIN LATERAL (
-      SELECT COALESCE(sum(cardinality(x.ids)) FILTER (WHERE x.until > p_at), 0) AS live, min(x.until) AS first
-      FROM "crossdock".bundle x WHERE x.lane_id = b.id AND x.until >= b.lease_start
-    ) bundled
-    CROSS JOIN LATERAL (
-      SELECT count(*) FILTER (WHERE q.due_at > p_at) + bundled.live AS live,
-        count(*) FILTER (WHERE q.due_at > p_at AND q.kind = 1) AS replays, LEAST(min(q.due_at), bundled.first) AS first
+      SELECT count(*) FILTER (WHERE q.due_at > p_at) AS live, count(*) FILTER (WHERE q.due_at > p_at AND q.kind = 1) AS replays,
+        min(q.due_at) AS first
       FROM "crossdock".queue q WHERE q.lane_id = b.id AND q.state = 1 AND q.due_at >= b.lease_start
     ) f
-    CROSS JOIN LATERAL (
-      SELECT LEAST((
-        SELECT q.due_at FROM "crossdock".queue q
-        WHERE q.lane_id = b.id AND q.kind = 0 AND q.offered AND q.due_at >= b.due_start AND q.due_at < 'infinity'
-        ORDER BY q.due_at LIMIT 1
-      ), bundled.first) AS due_at
-    ) live
+    LEFT JOIN LATERAL (
+      SELECT q.due_at FROM "crossdock".queue q
+      WHERE q.lane_id = b.id AND q.kind = 0 AND q.offered AND q.due_at >= b.due_start AND q.due_at < 'infinity'
+      ORDER BY q.due_at LIMIT 1
+    ) live ON true
     LEFT JOIN LATERAL (
       SELECT q.due_at FROM "crossdock".queue q
       WHERE q.lane_id = b.id AND q.kind = 1 AND q.offered AND q.due_at >= b.due_start AND q.due_at < 'infinity'
       ORDER BY q.due_at LIMIT 1
     ) replay ON true
     LEFT JOIN LATERAL (
-      SELECT s.at FROM (
-        SELECT q.due_at AS at FROM "crossdock".queue q
-        WHERE f.live >= b.cap AND q.lane_id = b.id AND q.state = 1 AND q.due_at > p_at AND q.due_at >= b.lease_start
-        UNION ALL
-        SELECT x.until FROM "crossdock".bundle x CROSS JOIN LATERAL unnest(x.ids)
-        WHERE f.live >= b.cap AND x.lane_id = b.id AND x.until > p_at AND x.until >= b.lease_start
-      ) s ORDER BY s.at OFFSET GREATEST(0, f.live - b.cap) LIMIT 1
+      SELECT q.due_at AS at FROM "crossdock".queue q
+      WHERE f.live >= b.cap AND q.lane_id = b.id AND q.state = 1 AND q.due_at > p_at AND q.due_at >= b.lease_start
+      ORDER BY q.due_at OFFSET GREATEST(0, f.live - b.cap) LIMIT 1
     ) slot ON true
     LEFT JOIN LATERAL (
       SELECT q.due_at AS at FROM "crossdock".queue q
@@ -242,7 +155,6 @@ BEGIN
   SELECT CASE l.state WHEN 0 THEN 'skipped.webhook_deleted' WHEN 3 THEN 'skipped.webhook_disabled' END INTO v_status
   FROM "crossdock".lanes(ARRAY[p_lane]) l;
   IF v_status IS NULL THEN RETURN; END IF;
-  PERFORM "crossdock".unbundle_lapsed(ARRAY[p_lane], p_at);
   SELECT array_agg(q.delivery_id) INTO v_ids FROM (
     SELECT q.delivery_id FROM "crossdock".queue q WHERE q.lane_id = p_lane AND NOT (q.state = 1 AND q.due_at > p_at) LIMIT 5000
   ) q;

@@ -7,7 +7,7 @@ DO $$
 DECLARE
   v_table text;
 BEGIN
-  FOREACH v_table IN ARRAY ARRAY['tenant_defaults', 'webhook', 'lane', 'event', 'payload', 'idempotency', 'outbox', 'bundle', 'delivery',
+  FOREACH v_table IN ARRAY ARRAY['tenant_defaults', 'webhook', 'lane', 'event', 'payload', 'idempotency', 'outbox', 'delivery',
     'attempt', 'replay', 'activity', 'activity_chain', 'api_key', 'api_key_uses', 'api_key_day',
     'source', 'received'] LOOP
     EXECUTE format('ALTER TABLE "crossdock".%I ENABLE ROW LEVEL SECURITY', v_table);

@@ -67,60 +67,6 @@ BEGIN
   ) a;
 END $$;
 
--- Ends what has gone well of deliveries in bundles, before the lanes are held, and while their leases last for longer than any statement
--- takes; takes out what has not. Answers the places of what it has ended.
-CREATE FUNCTION "crossdock".apply_bundled(
-  p_at timestamptz, v_named bigint[], w_tenants text[], w_webhooks uuid[], s_seconds int[],
-  s_named int[], s_deliveries uuid[], s_tokens bigint[], s_fates smallint[], s_statuses text[],
-  a_ids uuid[], a_records text[], a_contents bytea[], a_codes int[], a_errors text[]
-) RETURNS int[]
-LANGUAGE plpgsql SET enable_hashjoin = on SET enable_mergejoin = off SET enable_seqscan = off SET enable_bitmapscan = off SET enable_nestloop = off SET jit = off SET plan_cache_mode = force_generic_plan AS $$
-DECLARE
-  v_tokens bigint[];
-  v_ended int[];
-  v_others bigint[];
-  v_ids uuid[];
-BEGIN
-  SELECT array_agg(b.token) INTO v_tokens FROM (
-    SELECT b.token FROM "crossdock".bundle b
-    WHERE b.token = ANY (ARRAY(SELECT DISTINCT u.token FROM unnest(s_tokens) AS u(token))) AND b.until > p_at + interval '5 seconds'
-    ORDER BY b.token FOR UPDATE
-  ) b;
-  IF v_tokens IS NULL THEN RETURN '{}'; END IF;
-  WITH given AS MATERIALIZED (
-    SELECT u.*, v_named[u.named] AS lane_id
-    FROM unnest(s_named, s_deliveries, s_tokens, s_fates, s_statuses, a_ids, a_records, a_contents, a_codes, a_errors)
-      WITH ORDINALITY AS u(named, delivery, token, fate, status, attempt, record, contents, code, error, n)
-    WHERE u.n <> ALL (s_seconds)
-  ), member AS MATERIALIZED (
-    SELECT b.token, b.made_at, u.id, u.event_id, u.event_type, u.arrival, u.place, g.*
-    FROM "crossdock".bundle b
-    CROSS JOIN LATERAL unnest(b.ids, b.events, b.types, b.arrivals) WITH ORDINALITY AS u(id, event_id, event_type, arrival, place)
-    LEFT JOIN (SELECT g.delivery, g.token AS lease, g.named, g.lane_id, g.fate, g.status, g.attempt, g.record, g.contents, g.code, g.error, g.n FROM given g) g
-      ON g.lease = b.token AND g.delivery = u.id AND g.lane_id = b.lane_id
-    WHERE b.token = ANY (v_tokens)
-  ), kept AS MATERIALIZED (
-    SELECT m.token, array_agg(m.id ORDER BY m.place) AS ids, array_agg(m.event_id ORDER BY m.place) AS events,
-      array_agg(m.event_type ORDER BY m.place) AS types, array_agg(m.arrival ORDER BY m.place) AS arrivals FROM member m WHERE m.fate IS DISTINCT FROM 1 GROUP BY m.token
-  ), shrunk AS (
-    UPDATE "crossdock".bundle b SET ids = k.ids, events = k.events, types = k.types, arrivals = k.arrivals FROM kept k
-    WHERE b.token = k.token AND cardinality(b.ids) > cardinality(k.ids)
-  ), gone AS (
-    DELETE FROM "crossdock".bundle b WHERE b.token = ANY (v_tokens) AND NOT EXISTS (SELECT 1 FROM kept k WHERE k.token = b.token)
-  ), listed AS (
-    INSERT INTO "crossdock".delivery (
-      id, tenant_id, webhook_id, event_id, event_type, kind, status, origin, attempts, created_at, updated_at, last_status, last_error,
-      attempt_id, record, contents)
-    SELECT m.id, w_tenants[m.named], w_webhooks[m.named], m.event_id, m.event_type, "crossdock".kind_of(m.status), m.status, 'live', 1,
-      m.made_at, p_at, m.code, m.error, m.attempt, m.record, m.contents
-    FROM member m WHERE m.fate = 1 ORDER BY m.n
-  )
-  SELECT array_agg(m.n::int) FILTER (WHERE m.fate = 1), array_agg(m.token) FILTER (WHERE m.fate <> 1), array_agg(m.id) FILTER (WHERE m.fate <> 1)
-  INTO v_ended, v_others, v_ids FROM member m;
-  IF v_others IS NOT NULL THEN PERFORM "crossdock".unbundle(v_others, v_ids); END IF;
-  RETURN COALESCE(v_ended, '{}');
-END $$;
-
 -- Takes results: all that one batch says, in the order in which it says it. Fates: 1 delivered, 2 dead letter, 3 retry, 4 release,
 -- 5 stop. Health: 0 nothing, 1 success, 2 failure, 3 first failure of a delivery. A judgement without a warning disables.
 -- Webhooks are named once, and results and judgements say at which place theirs stands. Entries of the log name the result that they
@@ -188,21 +134,15 @@ BEGIN
     ORDER BY x.rev DESC LIMIT 1
   ) x ON true;
   -- Most of the work is done while others can claim. Only an erasure of the same tenant must not come in between.
-  IF s_disables = '{}' AND v_count > 0 THEN
+  IF s_disables = '{}' AND 1 = ANY (s_fates) THEN
     PERFORM pg_advisory_xact_lock_shared('"crossdock".queue'::regclass::oid::int, t.key)
     FROM (SELECT DISTINCT hashtext(w.tenant) AS key FROM unnest(w_tenants) AS w(tenant) ORDER BY 1) t;
-    v_early := "crossdock".apply_bundled(
-      p_at, v_named, w_tenants, w_webhooks, s_seconds, s_named, s_deliveries, s_tokens, s_fates, s_statuses, a_ids, a_records,
-      a_contents, a_codes, a_errors);
-    IF cardinality(v_early) < v_count AND 1 = ANY (s_fates) THEN
-      SELECT v_early || a.places, a.order_lanes, a.orders INTO v_early, v_order_lanes, v_orders
-      FROM "crossdock".apply(
-        p_at, true, 1, v_count, s_seconds || v_early, v_named, '{}', w_tenants, s_named, s_deliveries, s_tokens, s_fates, s_due,
-        s_statuses, a_ids, a_started, a_records, a_contents, a_codes, a_errors) a;
-    END IF;
+    SELECT a.places, a.order_lanes, a.orders INTO v_early, v_order_lanes, v_orders
+    FROM "crossdock".apply(
+      p_at, true, 1, v_count, s_seconds, v_named, '{}', w_tenants, s_named, s_deliveries, s_tokens, s_fates, s_due, s_statuses,
+      a_ids, a_started, a_records, a_contents, a_codes, a_errors) a;
   END IF;
   PERFORM "crossdock".hold(v_lanes);
-  IF cardinality(v_early) < v_count THEN PERFORM "crossdock".unbundle(s_tokens, s_deliveries); END IF;
   v_from := COALESCE((SELECT min(u.due) FROM unnest(s_due) AS u(due)), 'infinity');
 
   -- What comes behind a result that disables its webhook is judged as that one has left it.
@@ -281,12 +221,9 @@ BEGIN
       FROM unnest(s_named, s_deliveries, a_ids, a_started, a_records, a_contents) WITH ORDINALITY
         AS u(named, delivery, attempt, started, record, contents, n)
       CROSS JOIN LATERAL (
-        SELECT d.tenant_id, d.event_id FROM "crossdock".known_delivery(u.delivery) d WHERE d.tenant_id = w_tenants[u.named] COLLATE "C"
+        SELECT d.tenant_id, d.event_id FROM "crossdock".delivery d WHERE d.id = u.delivery AND d.tenant_id = w_tenants[u.named] COLLATE "C"
       ) d
-      WHERE u.n BETWEEN v_low AND v_high AND u.n <> ALL (v_applied) AND u.attempt IS NOT NULL
-        -- Of a result that has come twice, the first one may stand with its delivery.
-        AND NOT EXISTS (SELECT 1 FROM "crossdock".delivery x WHERE x.id = u.delivery AND x.attempt_id = u.attempt)
-      ORDER BY u.n
+      WHERE u.n BETWEEN v_low AND v_high AND u.n <> ALL (v_applied) AND u.attempt IS NOT NULL ORDER BY u.n
       ON CONFLICT (delivery_id, id) DO NOTHING;
     END IF;
     IF v_orders IS NOT NULL THEN

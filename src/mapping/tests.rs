@@ -11,6 +11,7 @@ mod typing;
 
 use serde_json::{Value, json};
 
+use crate::mapping::evaluate::failure::Failure;
 use crate::mapping::evaluate::sink::tree;
 use crate::mapping::source::scan::Scanner;
 use crate::mapping::{BuiltinEngine, CompileEnv, MappingEngine, MappingSpec, Payload, RunCx};
@@ -27,53 +28,49 @@ pub(crate) fn outcome_with(document: &Value, input: &Value, cx: &RunCx<'_>) -> R
     let mut results = Vec::new();
     for payload in [Payload::Bytes(text.as_bytes()), Payload::Value(input)] {
         let mut out = b"before".to_vec();
-        let bytes = mapping.run(payload, cx, &mut out).map(|_| ()).map_err(|error| error.to_string());
-        results.push(match bytes {
-            Ok(()) => {
-                let text = std::str::from_utf8(&out[6..]).expect("the output is text");
-                serde_json::from_str::<serde::de::IgnoredAny>(text).expect("the output is JSON");
-                // Not by serde_json, which may read a neighbour of a float.
-                match tree(&mut Scanner::new(text)) {
-                    Ok(value) => Ok(value),
-                    // What memory cannot hold is refused by the other sink, too.
-                    Err(failure) => {
-                        match mapping.run_to_value(payload, cx) {
-                            Err(error) => assert_eq!(error.code, failure.code),
-                            // By a rule that may fail alone.
-                            Ok((_, report)) => {
-                                let is_told =
-                                    report.failed_fields.iter().any(|field| field.code == failure.code);
-                                assert!(is_told, "{:?}", report.failed_fields);
-                            }
-                        }
-                        results.push(Err(failure.code.to_owned()));
-                        continue;
-                    }
-                }
+        let bytes = mapping.run(payload, cx, &mut out);
+        let memory = mapping.run_to_value(payload, cx);
+        match (bytes.map(|_| read(&out[6..])), &memory) {
+            // What memory cannot hold is refused by the other sink, too: the record, or the field alone if its rule says so.
+            (Ok(Err(failure)), _) => {
+                let refused = match &memory {
+                    Err(error) => error.code == failure.code,
+                    Ok((_, report)) => report.failed_fields.iter().any(|field| field.code == failure.code),
+                };
+                assert!(refused, "{memory:?}");
+                results.push(Err(failure.code.to_owned()));
+                continue;
             }
-            Err(error) => {
+            (Ok(Ok(value)), _) => results.push(Ok(value)),
+            (Err(_), Err(refused))
+                if refused.code == NO_ROOM && is_first_refused(document, payload, cx, &refused.target) =>
+            {
                 assert_eq!(out, b"before", "a run that failed leaves nothing");
-                // Memory refuses a number when it meets it; bytes hold it, and go on to what fails behind it.
-                match mapping
-                    .run_to_value(payload, cx)
-                    .map_err(|refused| (refused.code, refused.target.clone()))
-                {
-                    Err(("E-NUMBER-MEMORY", target)) if is_first_refused(document, payload, cx, &target) => {
-                        results.push(Err("E-NUMBER-MEMORY".to_owned()));
-                        continue;
-                    }
-                    _ => Err(error),
-                }
+                // Bytes hold the number, and have gone on to what fails behind it.
+                results.push(Err(NO_ROOM.to_owned()));
+                continue;
             }
-        });
-        results.push(
-            mapping.run_to_value(payload, cx).map(|(value, _)| value).map_err(|error| error.to_string()),
-        );
+            (Err(error), _) => {
+                assert_eq!(out, b"before", "a run that failed leaves nothing");
+                results.push(Err(error.to_string()));
+            }
+        }
+        results.push(memory.map(|(value, _)| value).map_err(|error| error.to_string()));
     }
     for result in &results {
         assert_eq!(*result, results[0]);
     }
     results.swap_remove(0)
+}
+
+/// The code of a number that memory cannot hold.
+const NO_ROOM: &str = "E-NUMBER-MEMORY";
+
+/// An output. Not by serde_json, which may read a neighbour of a float.
+fn read(out: &[u8]) -> Result<Value, Failure> {
+    let text = std::str::from_utf8(out).expect("the output is text");
+    serde_json::from_str::<serde::de::IgnoredAny>(text).expect("the output is JSON");
+    tree(&mut Scanner::new(text))
 }
 
 /// Whether memory refuses a number of this field, and bytes get as far.
@@ -86,9 +83,7 @@ fn is_first_refused(document: &Value, payload: Payload<'_>, cx: &RunCx<'_>, targ
     let spec = MappingSpec::parse(&document.to_string()).expect("a document");
     let mapping = BuiltinEngine.compile(&spec, &CompileEnv::default()).expect("a mapping");
     let mut out = Vec::new();
-    mapping.run(payload, cx, &mut out).is_ok()
-        && tree(&mut Scanner::new(std::str::from_utf8(&out).expect("the output is text")))
-            .is_err_and(|failure| failure.code == "E-NUMBER-MEMORY")
+    mapping.run(payload, cx, &mut out).is_ok() && read(&out).is_err_and(|failure| failure.code == NO_ROOM)
 }
 
 /// A document of these rules.

@@ -8,7 +8,7 @@ use std::sync::{Arc, Mutex};
 
 use chrono::{DateTime, Utc};
 use crossdock::adapters::memory::MemoryStore;
-use crossdock::webhooks::{Distributed, Distribution, Examination, Half};
+use crossdock::webhooks::{Examination, Half};
 use crossdock::{Error, ErrorKind, Result};
 
 use crate::relay::relay;

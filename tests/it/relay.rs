@@ -4,7 +4,8 @@
 /// `async fn around(&self, step: &'static str, call: impl Future) -> Result<T>`.
 ///
 /// `relay! { DeliveryQueue for Mine }` hands every step on; `relay! { DeliveryQueue for Mine: publish outbox; async fn … }` those
-/// that it names, and takes the others as they are written behind them.
+/// that it names, and takes the others as they are written behind them. What a port has a default for (`outbox_half`, `distribute`) is
+/// only handed on by name.
 macro_rules! relay {
     (DeliveryQueue for $store:ty) => {
         relay! { DeliveryQueue for $store:
@@ -59,6 +60,14 @@ macro_rules! relay {
     };
     (@next $port:ident, $store:ty, $made:tt, outbox $($rest:ident)*) => {
         relay! { @make $port, $store, $made, [$($rest)*], outbox(limit: usize, now: DateTime<Utc>) -> Outbox }
+    };
+    (@next $port:ident, $store:ty, $made:tt, outbox_half $($rest:ident)*) => {
+        relay! { @make $port, $store, $made, [$($rest)*],
+            outbox_half(half: Half, limit: usize, now: DateTime<Utc>) -> Option<Outbox> }
+    };
+    (@next $port:ident, $store:ty, $made:tt, distribute $($rest:ident)*) => {
+        relay! { @make $port, $store, $made, [$($rest)*],
+            distribute(entries: Vec<Distribution>, request: ClaimRequest) -> Distributed }
     };
     (@next $port:ident, $store:ty, $made:tt, fan_out $($rest:ident)*) => {
         relay! { @make $port, $store, $made, [$($rest)*],
@@ -199,8 +208,8 @@ pub(crate) mod words {
     pub(crate) use crossdock::tenancy::TenantId;
     pub(crate) use crossdock::webhooks::{
         Advanced, Attempt, Backlog, Change, ClaimRequest, Claimed, Delivery, DeliveryFilter, DeliveryQueue,
-        DeliveryRecord, Durability, Erasure, Examination, Expired, FanOut, Include, Outbox, Publication,
-        Published, Replay, ReplayFilter, Resealed, Retention, Sequence, SettleBatch, Settled, StoppedHead,
-        TenantDefaults, Webhook, WebhookHealth, WebhookRepository,
+        DeliveryRecord, Distributed, Distribution, Durability, Erasure, Examination, Expired, FanOut, Half,
+        Include, Outbox, Publication, Published, Replay, ReplayFilter, Resealed, Retention, Sequence,
+        SettleBatch, Settled, StoppedHead, TenantDefaults, Webhook, WebhookHealth, WebhookRepository,
     };
 }

@@ -12,7 +12,7 @@ use crossdock::lanes::Lease;
 use crossdock::primitives::{DeliveryId, WebhookId};
 use crossdock::tenancy::TenantId;
 use crossdock::testing::conformance::{StoreHarness, Stores, store_suite};
-use crossdock::webhooks::{Claimed, Distributed, Distribution, Fate, Half, Settlement};
+use crossdock::webhooks::{Claimed, Fate, Settlement};
 use libtest_mimic::Trial;
 
 use super::run;

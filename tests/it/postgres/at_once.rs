@@ -10,7 +10,7 @@ use chrono::{DateTime, Utc};
 use crossdock::Result;
 use crossdock::events::EventHead;
 use crossdock::testing::conformance::{StoreHarness, Stores};
-use crossdock::webhooks::{DeliveryQueue, Distribution, FanOut, Sequence};
+use crossdock::webhooks::{DeliveryQueue, FanOut, Sequence};
 
 use crate::postgres::schemas::Schemas;
 use crate::relay::relay;
@@ -108,13 +108,8 @@ impl<T: ?Sized> Before<T> {
 
 relay! { WebhookRepository for Before<dyn WebhookRepository> }
 relay! { ActivityStore for Before<dyn ActivityStore> }
-relay! { DeliveryQueue for Before<dyn DeliveryQueue>: settle expire advance_replays tidy examine;
-    async fn publish(
-        &self, publications: Vec<Publication>, keys: Duration, now: DateTime<Utc>,
-    ) -> crossdock::Result<Vec<Published>> {
-        self.inner.publish(publications, keys, now).await
-    }
-
+relay! { DeliveryQueue for Before<dyn DeliveryQueue>:
+    publish outbox_half distribute settle expire advance_replays tidy examine;
     async fn outbox(&self, limit: usize, now: DateTime<Utc>) -> crossdock::Result<Outbox> {
         let waiting = self.waiting.state().entries.len();
         let mut outbox = self.inner.outbox(limit + waiting, now).await?;
@@ -125,25 +120,12 @@ relay! { DeliveryQueue for Before<dyn DeliveryQueue>: settle expire advance_repl
         Ok(outbox)
     }
 
-    async fn outbox_half(
-        &self, half: crossdock::webhooks::Half, limit: usize, now: DateTime<Utc>,
-    ) -> crossdock::Result<Option<Outbox>> {
-        self.inner.outbox_half(half, limit, now).await
-    }
-
     async fn fan_out(&self, entries: Vec<(Sequence, FanOut)>, now: DateTime<Utc>) -> crossdock::Result<usize> {
         self.waiting.end().await?;
         if self.waiting.keeps(&entries, now) {
             return Ok(entries.len());
         }
         self.inner.fan_out(entries, now).await
-    }
-
-    async fn distribute(
-        &self, entries: Vec<Distribution>, request: ClaimRequest,
-    ) -> crossdock::Result<crossdock::webhooks::Distributed> {
-        self.waiting.end().await?;
-        self.inner.distribute(entries, request).await
     }
 
     async fn claim(&self, request: ClaimRequest) -> crossdock::Result<Claimed> {

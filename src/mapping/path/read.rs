@@ -1,109 +1,11 @@
-//! Paths: where a value is taken from, and where it is written to.
-//!
-//! A source path is a singular query of RFC 9535 without the leading `$`, such as `shipping_address.lines[0]`, with three
-//! things more. `$.` at the beginning is the root of the record, `^.` the parent element, `@` the element itself. And
-//! `[name='x']`, which RFC 9535 writes `[?@.name=='x']`, is the one element whose `name` is `x`.
-//!
-//! A target path has names only; `['customer.name']` is one name with a dot in it.
+//! Which texts are paths, and what is wrong with the others, at which byte.
 
-use std::fmt;
 use std::ops::Range;
 use std::str::FromStr;
 
 use serde_json::Value;
 
-/// Where a source path begins.
-#[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
-pub enum Origin {
-    /// At the element: that of the innermost `each`, or the record.
-    Element,
-    /// At the record.
-    Root,
-    /// So many elements further out: `^.` is 1.
-    Parent(usize),
-}
-
-/// One part of a source path.
-#[derive(Clone, Debug, PartialEq)]
-pub enum Segment {
-    /// The value of this name.
-    Name(String),
-    /// The element at this place; negative ones are counted from the end.
-    Index(i64),
-    /// The one element for which a value at `names` equals `value`.
-    Filter {
-        /// The names from the element to what is compared.
-        names: Vec<String>,
-        /// A text, a number, a boolean or null.
-        value: Value,
-    },
-}
-
-/// Where a value is taken from.
-///
-/// ```
-/// use crossdock::mapping::path::{Segment, SourcePath};
-///
-/// let path: SourcePath = "$.note_attributes[name='vat_id'].value".parse()?;
-///
-/// assert_eq!(path.segments[2], Segment::Name("value".to_owned()));
-/// assert_eq!(path.to_string(), "$.note_attributes[name='vat_id'].value");
-/// # Ok::<(), crossdock::mapping::path::InvalidPath>(())
-/// ```
-#[derive(Clone, Debug, PartialEq)]
-pub struct SourcePath {
-    /// Where it begins.
-    pub origin: Origin,
-    /// What follows; nothing means the origin itself.
-    pub segments: Vec<Segment>,
-}
-
-/// Where a value is written to: names, outermost first.
-///
-/// ```
-/// use crossdock::mapping::path::TargetPath;
-///
-/// let path: TargetPath = "shipTo['street.line']".parse()?;
-///
-/// assert_eq!(path.names, ["shipTo", "street.line"]);
-/// # Ok::<(), crossdock::mapping::path::InvalidPath>(())
-/// ```
-#[derive(Clone, Debug, Eq, Hash, PartialEq)]
-pub struct TargetPath {
-    /// The names; at least one.
-    pub names: Vec<String>,
-}
-
-/// The text is not a path.
-#[derive(Clone, Debug, Eq, PartialEq, thiserror::Error)]
-#[error("{problem}")]
-#[non_exhaustive]
-pub struct InvalidPath {
-    /// What is wrong.
-    pub problem: String,
-    /// Which bytes are meant.
-    pub at: Range<usize>,
-    /// What makes it right.
-    pub help: Option<String>,
-}
-
-impl SourcePath {
-    /// The element itself: `@`.
-    pub fn element() -> Self {
-        Self { origin: Origin::Element, segments: Vec::new() }
-    }
-
-    /// The names of the path if it has nothing but names.
-    pub fn names(&self) -> Option<Vec<&str>> {
-        self.segments
-            .iter()
-            .map(|segment| match segment {
-                Segment::Name(name) => Some(name.as_str()),
-                Segment::Index(_) | Segment::Filter { .. } => None,
-            })
-            .collect()
-    }
-}
+use crate::mapping::path::model::{InvalidPath, Origin, Segment, SourcePath, TargetPath};
 
 impl FromStr for SourcePath {
     type Err = InvalidPath;
@@ -147,6 +49,12 @@ impl FromStr for TargetPath {
         }
         Ok(Self { names })
     }
+}
+
+/// Whether a name stands without quotes.
+pub(super) fn is_shorthand(name: &str) -> bool {
+    let mut reader = Reader { text: name, at: 0 };
+    reader.shorthand().is_ok() && reader.is_done()
 }
 
 /// Reads a path from left to right; never backwards, so that its time is bounded by the length.
@@ -407,168 +315,5 @@ impl InvalidPath {
     fn with_help(mut self, help: impl Into<String>) -> Self {
         self.help = Some(help.into());
         self
-    }
-}
-
-impl fmt::Display for SourcePath {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let mut first = false;
-        match self.origin {
-            Origin::Element if self.segments.is_empty() => f.write_str("@")?,
-            Origin::Element => first = true,
-            Origin::Root => f.write_str("$")?,
-            Origin::Parent(levels) => {
-                for level in 0..levels {
-                    f.write_str(if level == 0 { "^" } else { ".^" })?;
-                }
-            }
-        }
-        for segment in &self.segments {
-            match segment {
-                Segment::Name(name) => write_name(f, name, first)?,
-                Segment::Index(index) => write!(f, "[{index}]")?,
-                Segment::Filter { names, value } => {
-                    f.write_str("[")?;
-                    let standard = !names.first().is_some_and(|name| is_shorthand(name));
-                    if standard {
-                        f.write_str("?@")?;
-                    }
-                    for (index, name) in names.iter().enumerate() {
-                        write_name(f, name, index == 0 && !standard)?;
-                    }
-                    f.write_str(if standard { "==" } else { "=" })?;
-                    match value {
-                        Value::String(text) => write!(f, "'{}'", Quoted(text))?,
-                        other => write!(f, "{other}")?,
-                    }
-                    f.write_str("]")?;
-                }
-            }
-            first = false;
-        }
-        Ok(())
-    }
-}
-
-impl fmt::Display for TargetPath {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.names.iter().enumerate().try_for_each(|(index, name)| write_name(f, name, index == 0))
-    }
-}
-
-fn write_name(f: &mut fmt::Formatter<'_>, name: &str, first: bool) -> fmt::Result {
-    match (is_shorthand(name), first) {
-        (true, true) => f.write_str(name),
-        (true, false) => write!(f, ".{name}"),
-        (false, _) => write!(f, "['{}']", Quoted(name)),
-    }
-}
-
-fn is_shorthand(name: &str) -> bool {
-    let mut reader = Reader { text: name, at: 0 };
-    reader.shorthand().is_ok() && reader.is_done()
-}
-
-/// A text as it stands between single quotes.
-struct Quoted<'a>(&'a str);
-
-impl fmt::Display for Quoted<'_> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.0.chars().try_for_each(|c| match c {
-            '\'' => f.write_str("\\'"),
-            '\\' => f.write_str("\\\\"),
-            '\n' => f.write_str("\\n"),
-            '\r' => f.write_str("\\r"),
-            '\t' => f.write_str("\\t"),
-            c if c.is_control() && u32::from(c) < 0x10000 => write!(f, "\\u{:04x}", u32::from(c)),
-            c => write!(f, "{c}"),
-        })
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn paths_are_written_as_they_are_read() {
-        for text in [
-            "id",
-            "customer.first_name",
-            "$.currency",
-            "$",
-            "^.id",
-            "^.^.id",
-            "^",
-            "@",
-            "lines[0].sku",
-            "lines[-1]",
-            "['customer.name'].x",
-            "note_attributes[name='vat_id'].value",
-            "a[b.c=12.5]",
-            "a[ok=true]['it\\'s']",
-            "created-at",
-            "straße.größe",
-        ] {
-            let path: SourcePath = text.parse().unwrap_or_else(|error| panic!("{text}: {error}"));
-
-            assert_eq!(path.to_string(), text);
-        }
-    }
-
-    #[test]
-    fn the_standard_form_of_a_filter_is_the_same_path() {
-        let short: SourcePath = "a[name='x'].b".parse().unwrap();
-        let standard: SourcePath = "a[?@.name == 'x'].b".parse().unwrap();
-
-        assert_eq!(short, standard);
-    }
-
-    #[test]
-    fn what_is_wrong_with_a_path_has_a_place() {
-        for (text, at) in [
-            ("", 0..0),
-            ("a..b", 2..3),
-            ("a.", 2..2),
-            ("a.0", 2..3),
-            ("a[", 1..2),
-            ("a[0", 1..3),
-            ("a[*]", 2..3),
-            ("a['x", 2..4),
-            ("a[01]", 2..4),
-            ("a[b]", 3..4),
-            ("a b", 1..2),
-            ("a[b=x]", 4..5),
-            ("a[--1]", 2..5),
-            ("^^", 1..2),
-        ] {
-            let error = text.parse::<SourcePath>().expect_err(text);
-
-            assert_eq!(error.at, at, "{text}: {error}");
-        }
-    }
-
-    #[test]
-    fn a_target_path_has_names_only() {
-        assert_eq!("a.b['c.d']".parse::<TargetPath>().unwrap().names, ["a", "b", "c.d"]);
-        assert!("a[0]".parse::<TargetPath>().is_err());
-        assert!("$.a".parse::<TargetPath>().is_err());
-    }
-
-    proptest::proptest! {
-        #[test]
-        fn any_text_is_a_path_or_an_error_with_a_place(text in ".{0,40}") {
-            match text.parse::<SourcePath>() {
-                Ok(path) => proptest::prop_assert_eq!(path.to_string().parse::<SourcePath>().unwrap(), path),
-                Err(error) => proptest::prop_assert!(text.get(error.at.clone()).is_some(), "{:?}", error),
-            }
-        }
-
-        #[test]
-        fn texts_made_of_what_paths_are_made_of_too(text in "[a\\.\\[\\]'\"=?@$^*0-9\\\\u -]{0,24}") {
-            if let Ok(path) = text.parse::<SourcePath>() {
-                proptest::prop_assert_eq!(path.to_string().parse::<SourcePath>().unwrap(), path);
-            }
-        }
     }
 }

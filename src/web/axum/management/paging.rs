@@ -1,12 +1,12 @@
 //! Pages, and the cursors between them. A cursor belongs to one listing: another one's is refused.
 
-use serde::Serialize;
-use utoipa::ToSchema;
+use serde::{Deserialize, Serialize};
+use utoipa::{IntoParams, ToSchema};
 
 use crate::error::Problem;
 use crate::primitives::{Cursor, Page, PageRequest};
 use crate::web::axum::answer::Failure;
-use crate::web::axum::management::query::bad;
+use crate::web::axum::management::query::{self, bad};
 
 /// One page of a listing.
 #[derive(Debug, Serialize, ToSchema)]
@@ -16,6 +16,19 @@ pub(super) struct Listing<T> {
     /// What to send as `after` for the next page; absent on the last page.
     #[serde(skip_serializing_if = "Option::is_none")]
     next: Option<String>,
+}
+
+/// Which page is wanted.
+#[derive(Debug, Default, Deserialize, IntoParams)]
+#[into_params(parameter_in = Query)]
+#[serde(default, deny_unknown_fields)]
+pub(super) struct PageQuery {
+    /// How many at most, 1 to 100; 50 unless it is said.
+    #[serde(deserialize_with = "query::text")]
+    #[param(minimum = 1, maximum = 100)]
+    pub(super) limit: Option<u32>,
+    /// The `next` of the page before.
+    pub(super) after: Option<String>,
 }
 
 impl<T> Listing<T> {

@@ -17,8 +17,7 @@ use crate::web::axum::management::body::{Json, MaybeJson};
 use crate::web::axum::management::desk::{Desk, Manager};
 use crate::web::axum::management::etag::{IfMatch, with_etag};
 use crate::web::axum::management::input;
-use crate::web::axum::management::keys::PageQuery;
-use crate::web::axum::management::paging::{Listing, page};
+use crate::web::axum::management::paging::{Listing, PageQuery, page};
 use crate::web::axum::management::query::Query;
 use crate::web::axum::management::shapes::{
     Answer, Named, SecretText, Time, given, json, mirror, nullable, refuse, seconds,

@@ -53,7 +53,8 @@ fn configuration(server: &str, folder: &Path) -> Result<String, String> {
         "" => user,
         database => database,
     };
-    // More clients than connections, and few of these, so that transactions do change connections.
+    // More clients than connections, and few of these, so that transactions do change connections. They do not grow old: each trial has a
+    // schema of its own, and a connection that has planned statements in hundreds of them is told of every change in any of them.
     Ok(format!(
         "[databases]\n\
          postgres = host={host} port={port} dbname={database} user={user}{password}\n\
@@ -66,6 +67,7 @@ fn configuration(server: &str, folder: &Path) -> Result<String, String> {
          default_pool_size = 8\n\
          max_client_conn = 500\n\
          server_reset_query =\n\
+         server_lifetime = 5\n\
          ignore_startup_parameters = extra_float_digits\n",
         folder = path(folder)?,
     ))

@@ -13,17 +13,18 @@ use crossdock::activity::ActivityStore;
 use crossdock::events::{EventCatalog, EventTypeSpec};
 use crossdock::hub::Admin;
 use crossdock::ports::{Clock, SealPlace, Sealed, Vault};
-use crossdock::primitives::{Backoff, EgressPolicy, Secret};
+use crossdock::primitives::{EgressPolicy, Secret};
 use crossdock::tenancy::{Actor, TenantId};
 use crossdock::testing::{ManualClock, SeededEntropy};
-use crossdock::webhooks::{DeliveryQueue, RetryPolicy, Settings, WebhookRepository, Worker};
+use crossdock::webhooks::{DeliveryQueue, WebhookRepository, Worker};
 use crossdock::{Error, ErrorKind, Hub, LocalWake, Result};
 
 use super::defects::Flaw;
 use super::plan::{Fault, Faulty, Plan};
 use super::receivers::Receivers;
 use super::records::Records;
-use crate::simulation::ledger::{LEASE, Ledger};
+use crate::simulation::ledger::Ledger;
+use crate::simulation::settings::settings;
 use crate::simulation::watched::{Defect, Watched};
 
 /// A store with nothing in it.
@@ -292,18 +293,6 @@ fn is_worth_a_try(error: &Error) -> bool {
 
 fn lock<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
-}
-
-fn settings() -> Settings {
-    let mut settings = Settings::default();
-    settings.retry = RetryPolicy::after_seconds([1, 5, 20]);
-    settings.lease = LEASE;
-    settings.limits.total = Duration::from_secs(10);
-    settings.circuit.open = Backoff::doubling(Duration::from_secs(2), Duration::from_secs(8));
-    settings.circuit.ramp_step = Duration::from_secs(1);
-    settings.auto_disable.without_success = Duration::from_secs(100_000_000);
-    settings.max_age = Duration::from_secs(1_000 * 24 * 60 * 60);
-    settings
 }
 
 /// Seals with no more than the name of a key: thousands of worlds seal thousands of secrets.

@@ -8,6 +8,7 @@ mod faults;
 pub(crate) mod ledger;
 mod receivers;
 pub(crate) mod rules;
+pub(crate) mod settings;
 mod store;
 pub(crate) mod watched;
 mod world;

@@ -12,10 +12,11 @@ use crossdock::webhooks::{
 };
 
 use super::World;
-use super::hub::{policy, settings};
+use super::hub::policy;
 use crate::simulation::executor::now;
 use crate::simulation::faults::Fault;
 use crate::simulation::ledger::Hook;
+use crate::simulation::settings::settings;
 
 impl World {
     /// Two tenants with the same set of webhooks: an anchor, ordered ones, a small cap, a rate, a signed one.

@@ -1,18 +1,17 @@
 //! A hub whose store, receivers and vault fail.
 
 use std::sync::Arc;
-use std::time::Duration;
 
 use crossdock::Hub;
 use crossdock::adapters::memory::MemoryStore;
 use crossdock::events::{EventCatalog, EventTypeSpec};
-use crossdock::primitives::{Backoff, EgressPolicy};
+use crossdock::primitives::EgressPolicy;
 use crossdock::testing::{ManualClock, SeededEntropy};
-use crossdock::webhooks::{RetryPolicy, Settings};
 
 use crate::simulation::dice::Dice;
-use crate::simulation::ledger::{LEASE, Ledger};
+use crate::simulation::ledger::Ledger;
 use crate::simulation::receivers::{LossyWake, Receivers, ShakyVault};
+use crate::simulation::settings::settings;
 use crate::simulation::store::FaultyStore;
 
 pub(super) struct Parts<'a> {
@@ -47,16 +46,4 @@ pub(super) fn hub(parts: &Parts<'_>, store: FaultyStore, records: &MemoryStore) 
 
 pub(super) fn policy() -> EgressPolicy {
     EgressPolicy::default()
-}
-
-pub(super) fn settings() -> Settings {
-    let mut settings = Settings::default();
-    settings.retry = RetryPolicy::after_seconds([1, 5, 20]);
-    settings.lease = LEASE;
-    settings.limits.total = Duration::from_secs(10);
-    settings.circuit.open = Backoff::doubling(Duration::from_secs(2), Duration::from_secs(8));
-    settings.circuit.ramp_step = Duration::from_secs(1);
-    settings.auto_disable.without_success = Duration::from_secs(100_000_000);
-    settings.max_age = Duration::from_secs(1_000 * 24 * 60 * 60);
-    settings
 }
